@@ -1,0 +1,23 @@
+# Everything comes from Debian packages; HACKING.md has the reason for each.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(OpenSSL 3 REQUIRED COMPONENTS Crypto)
+find_package(nlohmann_json REQUIRED)
+pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(CRYPT REQUIRED IMPORTED_TARGET libcrypt)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+
+# These ship no pkg-config file in Debian 12.
+function(pop_find_plain target header library)
+  string(TOUPPER ${target} prefix)
+  find_path(${prefix}_INCLUDE ${header} REQUIRED)
+  find_library(${prefix}_LIBRARY ${library} REQUIRED)
+  add_library(pop::${target} INTERFACE IMPORTED)
+  target_include_directories(pop::${target} SYSTEM INTERFACE ${${prefix}_INCLUDE})
+  target_link_libraries(pop::${target} INTERFACE ${${prefix}_LIBRARY})
+endfunction()
+pop_find_plain(gdbm gdbm.h gdbm)
+pop_find_plain(pam security/pam_appl.h pam)
