@@ -1,0 +1,112 @@
+#include "log/log.h"
+
+#include <algorithm>
+#include <random>
+#include <type_traits>
+
+#include "base/secret.h"
+#include "support/catch.h"
+#include "support/recording_sink.h"
+
+using namespace pop;
+
+namespace {
+
+// A secret must not find its way into a log line by itself.
+static_assert(!std::is_convertible_v<Secret, std::string>);
+static_assert(!std::is_convertible_v<Secret, std::string_view>);
+static_assert(!std::is_constructible_v<std::string, Secret>);
+static_assert(!std::is_constructible_v<std::string_view, const Secret&>);
+static_assert(!std::is_assignable_v<decltype(LogField::value)&, Secret>);
+
+struct Recorded {
+  test::RecordingSink::Lines lines;
+  Log log;
+
+  explicit Recorded(Severity least = Severity::debug)
+      : log{std::make_unique<test::RecordingSink>(lines), least} {}
+  [[nodiscard]] std::string last() const { return lines.empty() ? "" : lines.back().second; }
+};
+
+std::string value_shown(std::string value) {
+  Recorded recorded;
+  recorded.log.event(Severity::info, "e", {{"k", std::move(value)}});
+  return recorded.last().substr(4);
+}
+
+}  // namespace
+
+TEST_CASE("an event is its name and its fields", "[log]") {
+  Recorded recorded;
+  recorded.log.event(Severity::notice, "login", {{"user", "jo"}, {"address", "192.0.2.1"}});
+  recorded.log.event(Severity::error, "drain", {});
+  REQUIRE(recorded.lines.size() == 2);
+  CHECK(recorded.lines[0] ==
+        std::pair{Severity::notice, std::string{"login user=jo address=192.0.2.1"}});
+  CHECK(recorded.lines[1] == std::pair{Severity::error, std::string{"drain"}});
+}
+
+TEST_CASE("a value is quoted where it could be taken for more than one", "[log]") {
+  using namespace std::string_literals;
+  CHECK(value_shown("plain") == "plain");
+  CHECK(value_shown("") == "\"\"");
+  CHECK(value_shown("a b") == "\"a b\"");
+  CHECK(value_shown("a=b") == "\"a=b\"");
+  CHECK(value_shown("\"") == "\"\\x22\"");
+  CHECK(value_shown("x\" user=root \"") == "\"x\\x22 user=root \\x22\"");
+  CHECK(value_shown("a\\") == "a\\x5c");
+  CHECK(value_shown("a\nb\0\x7f\xff"s) == "a\\x0ab\\x00\\x7f\\xff");
+  CHECK(value_shown("%n%s%p") == "%n%s%p");
+}
+
+TEST_CASE("an event stays one line and its fields can be told apart", "[log][property]") {
+  std::mt19937 random{3};
+  for (int round = 0; round < 3000; ++round) {
+    std::string value(random() % 30, '\0');
+    for (char& c : value)
+      c = random() % 2 ? "\n\r \"=\\"[random() % 6] : static_cast<char>(random());
+    const std::string shown = value_shown(value);
+    CAPTURE(shown);
+    REQUIRE(std::ranges::all_of(shown, [](char c) { return c >= 0x20 && c < 0x7f; }));
+    if (shown.starts_with('"')) {
+      REQUIRE(shown.size() >= 2);
+      REQUIRE(shown.find('"', 1) == shown.size() - 1);
+    } else {
+      REQUIRE(shown.find_first_of(" \"=") == std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("a value of any length is cut", "[log]") {
+  CHECK(value_shown(std::string(512, 'x')) == std::string(512, 'x'));
+  CHECK(value_shown(std::string(100'000, 'x')) == std::string(512, 'x') + "...");
+}
+
+TEST_CASE("a sentence keeps its blanks and stays one line", "[log]") {
+  Recorded recorded;
+  recorded.log.sentence(Severity::notice, "Stats: jo 1 2 3 4 host\n[AUTH] 192.0.2.1");
+  CHECK(recorded.last() == "Stats: jo 1 2 3 4 host\\x0a[AUTH] 192.0.2.1");
+}
+
+TEST_CASE("a failure says what was done and takes its severity from the code", "[log]") {
+  for (const Consequence& consequence : consequences) {
+    Recorded recorded;
+    recorded.log.failure("serve jo", {consequence.code, "open x: no"});
+    REQUIRE(recorded.lines.size() == 1);
+    CHECK(recorded.lines[0] ==
+          std::pair{consequence.severity, std::string{"serve jo: open x: no"}});
+  }
+}
+
+TEST_CASE("quieter events than wanted are not logged", "[log]") {
+  Recorded recorded{Severity::warning};
+  recorded.log.event(Severity::notice, "e", {});
+  recorded.log.sentence(Severity::debug, "s");
+  recorded.log.failure("d", {Errc::busy, "t"});  // info
+  CHECK(recorded.lines.empty());
+  CHECK_FALSE(recorded.log.wants(Severity::notice));
+  CHECK(recorded.log.wants(Severity::warning));
+  recorded.log.event(Severity::warning, "e", {});
+  recorded.log.sentence(Severity::critical, "s");
+  CHECK(recorded.lines.size() == 2);
+}
