@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <expected>
+#include <string>
+#include <vector>
+
+namespace pop {
+
+/// Where a setting was written. `source` is a file as it was named, or "command line"; line and
+/// column count from 1 and 0 means that there is none. Columns are bytes, characters in TOML.
+struct Place {
+  std::string source;
+  std::size_t line = 0;
+  std::size_t column = 0;
+  bool operator==(const Place&) const = default;
+};
+
+/// "FILE:LINE:COLUMN", without the parts that are 0.
+[[nodiscard]] std::string to_string(const Place& place);
+
+/// One thing that is wrong with a configuration. `what` is one line without a final period, with
+/// foreign bytes escaped and, where a slip is likely, "; did you mean ..." at its end.
+struct Complaint {
+  Place place;
+  std::string what;
+  bool operator==(const Complaint&) const = default;
+};
+
+/// "FILE:LINE:COLUMN: what".
+[[nodiscard]] std::string to_string(const Complaint& complaint);
+
+/// Reading a text stops after so many complaints, the last of which says so.
+inline constexpr std::size_t most_complaints = 100;
+
+/// A whole configuration is read before anybody complains, so a refusal has one complaint or more.
+using Complaints = std::vector<Complaint>;
+template <class T>
+using Checked = std::expected<T, Complaints>;
+
+}  // namespace pop

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "conf/complaint.h"
+#include "conf/option_value.h"
+#include "conf/settings.h"
+
+namespace pop {
+
+enum class ListenTls : std::uint8_t { none };
+
+/// Where connections are accepted. `address` is a numeric IPv4 or IPv6 address without brackets;
+/// empty: every address of this host.
+struct ListenAddress {
+  std::string address;
+  std::uint16_t port = 110;
+  ListenTls tls = ListenTls::none;
+  bool operator==(const ListenAddress&) const = default;
+};
+
+/// Reads "[address][:port]": 110, :110, 127.0.0.1, 127.0.0.1:110, [::1], [::1]:110.
+[[nodiscard]] Judged<ListenAddress> parse_listen_address(std::string_view text);
+/// "127.0.0.1:110", "[::1]:110", ":110".
+[[nodiscard]] std::string to_string(const ListenAddress& listener);
+
+/// What the files and the command line say, and who said it.
+struct Configuration {
+  Settings settings;
+  std::vector<ListenAddress> listeners;
+  /// One for each option, at its index_of(); an empty source is the built-in default.
+  std::vector<Place> origins = std::vector<Place>(all_options().size());
+};
+
+/// One setting read from a file and not yet applied.
+struct Assignment {
+  const Option* option;
+  Value value;
+  Place place;
+};
+
+/// All that one text says. When there are complaints the rest is what could be understood.
+struct ParsedText {
+  std::vector<Assignment> assignments;  // in the order written
+  std::vector<ListenAddress> listeners;
+  std::vector<Place> listener_places;  // one for each listener
+  Complaints complaints;
+};
+
+/// Parses either grammar, told apart by content: a text is TOML unless the first word of its first
+/// line that is neither empty nor a comment is followed by another word, as in "set timeout", or by
+/// nothing. `name` is what complaints call the text.
+[[nodiscard]] ParsedText parse_configuration_text(std::string_view text, const std::string& name);
+
+/// Content of a file that a configuration names. Errors become complaints at the naming place.
+using FileReader = std::function<Result<std::string>(const std::string& path)>;
+
+/// Reads the administrator's files: links are followed, only regular files, at most 64 MiB;
+/// Errc::denied for a file that everybody may write. Blocks.
+[[nodiscard]] FileReader start_up_file_reader();
+
+/// Which rules of the table apply to a file.
+enum class FileScope : std::uint8_t { start_up, spool_file, home_file };
+
+/// config-file may nest this deep, the first file counted.
+inline constexpr std::size_t deepest_config_file = 20;
+
+/// A file to read, and who asked for it: complaints that it cannot be read point there.
+struct NamedFile {
+  std::string path;
+  Place named_at;
+};
+
+/// Reads a file and those it names with config-file, each at its place, and applies them in that
+/// order. A relative name is taken from the directory of the file that names it. On failure
+/// nothing was applied and every complaint about every file is returned.
+[[nodiscard]] Checked<void> apply_file(Configuration& configuration, const NamedFile& file,
+                                       FileScope scope, const FileReader& read);
+
+/// Same for a text already in hand.
+[[nodiscard]] Checked<void> apply_text(Configuration& configuration, std::string_view text,
+                                       const std::string& name, FileScope scope,
+                                       const FileReader& read);
+
+}  // namespace pop

@@ -1,0 +1,76 @@
+#include <arpa/inet.h>
+
+#include <optional>
+
+#include "base/text.h"
+#include "conf/configuration.h"
+
+namespace pop {
+namespace {
+
+std::unexpected<std::string> bad_address(std::string_view text, std::string_view why) {
+  return std::unexpected("\"" + escaped(text, 80) +
+                         "\" is no address to listen on: " + std::string{why});
+}
+
+bool is_numeric(int family, const std::string& address) {
+  in6_addr room{};
+  return ::inet_pton(family, address.c_str(), &room) == 1;
+}
+
+std::optional<std::uint16_t> read_port(std::string_view text) {
+  const auto port = decimal(text);
+  if (!port || *port == 0 || *port > 65535 || text.size() > 5) return std::nullopt;
+  return static_cast<std::uint16_t>(*port);
+}
+
+/// What stands before the port, and the port with its colon.
+struct Halves {
+  std::string_view address, port;
+};
+
+Judged<Halves> split_bracketed(std::string_view text) {
+  const std::size_t close = text.find(']');
+  if (close == std::string_view::npos) return bad_address(text, "\"]\" is missing");
+  return Halves{text.substr(1, close - 1), text.substr(close + 1)};
+}
+
+}  // namespace
+
+Judged<ListenAddress> parse_listen_address(std::string_view text) {
+  ListenAddress listener;
+  if (text.find('\0') != std::string_view::npos) return bad_address(text, "it holds a NUL");
+  if (text.empty()) return bad_address(text, "expected [address][:port]");
+  if (const auto port = read_port(text)) {  // the old program took a bare number as the port
+    listener.port = *port;
+    return listener;
+  }
+  Halves halves;
+  const bool bracketed = text.starts_with('[');
+  if (bracketed) {
+    const Judged<Halves> split = split_bracketed(text);
+    if (!split) return std::unexpected(split.error());
+    halves = *split;
+  } else {
+    const std::size_t colon = std::min(text.find(':'), text.size());
+    halves = {text.substr(0, colon), text.substr(colon)};
+  }
+  listener.address = halves.address;
+  if ((bracketed || !listener.address.empty()) &&
+      !is_numeric(bracketed ? AF_INET6 : AF_INET, listener.address)) {
+    return bad_address(text, "use a numeric address, IPv6 in brackets");
+  }
+  if (halves.port.empty()) return listener;
+  const auto port = halves.port.starts_with(':') ? read_port(halves.port.substr(1)) : std::nullopt;
+  if (!port) return bad_address(text, "the port must be from 1 to 65535");
+  listener.port = *port;
+  return listener;
+}
+
+std::string to_string(const ListenAddress& listener) {
+  const bool brackets = listener.address.find(':') != std::string::npos;
+  return (brackets ? "[" + listener.address + "]" : listener.address) + ":" +
+         std::to_string(listener.port);
+}
+
+}  // namespace pop

@@ -1,0 +1,398 @@
+#include "conf/option_table.h"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <vector>
+
+#include "base/text.h"
+
+namespace pop {
+namespace {
+
+using enum Section;
+using enum MayBeSet;
+using enum Form;
+
+constexpr std::uint8_t number(auto enumerator) {
+  return static_cast<std::uint8_t>(enumerator);
+}
+
+constexpr Switch turns_on(char letter) {
+  return {SwitchKind::turns_on, letter};
+}
+constexpr Switch turns_off(char letter) {
+  return {SwitchKind::turns_off, letter};
+}
+constexpr Switch takes_value(char letter) {
+  return {SwitchKind::takes_value, letter};
+}
+constexpr Switch takes_number(char letter) {
+  return {SwitchKind::takes_number, letter};
+}
+constexpr Switch extension(std::string_view key) {
+  return {SwitchKind::extension, 'e', key};
+}
+
+constexpr std::array auth_source_words{
+    Mnemonic{"pam", number(AuthSource::pam), "ask PAM, service pam-service"},
+    Mnemonic{"credentials", number(AuthSource::credentials), "look in credential-file"},
+    Mnemonic{"shadow", number(AuthSource::shadow), "compare with the system's password files",
+             Ready::later},
+};
+constexpr std::array clear_text_words{
+    Mnemonic{"default", number(ClearText::by_default),
+             "allowed for users without an APOP secret; the others must use APOP"},
+    Mnemonic{"never", number(ClearText::never), "never allowed"},
+    Mnemonic{"always", number(ClearText::always), "always allowed"},
+    Mnemonic{"local", number(ClearText::local), "allowed from the loopback interface only"},
+    Mnemonic{"tls", number(ClearText::tls), "allowed under TLS only", Ready::later},
+    Mnemonic{"ssl", number(ClearText::tls), "same as tls", Ready::later},
+};
+constexpr std::array chunky_words{
+    Mnemonic{"default", number(ChunkyWrites::by_default), "same as always"},
+    Mnemonic{"always", number(ChunkyWrites::always), "always gather"},
+    Mnemonic{"tls", number(ChunkyWrites::tls), "gather under TLS only"},
+    Mnemonic{"ssl", number(ChunkyWrites::tls), "same as tls"},
+    Mnemonic{"never", number(ChunkyWrites::never), "never gather"},
+};
+constexpr std::array facility_words{
+    Mnemonic{"mail", number(LogFacility::mail), "LOG_MAIL"},
+    Mnemonic{"local0", number(LogFacility::local0), "LOG_LOCAL0"},
+    Mnemonic{"local1", number(LogFacility::local1), "LOG_LOCAL1"},
+    Mnemonic{"local2", number(LogFacility::local2), "LOG_LOCAL2"},
+    Mnemonic{"local3", number(LogFacility::local3), "LOG_LOCAL3"},
+    Mnemonic{"local4", number(LogFacility::local4), "LOG_LOCAL4"},
+    Mnemonic{"local5", number(LogFacility::local5), "LOG_LOCAL5"},
+    Mnemonic{"local6", number(LogFacility::local6), "LOG_LOCAL6"},
+    Mnemonic{"local7", number(LogFacility::local7), "LOG_LOCAL7"},
+};
+constexpr std::array lock_order_words{
+    Mnemonic{"dotlock-fcntl-flock", number(LockOrder::dotlock_fcntl_flock),
+             "dotlock, then fcntl, then flock"},
+    Mnemonic{"dotlock-flock-fcntl", number(LockOrder::dotlock_flock_fcntl),
+             "dotlock, then flock, then fcntl"},
+    Mnemonic{"dotlock", number(LockOrder::dotlock), "the dotlock alone"},
+};
+constexpr std::array tls_support_words{
+    Mnemonic{"none", number(TlsSupport::none), "no TLS"},
+    Mnemonic{"default", number(TlsSupport::none), "same as none"},
+    Mnemonic{"stls", number(TlsSupport::stls), "clients may ask for TLS with STLS"},
+    Mnemonic{"alternate-port", number(TlsSupport::alternate_port),
+             "TLS from the first octet on, as on port 995"},
+};
+constexpr std::array tls_version_words{
+    Mnemonic{"default", number(TlsVersion::by_default), "what the library thinks safe"},
+    Mnemonic{"SSLv2", number(TlsVersion::sslv2), "SSL 2 only"},
+    Mnemonic{"SSLv3", number(TlsVersion::sslv3), "SSL 3 only"},
+    Mnemonic{"TLSv1", number(TlsVersion::tlsv1), "TLS 1 only"},
+    Mnemonic{"SSLv23", number(TlsVersion::sslv23), "all that the library speaks"},
+    Mnemonic{"all", number(TlsVersion::all), "same as SSLv23"},
+};
+constexpr std::array uid_format_words{
+    Mnemonic{"native", number(UidFormat::native), "computed from content that no server rewrites"},
+    Mnemonic{"qpopper", number(UidFormat::qpopper), "the base-80 form of Qpopper"},
+};
+
+constexpr Switch no_switch{};
+constexpr Range no_range{};
+constexpr Range within(std::int64_t least, std::int64_t most) {
+  return {least, most};
+}
+constexpr Range small_count = within(0, 1'000'000);
+constexpr Range strength = within(0, 4294967295);  // sasl-*-ssf
+
+using S = Settings;
+constexpr std::array options{
+    Option{"announce-expire", "", protocol, &S::announce_expire, "DAYS", anywhere, Ready::later,
+           "Announce after how many days the server may delete mail (EXPIRE in CAPA)",
+           "-1 announces NEVER.", extension("expire"), within(-1, 1'000'000)},
+    Option{"announce-login-delay", "", protocol, &S::announce_login_delay, "SECONDS", anywhere,
+           Ready::later, "Announce how long to wait between two logins (LOGIN-DELAY in CAPA)",
+           "-1 announces nothing.", extension("login_delay"), within(-1, 1'000'000)},
+    Option{"auth-file", "", login, &S::auth_file, "FILE", start_up, Ready::later,
+           "Let only the users listed in this file log in, one name a line", "", no_switch,
+           no_range, absolute_or_none},
+    Option{"auth-source", "", login, &S::auth_source, "SOURCE", start_up, Ready::now,
+           "Check passwords here", "", no_switch, no_range, any, auth_source_words},
+    Option{"auto-delete", "", service, &S::auto_delete, "BOOL", start_up, Ready::later,
+           "Delete every message that a client has retrieved",
+           "This can lose mail: tell your users before you turn it on."},
+    Option{"bulldb-max-tries", "bulldb-max-retires", bulletins, &S::bulldb_max_tries, "COUNT",
+           anywhere, Ready::later, "Try this often to lock the bulletin database",
+           "The guide of Qpopper misprints the name; its spelling is accepted too.", no_switch,
+           within(1, 1'000'000)},
+    Option{"bulldb-nonfatal", "", bulletins, &S::bulldb_nonfatal, "BOOL", anywhere, Ready::later,
+           "Serve mail without bulletins when the bulletin database cannot be opened", "",
+           turns_on('B')},
+    Option{"bulldir", "", bulletins, &S::bulldir, "DIRECTORY", anywhere, Ready::later,
+           "Show each bulletin in this directory once to every user", "", takes_value('b'),
+           no_range, absolute_or_none},
+    Option{"cache-dir", "", place, &S::cache_dir, "DIRECTORY", start_up, Ready::now,
+           "Keep the index files here",
+           "Empty: in the directory of the temporary drop file. The directory should survive a "
+           "restart of the machine, or all mail is read anew after it.",
+           no_switch, no_range, absolute_or_none},
+    Option{"cache-name", "", place, &S::cache_name, "PATTERN", start_up, Ready::now,
+           "Name a user's index file", "%s stands for the user's name.", no_switch, no_range,
+           user_pattern},
+    Option{"check-hash-dir", "check-hash-spool", place, &S::check_hash_dir, "BOOL", anywhere,
+           Ready::now, "Create missing hash directories",
+           "The guide of Qpopper calls it check-hash-spool in one place; that is accepted too."},
+    Option{"check-old-spool-loc", "", place, &S::check_old_spool_loc, "BOOL", anywhere, Ready::now,
+           "Look for a leftover temporary drop file in spool-dir itself",
+           "Of interest when hash-spool or home-dir-mail is set."},
+    Option{"check-password-expired", "", login, &S::check_password_expired, "BOOL", start_up,
+           Ready::later, "Refuse a login whose password has expired"},
+    Option{"chunky-writes", "", protocol, &S::chunky_writes, "WHEN", anywhere, Ready::later,
+           "Gather small replies into large writes", "", no_switch, no_range, any, chunky_words},
+    Option{"clear-text-password", "", login, &S::clear_text_password, "WHEN", start_up, Ready::now,
+           "Say when a password may be sent with USER and PASS", "", takes_number('p'), no_range,
+           any, clear_text_words},
+    Option{"config-file", "", program, std::monostate{}, "FILE", anywhere, Ready::now,
+           "Read more options from this file, here and now",
+           "A relative name is taken from the directory of the file that names it. Files may nest "
+           "20 deep. A file named by a per-user file may set only what that file may set.",
+           takes_value('f'), no_range, not_empty},
+    Option{"conservative-cache", "", service, &S::conservative_cache, "BOOL", anywhere, Ready::now,
+           "Ignore the index when the spool is newer",
+           "Leave it off when only delivery and this server change the spool: then after new mail "
+           "only that is read."},
+    Option{"credential-file", "", login, &S::credential_file, "FILE", start_up, Ready::now,
+           "Take credentials from this file, which popauth(8) keeps", "", no_switch, no_range,
+           absolute},
+    Option{"debug", "", logging, &S::debug, "BOOL", anywhere, Ready::now,
+           "Log what the program does, step by step", "", turns_on('d')},
+    Option{"dotlock-stale-after", "", service, &S::dotlock_stale_after, "SECONDS", start_up,
+           Ready::now, "Break a dotlock that was not refreshed for so long", "", no_switch,
+           within(30, 86400)},
+    Option{"downcase-user", "", login, &S::downcase_user, "BOOL", start_up, Ready::later,
+           "Turn user names into lowercase", "", turns_on('c')},
+    Option{"drac-host", "", logging, &S::drac_host, "HOST", anywhere, Ready::later,
+           "Tell the DRAC service on this host about logins", "", takes_value('D'), no_range, word},
+    Option{"fast-update", "", service, &S::fast_update, "BOOL", anywhere, Ready::now,
+           "Replace the spool by renaming a new file over it",
+           "Every program that delivers must take the dotlock: one that has opened the spool and "
+           "waits for another lock would write into the removed file. Programs that keep the "
+           "spool open, such as biff(1) or a shell's mail check, look at the old file.",
+           turns_on('F')},
+    Option{"gate-root", "", program, &S::gate_root, "DIRECTORY", start_up, Ready::now,
+           "Lock the process that talks to strangers into this empty directory", "", no_switch,
+           no_range, absolute},
+    Option{"gate-user", "", program, &S::gate_user, "USER", start_up, Ready::now,
+           "Run the process that talks to strangers as this user", "", no_switch, no_range, word},
+    Option{"group-bulletins", "", bulletins, &S::group_bulletins, "BOOL", start_up, Ready::later,
+           "Show a bulletin that names groups in its file name to these groups only"},
+    Option{"group-no-server-mode", "", service, &S::group_no_server_mode, "GROUP", start_up,
+           Ready::later, "Turn server mode off for members of this group"},
+    Option{"group-server-mode", "", service, &S::group_server_mode, "GROUP", start_up, Ready::later,
+           "Turn server mode on for members of this group"},
+    Option{"hash-spool", "", place, &S::hash_spool, "METHOD", start_up, Ready::now,
+           "Spread the spools over subdirectories",
+           "0: none. 1: one letter made from the sum of the name's first five bytes, modulo 26. "
+           "2: the first letter of the name, and below it the second.",
+           no_switch, within(0, 2)},
+    Option{"home-dir-mail", "", place, &S::home_dir_mail, "FILE", start_up, Ready::now,
+           "Find the spool under this name in the user's home directory", "Empty: in spool-dir.",
+           no_switch, no_range, file_name},
+    Option{"home-dir-misc", "", place, &S::home_dir_misc, "BOOL", start_up, Ready::now,
+           "Keep temporary drop file and index in the user's home directory"},
+    Option{"keep-temp-drop", "", service, &S::keep_temp_drop, "BOOL", start_up, Ready::now,
+           "Leave the empty temporary drop file behind",
+           "Its modification time tells when the user was last here."},
+    Option{"kerberos", "", login, &S::kerberos, "BOOL", start_up, Ready::later,
+           "Authenticate with Kerberos", "", turns_on('k')},
+    Option{"kerberos-service", "", login, &S::kerberos_service, "SERVICE", start_up, Ready::later,
+           "Use this Kerberos service", "", takes_value('K'), no_range, word},
+    Option{"lock-order", "", service, &S::lock_order, "ORDER", start_up, Ready::now,
+           "Take the spool locks in this order",
+           "It must be the order of the other programs that write the spool.", no_switch, no_range,
+           any, lock_order_words},
+    Option{"lock-wait", "", service, &S::lock_wait, "SECONDS", start_up, Ready::now,
+           "Wait at most so long for the spool locks", "", no_switch, within(0, 3600)},
+    Option{"log-facility", "", logging, &S::log_facility, "FACILITY", start_up, Ready::now,
+           "Log to this syslog facility", "", takes_value('y'), no_range, any, facility_words},
+    Option{"log-login", "", logging, &S::log_login, "TEXT", start_up, Ready::later,
+           "Log each login with this text",
+           "%0 stands for the version, %1 for the user, %2 for the client's name and %3 for its "
+           "address."},
+    Option{"login-timeout", "", protocol, &S::login_timeout, "SECONDS", start_up, Ready::now,
+           "Hang up on a client that has not logged in after so long, however busy it is", "",
+           no_switch, within(1, 86400)},
+    Option{"mail-command", "", protocol, &S::mail_command, "PROGRAM", start_up, Ready::later,
+           "Submit mail from XTND XMIT with this program", "", no_switch, no_range, absolute},
+    Option{"mail-lock-check", "", service, &S::mail_lock_check, "COUNT", anywhere, Ready::now,
+           "Look at the age of the mail lock every so many messages", "", takes_value('L'),
+           within(1, 1'000'000'000)},
+    Option{"max-bulletins", "", bulletins, &S::max_bulletins, "COUNT", anywhere, Ready::later,
+           "Show a new user so many old bulletins at most", "", no_switch, small_count},
+    Option{"no-atomic-open", "", service, &S::no_atomic_open, "BOOL", anywhere, Ready::now,
+           "Create lock files by linking, for file systems without exclusive creation"},
+    Option{"nonauth-file", "", login, &S::nonauth_file, "FILE", start_up, Ready::later,
+           "Refuse the users listed in this file, one name a line", "", no_switch, no_range,
+           absolute_or_none},
+    Option{"old-style-uid", "", service, &S::old_style_uid, "BOOL", anywhere, Ready::now,
+           "Make unique-ids as servers before Qpopper 3 did"},
+    Option{"pam-service", "", login, &S::pam_service, "SERVICE", start_up, Ready::now,
+           "Use this PAM service", "", no_switch, no_range, word},
+    Option{"pid-file", "", program, &S::pid_file, "FILE", start_up, Ready::now,
+           "Write the number of the main process here when standalone", "Empty: nowhere.",
+           no_switch, no_range, absolute_or_none},
+    Option{"reverse-lookup", "", logging, &S::reverse_lookup, "BOOL", start_up, Ready::later,
+           "Look up the name of a client's address", "", turns_off('R')},
+    Option{"sasl-forward-secrecy", "", tls, &S::sasl_forward_secrecy, "BOOL", start_up,
+           Ready::later, "Offer only SASL mechanisms with forward secrecy"},
+    Option{"sasl-log-login", "", tls, &S::sasl_log_login, "TEXT", start_up, Ready::later,
+           "Log each SASL login with this text",
+           "As log-login, and %4 stands for the authenticated identity, %5 for the mechanism and "
+           "%6 for the strength of its encryption. Empty: log-login is used."},
+    Option{"sasl-max-ssf", "", tls, &S::sasl_max_ssf, "BITS", start_up, Ready::later,
+           "Accept SASL encryption of at most this strength", "", no_switch, strength},
+    Option{"sasl-min-ssf", "", tls, &S::sasl_min_ssf, "BITS", start_up, Ready::later,
+           "Require SASL encryption of at least this strength", "", no_switch, strength},
+    Option{"sasl-no-active", "", tls, &S::sasl_no_active, "BOOL", start_up, Ready::later,
+           "Offer only SASL mechanisms that withstand active attacks"},
+    Option{"sasl-no-anonymous", "", tls, &S::sasl_no_anonymous, "BOOL", start_up, Ready::later,
+           "Offer no SASL mechanism for anonymous login"},
+    Option{"sasl-no-dictionary", "", tls, &S::sasl_no_dictionary, "BOOL", start_up, Ready::later,
+           "Offer only SASL mechanisms that withstand dictionary attacks"},
+    Option{"sasl-no-plaintext", "", tls, &S::sasl_no_plaintext, "BOOL", start_up, Ready::later,
+           "Offer only SASL mechanisms that do not send a password in the clear"},
+    Option{"server-mode", "", service, &S::server_mode, "BOOL", anywhere, Ready::now,
+           "Serve from the spool itself, without a temporary copy",
+           "For users whose spool only delivery and this server change.", turns_on('S')},
+    Option{"shy", "", protocol, &S::shy, "BOOL", start_up, Ready::now,
+           "Hide name and version of the server from clients"},
+    Option{"spool-dir", "", place, &S::spool_dir, "DIRECTORY", start_up, Ready::now,
+           "Find the spools here", "", no_switch, no_range, absolute},
+    Option{"spool-options", "", program, &S::spool_options, "BOOL", start_up, Ready::now,
+           "Read .USER.qpopper-options in spool-dir after a login", "", turns_on('U')},
+    Option{"statistics", "", logging, &S::statistics, "BOOL", anywhere, Ready::later,
+           "Log what each session deleted and left", "", turns_on('s')},
+    Option{"temp-dir", "", place, &S::temp_dir, "DIRECTORY", start_up, Ready::now,
+           "Keep the temporary drop files here",
+           "Empty: where the spool is. A directory that is emptied when the machine restarts will "
+           "not do.",
+           no_switch, no_range, absolute_or_none},
+    Option{"temp-name", "", place, &S::temp_name, "PATTERN", start_up, Ready::now,
+           "Name a user's temporary drop file", "%s stands for the user's name.", no_switch,
+           no_range, user_pattern},
+    Option{"timeout", "", protocol, &S::timeout, "SECONDS", anywhere, Ready::now,
+           "Hang up on a client that is silent for so long", "RFC 1939 asks for 600 at least.",
+           takes_value('T'), within(1, 604800)},
+    Option{"timing", "", logging, &S::timing, "BOOL", anywhere, Ready::later,
+           "Log how long the parts of a session took"},
+    Option{"tls-cipher-list", "", tls, &S::tls_cipher_list, "LIST", start_up, Ready::later,
+           "Permit these cipher suites"},
+    Option{"tls-identity-file", "", tls, &S::tls_identity_file, "FILE", start_up, Ready::later,
+           "Take certificate and encrypted private key from this file", "", no_switch, no_range,
+           absolute_or_none},
+    Option{"tls-options", "", tls, &S::tls_options, "BITS", start_up, Ready::later,
+           "Set these option bits of the TLS library", "Several settings add up."},
+    Option{"tls-passphrase", "", tls, &S::tls_passphrase, "TEXT", start_up, Ready::later,
+           "Decrypt the private key with this passphrase"},
+    Option{"tls-private-key-file", "", tls, &S::tls_private_key_file, "FILE", start_up,
+           Ready::later, "Take the private key from this file", "Empty: from tls-server-cert-file.",
+           no_switch, no_range, absolute_or_none},
+    Option{"tls-server-cert-file", "", tls, &S::tls_server_cert_file, "FILE", start_up,
+           Ready::later, "Take the server's certificate from this file", "", no_switch, no_range,
+           absolute_or_none},
+    Option{"tls-support", "", tls, &S::tls_support, "HOW", start_up, Ready::later,
+           "Speak TLS with clients", "", takes_number('l'), no_range, any, tls_support_words},
+    Option{"tls-version", "", tls, &S::tls_version, "VERSION", start_up, Ready::later,
+           "Restrict the versions of TLS", "", no_switch, no_range, any, tls_version_words},
+    Option{"tls-workarounds", "", tls, &S::tls_workarounds, "BOOL", start_up, Ready::later,
+           "Work around the faults of old TLS clients"},
+    Option{"tracefile", "", logging, &S::tracefile, "FILE", anywhere, Ready::later,
+           "Write debug and log records to this file", "", takes_value('t'), no_range,
+           absolute_or_none},
+    Option{"trim-domain", "", login, &S::trim_domain, "BOOL", start_up, Ready::later,
+           "Cut @DOMAIN off user names", "", turns_on('C')},
+    Option{"uid-format", "", service, &S::uid_format, "FORMAT", in_spool_file, Ready::now,
+           "Make unique-ids in this form where a message does not store one",
+           "A change lets clients download the mail on the server once more.", no_switch, no_range,
+           any, uid_format_words},
+    Option{"update-on-abort", "", service, &S::update_on_abort, "BOOL", anywhere, Ready::now,
+           "Carry out deletions also when the connection is lost",
+           "RFC 1939 wants it off; clients on bad lines could then never delete their mail. A message "
+           "that was asked for and deleted in one go stays, since it may not have arrived."},
+    Option{"update-status-headers", "", service, &S::update_status_headers, "BOOL", anywhere,
+           Ready::now, "Store Status and X-UIDL headers in the spool"},
+    Option{"user-options", "", program, &S::user_options, "BOOL", start_up, Ready::now,
+           "Read .qpopper-options in the user's home directory after a login", "", turns_on('u')},
+    Option{"uw-kluge", "UW-kludge", place, &S::uw_kluge, "BOOL", anywhere, Ready::now,
+           "Hide the status message that University of Washington software keeps in a spool"},
+};
+
+// Strictly ascending, so no name occurs twice and nothing needs sorting.
+static_assert(std::ranges::adjacent_find(options, std::ranges::greater_equal{}, &Option::name) ==
+              options.end());
+
+consteval bool mnemonics_have_words() {
+  return std::ranges::all_of(options, [](const Option& option) {
+    return (option.type() == ValueType::mnemonic) == !option.words.empty();
+  });
+}
+
+static_assert(mnemonics_have_words());
+
+}  // namespace
+
+std::string_view title_of(Section section) {
+  switch (section) {
+    case place:
+      return "Where the mail is";
+    case service:
+      return "How mail is served and changed";
+    case protocol:
+      return "Protocol";
+    case login:
+      return "Who may log in";
+    case bulletins:
+      return "Bulletins";
+    case logging:
+      return "Logging";
+    case tls:
+      return "TLS and SASL";
+    case program:
+      return "The program itself";
+  }
+  return "";
+}
+
+std::span<const Option> all_options() {
+  return options;
+}
+
+const Option* find_option(std::string_view name) {
+  const std::string small = lower(name);
+  const auto found = std::ranges::lower_bound(options, small, {}, &Option::name);
+  if (found != options.end() && found->name == small) return &*found;
+  const auto other = std::ranges::find_if(options, [name](const Option& option) {
+    return !option.alias.empty() && equal_ignoring_case(option.alias, name);
+  });
+  return other == options.end() ? nullptr : &*other;
+}
+
+const Option& option_named(std::string_view name) {
+  if (const Option* option = find_option(name)) return *option;
+  throw std::logic_error("no option " + std::string{name});
+}
+
+std::size_t index_of(const Option& option) {
+  return static_cast<std::size_t>(&option - options.data());
+}
+
+std::string suggestion_for_option(std::string_view name) {
+  if (name.size() > 64) return "";                  // no slip of the finger, and costly to compare
+  std::vector<std::string_view> of_similar_length;  // nearest() would take no others
+  for (const Option& option : options) {
+    const std::size_t longer = std::max(option.name.size(), name.size());
+    const std::size_t shorter = std::min(option.name.size(), name.size());
+    if (longer - shorter <= name.size() / 3 + 1) of_similar_length.push_back(option.name);
+  }
+  const auto near = nearest(lower(name), of_similar_length);
+  return near ? "; did you mean " + std::string{*near} : "";
+}
+
+}  // namespace pop

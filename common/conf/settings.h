@@ -1,0 +1,133 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace pop {
+
+/// clear-text-password: who may send a password in the clear.
+enum class ClearText : std::uint8_t { by_default, never, always, local, tls };
+enum class TlsSupport : std::uint8_t { none, stls, alternate_port };
+enum class TlsVersion : std::uint8_t { by_default, sslv2, sslv3, tlsv1, sslv23, all };
+enum class ChunkyWrites : std::uint8_t { by_default, always, tls, never };
+enum class LogFacility : std::uint8_t {
+  mail,
+  local0,
+  local1,
+  local2,
+  local3,
+  local4,
+  local5,
+  local6,
+  local7
+};
+/// auth-source: where a password is checked. `shadow` comes with its own work.
+enum class AuthSource : std::uint8_t { pam, credentials, shadow };
+/// uid-format: the form of a unique-id that the message itself does not store.
+enum class UidFormat : std::uint8_t { native, qpopper };
+/// lock-order: the spool locks in the order in which they are taken.
+enum class LockOrder : std::uint8_t { dotlock_fcntl_flock, dotlock_flock_fcntl, dotlock };
+
+/// The value of every option, one field each, named as the option is; the option table maps names
+/// to fields, and its defaults are these initialisers. Paths are as written.
+struct Settings {
+  // Where the mail is.
+  std::filesystem::path spool_dir = "/var/mail";
+  std::int64_t hash_spool = 0;          // 0, 1 or 2
+  bool check_hash_dir = true;           // create missing hash directories
+  bool check_old_spool_loc = true;      // look for a leftover temporary drop in plain spool_dir
+  std::filesystem::path home_dir_mail;  // file name in the home directory; empty: spool_dir
+  bool home_dir_misc = false;           // temporary drop and cache in the home directory
+  std::filesystem::path temp_dir;       // empty: where the spool is
+  std::string temp_name = ".%s.pop";
+  std::filesystem::path cache_dir;  // empty: the directory of the temporary drop
+  std::string cache_name = ".%s.cache";
+
+  // How it is served and changed.
+  bool server_mode = false;
+  std::string group_server_mode;
+  std::string group_no_server_mode;
+  bool fast_update = false;
+  bool update_status_headers = true;
+  bool update_on_abort = true;
+  bool auto_delete = false;
+  bool keep_temp_drop = false;
+  bool conservative_cache = false;
+  bool no_atomic_open = false;
+  std::int64_t mail_lock_check = 5000;  // messages between two looks at the lock's age
+  LockOrder lock_order = LockOrder::dotlock_fcntl_flock;
+  std::chrono::seconds dotlock_stale_after{300};
+  std::chrono::seconds lock_wait{30};  // at most, for the spool locks
+  bool uw_kluge = false;
+  bool old_style_uid = false;
+  UidFormat uid_format = UidFormat::native;
+
+  // Protocol.
+  bool shy = false;
+  std::chrono::seconds timeout{120};
+  std::chrono::seconds login_timeout{60};  // whole time before login, however busy the client is
+  std::int64_t announce_expire = -1;       // -1: NEVER
+  std::int64_t announce_login_delay = -1;  // -1: not announced
+  ChunkyWrites chunky_writes = ChunkyWrites::by_default;
+  std::filesystem::path mail_command = "/usr/sbin/sendmail";
+
+  // Who may log in.
+  AuthSource auth_source = AuthSource::pam;
+  std::string pam_service = "pop3";
+  std::filesystem::path credential_file = "/etc/popper/credentials.gdbm";
+  ClearText clear_text_password = ClearText::by_default;
+  std::filesystem::path auth_file;
+  std::filesystem::path nonauth_file;
+  bool check_password_expired = true;
+  bool downcase_user = false;
+  bool trim_domain = false;
+  bool kerberos = false;
+  std::string kerberos_service = "pop";
+
+  // Bulletins.
+  std::filesystem::path bulldir;
+  bool bulldb_nonfatal = false;
+  std::int64_t bulldb_max_tries = 75;
+  bool group_bulletins = false;
+  std::int64_t max_bulletins = 1;
+
+  // Logging.
+  bool debug = false;
+  std::filesystem::path tracefile;
+  LogFacility log_facility = LogFacility::mail;
+  bool statistics = false;
+  bool timing = false;
+  std::string log_login;
+  bool reverse_lookup = true;
+  std::string drac_host = "localhost";
+
+  // TLS and SASL.
+  TlsSupport tls_support = TlsSupport::none;
+  std::filesystem::path tls_server_cert_file;
+  std::filesystem::path tls_private_key_file;
+  std::string tls_cipher_list;
+  TlsVersion tls_version = TlsVersion::by_default;
+  std::int64_t tls_options = 0;  // settings add up
+  bool tls_workarounds = false;
+  std::filesystem::path tls_identity_file;
+  std::string tls_passphrase;
+  std::string sasl_log_login;
+  std::int64_t sasl_min_ssf = 0;
+  std::int64_t sasl_max_ssf = 4294967295;
+  bool sasl_forward_secrecy = false;
+  bool sasl_no_active = false;
+  bool sasl_no_anonymous = true;
+  bool sasl_no_dictionary = false;
+  bool sasl_no_plaintext = true;
+
+  // The program itself.
+  bool user_options = false;
+  bool spool_options = false;
+  std::string gate_user = "nobody";                       // whose uid the gate takes
+  std::filesystem::path gate_root = "/run/popper/empty";  // chroot of the gate
+  std::filesystem::path pid_file;
+};
+
+}  // namespace pop

@@ -1,0 +1,66 @@
+#include "conf/show_config.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace pop {
+namespace {
+
+bool is_secret(const Option& option) {
+  return option.name == "tls-passphrase";
+}
+
+bool is_stored(const Option& option) {
+  return !std::holds_alternative<std::monostate>(option.target);
+}
+
+std::string effective_line(const Settings& settings, const Option& option) {
+  const Value value = load_value(settings, option);
+  if (is_secret(option) && value != Value{std::string{}}) {
+    return "# set " + std::string{option.name} + " = (not shown)";
+  }
+  return to_classic(option, value);
+}
+
+std::string origin_text(const Place& origin) {
+  if (origin.source.empty()) return "default";
+  Place line = origin;
+  line.column = 0;
+  return escaped(to_string(line), 512);
+}
+
+}  // namespace
+
+std::string render_effective(const Configuration& configuration) {
+  constexpr std::size_t comment_column = 48;
+  std::string text;
+  for (const Option& option : all_options()) {
+    if (!is_stored(option)) continue;
+    std::string line = effective_line(configuration.settings, option);
+    line.append(line.size() < comment_column ? comment_column - line.size() : 1, ' ');
+    text += line + "# " + origin_text(configuration.origins[index_of(option)]) + "\n";
+  }
+  for (const ListenAddress& listener : configuration.listeners) {
+    text += "# listen " + to_string(listener) + "\n";
+  }
+  return text;
+}
+
+std::string render_classic(const Settings& settings) {
+  std::string text;
+  for (const Option& option : all_options()) {
+    if (is_stored(option)) text += to_classic(option, load_value(settings, option)) + "\n";
+  }
+  return text;
+}
+
+std::vector<std::string_view> differing_options(const Settings& a, const Settings& b) {
+  std::vector<std::string_view> names;
+  for (const Option& option : all_options()) {
+    if (load_value(a, option) != load_value(b, option)) names.push_back(option.name);
+  }
+  return names;
+}
+
+}  // namespace pop

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conf/configuration.h"
+
+namespace pop {
+
+/// Every option with its effective value and, as a comment, where that came from: text that the
+/// classic grammar reads. A passphrase is not shown.
+[[nodiscard]] std::string render_effective(const Configuration& configuration);
+
+/// Every option in the classic grammar, secrets too: read back it gives equal settings.
+[[nodiscard]] std::string render_classic(const Settings& settings);
+
+/// Names of the options whose values differ.
+[[nodiscard]] std::vector<std::string_view> differing_options(const Settings& a, const Settings& b);
+
+}  // namespace pop

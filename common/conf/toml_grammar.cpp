@@ -1,0 +1,238 @@
+#include "conf/toml_grammar.h"
+
+// Some faulty texts break an assertion of toml++ 3.3 or, with NDEBUG, get past it. A text may come
+// from a user, so the assertion must hold in every build and may not end the program.
+#undef NDEBUG
+namespace pop {
+namespace {
+struct TomlAssertion {};
+constexpr void toml_assertion(bool holds) {
+  if (!holds) throw TomlAssertion{};
+}
+}  // namespace
+}  // namespace pop
+#define TOML_ASSERT(expression) ::pop::toml_assertion(static_cast<bool>(expression))
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "base/text.h"
+
+namespace pop {
+namespace {
+
+std::string shown(std::string_view foreign) {
+  return "\"" + escaped(foreign, 80) + "\"";
+}
+
+/// Turns one parsed document into assignments.
+class TomlReader {
+ public:
+  explicit TomlReader(const std::string& name) : name_{name} {}
+
+  ParsedText read(const toml::table& document) {
+    // The library sorts by key; the order written decides, since config-file acts in its place.
+    std::vector<std::pair<const toml::key*, const toml::node*>> entries;
+    for (const auto& [key, node] : document) entries.emplace_back(&key, &node);
+    std::ranges::sort(entries, [](const auto& a, const auto& b) {
+      const toml::source_position x = a.first->source().begin, y = b.first->source().begin;
+      return std::pair{x.line, x.column} < std::pair{y.line, y.column};
+    });
+    for (const auto& [key, node] : entries) {
+      if (parsed_.complaints.size() == most_complaints) {
+        complain(place_of(key->source()), "too many errors; the rest was not read");
+        break;
+      }
+      read_entry(*key, *node);
+    }
+    return std::move(parsed_);
+  }
+
+ private:
+  [[nodiscard]] Place place_of(const toml::source_region& region) const {
+    return {name_, region.begin.line, region.begin.column};
+  }
+  void complain(Place place, std::string what) {
+    parsed_.complaints.push_back({std::move(place), std::move(what)});
+  }
+
+  void read_entry(const toml::key& key, const toml::node& node) {
+    if (key.str() == "listen") return read_listeners(node);
+    const Place place = place_of(key.source());
+    const Option* option = find_option(key.str());
+    if (!option) {
+      return complain(place, (node.is_table() ? "unknown table " : "unknown option ") +
+                                 shown(key.str()) + suggestion(key.str()));
+    }
+    if (!seen_.insert(option).second) {
+      return complain(place, std::string{option->name} + " is set twice");
+    }
+    Value value = value_of(*option, node);
+    if (Judged<void> fine = check_value(*option, value); !fine) {
+      return complain(place_of(node.source()), std::move(fine).error());
+    }
+    parsed_.assignments.push_back({option, std::move(value), place});
+  }
+
+  static std::string suggestion(std::string_view key) {
+    if (equal_ignoring_case(key, "listener")) return "; did you mean [[listen]]";
+    return suggestion_for_option(key);
+  }
+
+  /// A value of another kind than the option takes stays one, so that check_value() refuses it.
+  static Value value_of(const Option& option, const toml::node& node) {
+    if (const auto* truth = node.as_boolean()) return truth->get();
+    if (const auto* number = node.as_integer()) return number->get();
+    if (const auto* text = node.as_string()) return text->get();
+    if (option.type() == ValueType::boolean) return std::string{};
+    return false;
+  }
+
+  void read_listeners(const toml::node& node) {
+    const toml::array* tables = node.as_array();
+    if (!tables || !tables->is_array_of_tables()) {
+      return complain(place_of(node.source()), "listen must be written as [[listen]] tables");
+    }
+    for (const toml::node& table : *tables) read_listener(*table.as_table());
+  }
+
+  void read_listener(const toml::table& table) {
+    const Place place = place_of(table.source());
+    ListenAddress listener;
+    bool has_address = false;
+    for (const auto& [key, node] : table) {
+      if (key.str() == "address") {
+        has_address = true;
+        read_address(node, listener);
+      } else if (key.str() == "tls") {
+        read_tls(node);
+      } else {
+        const auto near =
+            nearest(key.str().substr(0, 64), std::array<std::string_view, 2>{"address", "tls"});
+        complain(place_of(key.source()), "unknown key " + shown(key.str()) + " in [[listen]]" +
+                                             (near ? "; did you mean " + std::string{*near} : ""));
+      }
+    }
+    if (!has_address) complain(place, "[[listen]] wants address = \"[address][:port]\"");
+    parsed_.listeners.push_back(std::move(listener));
+    parsed_.listener_places.push_back(place);
+  }
+
+  void read_address(const toml::node& node, ListenAddress& listener) {
+    const auto* text = node.as_string();
+    if (!text) return complain(place_of(node.source()), "address wants a text in quotes");
+    Judged<ListenAddress> parsed = parse_listen_address(text->get());
+    if (!parsed) return complain(place_of(node.source()), std::move(parsed).error());
+    listener = *std::move(parsed);
+  }
+
+  void read_tls(const toml::node& node) {
+    const auto* text = node.as_string();
+    if (text && text->get() == "none") return;
+    if (text && (text->get() == "stls" || text->get() == "alternate-port")) {
+      return complain(place_of(node.source()),
+                      "tls = " + text->get() + " is not available in this version");
+    }
+    complain(place_of(node.source()), "tls wants \"none\", \"stls\" or \"alternate-port\"");
+  }
+
+  const std::string& name_;
+  ParsedText parsed_;
+  std::set<const Option*> seen_;
+};
+
+}  // namespace
+
+namespace {
+
+bool may_follow_bracket(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         std::string_view{"-_\"']"}.find(c) != std::string_view::npos;
+}
+
+/// Where a line is not fit for the library, counted from 0, and why.
+struct Unfit {
+  std::size_t at;
+  std::string what;
+};
+
+/// A table header whose name begins with a byte that no name may have.
+std::optional<Unfit> unfit_header(std::string_view line) {
+  std::size_t at = line.find_first_not_of(" \t");
+  if (at == std::string_view::npos || line[at] != '[') return std::nullopt;
+  if (line.substr(at).starts_with("[[")) ++at;
+  at = std::min(line.find_first_not_of(" \t", at + 1), line.size());
+  if (at < line.size() && may_follow_bracket(line[at])) return std::nullopt;
+  return Unfit{at, "expected the name of a table"};
+}
+
+/// Behind the closing quote of the string that begins at `at`, or the end of the line.
+std::size_t skip_string(std::string_view line, std::size_t at) {
+  const char quote = line[at];
+  while (++at < line.size() && line[at] != quote) {
+    if (line[at] == '\\' && quote == '"') ++at;
+  }
+  return std::min(at + 1, line.size());
+}
+
+std::optional<Unfit> unfit_part(std::string_view line) {
+  for (std::size_t at = 0; at < line.size() && line[at] != '#';) {
+    const char c = line[at];
+    if (c == '"' || c == '\'') {
+      if (line.substr(at).starts_with(std::string(3, c))) {
+        return Unfit{at, "a text must end on its line, so it cannot stand in three quotes"};
+      }
+      at = skip_string(line, at);
+      continue;
+    }
+    const auto octet = static_cast<unsigned char>(c);
+    if ((octet < 0x20 && c != '\t' && c != '\r') || octet >= 0x7f) {
+      return Unfit{at, "unexpected " + shown(line.substr(at, 1)) + " outside quotes"};
+    }
+    ++at;
+  }
+  return std::nullopt;
+}
+
+/// toml++ 3.3 runs into undefined behaviour on non-ASCII letters outside quotes and breaks its own
+/// assertion on a table header without a name. Both are errors in TOML, so they are found here. A
+/// string of several lines would hide them, and no option can hold one.
+std::optional<Complaint> first_unfit(std::string_view text, const std::string& name) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // byte order mark
+  for (Place place{name, 1, 0}; !text.empty(); ++place.line) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    std::optional<Unfit> unfit = unfit_header(line);
+    if (!unfit) unfit = unfit_part(line);
+    if (!unfit) continue;
+    place.column = unfit->at + 1;
+    return Complaint{place, unfit->what};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+ParsedText parse_toml(std::string_view text, const std::string& name) {
+  ParsedText refused;
+  if (auto unfit = first_unfit(text, name)) {
+    refused.complaints.push_back(*std::move(unfit));
+    return refused;
+  }
+  try {
+    return TomlReader{name}.read(toml::parse(text));
+  } catch (const toml::parse_error& error) {  // the library has no other way to say it
+    const toml::source_position at = error.source().begin;
+    refused.complaints.push_back({{name, at.line, at.column}, escaped(error.description(), 512)});
+  } catch (const TomlAssertion&) {
+    refused.complaints.push_back({{name}, "this is neither a set or reset line nor TOML"});
+  }
+  return refused;
+}
+
+}  // namespace pop
