@@ -1,0 +1,21 @@
+#include "pop3/capabilities.h"
+
+#include "pop3/reply.h"
+
+namespace pop {
+
+std::string capability_reply(const CapabilityFacts& facts, CapabilityState state) {
+  const bool logged_in = state == CapabilityState::transaction;
+  std::string text = reply::ok("Capability list follows");
+  text += "TOP\r\n";
+  // RFC 2449 section 5: what holds before the login is announced after it as well.
+  if (facts.user_pass) text += "USER\r\n";
+  if (facts.login_delay >= 0) text += "LOGIN-DELAY " + std::to_string(facts.login_delay) + "\r\n";
+  const bool forever = facts.expire_days < 0;
+  text += "EXPIRE " + (forever ? "NEVER" : std::to_string(facts.expire_days)) + "\r\n";
+  text += "UIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n";
+  if (logged_in || !facts.shy) text += "IMPLEMENTATION Popper-version-" POPPER_VERSION "\r\n";
+  return text + ".\r\n";
+}
+
+}  // namespace pop

@@ -1,0 +1,142 @@
+#include "pop3/login_dialogue.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "base/text.h"
+#include "pop3/reply.h"
+
+namespace pop {
+
+namespace {
+
+using Actions = std::vector<LoginAction>;
+
+template <class... Action>
+Actions actions(Action... action) {
+  Actions list;
+  list.reserve(sizeof...(action));
+  (list.emplace_back(std::move(action)), ...);
+  return list;
+}
+
+Actions say(std::string text) {
+  return actions(SendText{std::move(text)});
+}
+Actions end(std::string text) {
+  return actions(SendText{std::move(text)}, HangUp{});
+}
+
+// A browser that was led here sends one of these first, and what follows may be commands of ours
+// that somebody put into its request. The rest of the connection must not be read.
+bool is_of_http(std::string_view word) {
+  static constexpr std::array<std::string_view, 11> words{"get",     "post",  "put",   "head",
+                                                          "delete",  "patch", "trace", "options",
+                                                          "connect", "pri",   "host:"};
+  return std::ranges::any_of(
+      words, [word](std::string_view known) { return equal_ignoring_case(known, word); });
+}
+
+std::optional<std::string> digest_in(std::string_view argument) {
+  std::string digest = lower(argument);
+  if (digest.size() != 32) return std::nullopt;
+  if (digest.find_first_not_of("0123456789abcdef") != std::string::npos) return std::nullopt;
+  return digest;
+}
+
+bool has_nul(std::string_view text) {
+  return text.find('\0') != std::string_view::npos;
+}
+
+// The refusal of what is wrong with the count of words; empty if nothing is.
+std::string wrong_arguments(const Command& command) {
+  const CommandRule& rule = rule_of(command.verb);
+  if (command.verb == Verb::pass) {  // blanks may be all of a password
+    return command.rest.empty() ? reply::too_few_arguments(command.verb) : "";
+  }
+  if (command.arguments.size() < rule.least) return reply::too_few_arguments(command.verb);
+  if (command.arguments.size() > rule.most) return reply::too_many_arguments(command.verb);
+  return "";
+}
+
+// The gate trusts the keeper, but a client must get one line whatever became of the text.
+std::string one_error_line(std::string_view text) {
+  constexpr std::string_view sign = "-ERR ";
+  while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
+  if (!text.starts_with(sign)) return reply::login_unavailable();
+  return reply::err(text.substr(sign.size()));
+}
+
+}  // namespace
+
+LoginDialogue::LoginDialogue(CapabilityFacts facts, std::string banner_stamp)
+    : facts_{std::move(facts)}, banner_stamp_{std::move(banner_stamp)} {}
+
+std::string LoginDialogue::greeting() const {
+  return reply::greeting(facts_, banner_stamp_);
+}
+
+Actions LoginDialogue::on_line(std::string_view line) {
+  const Command command = parse_command(line);
+  if (is_of_http(command.word)) return end(reply::other_protocol());
+  if (command.verb == Verb::unknown) return refuse(reply::unknown_command(command.word));
+  if (std::string wrong = wrong_arguments(command); !wrong.empty()) return refuse(std::move(wrong));
+  if (has_nul(command.rest)) return refuse(reply::nul_in_argument(command.verb));
+  return answer(command);
+}
+
+Actions LoginDialogue::on_too_long_line() {
+  return refuse(reply::line_too_long());
+}
+
+Actions LoginDialogue::on_verdict(const LoginVerdict& verdict) {
+  if (verdict.outcome == LoginVerdict::Outcome::accepted) return {};
+  return end(one_error_line(verdict.reply));
+}
+
+Actions LoginDialogue::answer(const Command& command) {
+  switch (command.verb) {
+    case Verb::user:
+      return user(command);
+    case Verb::pass:
+      return pass(command);
+    case Verb::apop:
+      return apop(command);
+    case Verb::capa:
+      return say(capability_reply(facts_, CapabilityState::authorization));
+    case Verb::quit:
+      return end(reply::goodbye(facts_));
+    case Verb::auth:
+    case Verb::stls:
+      return refuse(reply::not_enabled(command.verb));
+    default:
+      return refuse(reply::only_after_login(command.verb));
+  }
+}
+
+Actions LoginDialogue::refuse(std::string reply) {
+  if (++bad_commands_ >= most_bad_commands) return end(reply::too_many_bad_commands());
+  return say(std::move(reply));
+}
+
+Actions LoginDialogue::user(const Command& command) {
+  if (!facts_.user_pass) return refuse(reply::stronger_authentication_required());
+  user_ = command.arguments.front();
+  return say(reply::password_required(user_));
+}
+
+Actions LoginDialogue::pass(const Command& command) {
+  if (user_.empty()) return refuse(reply::user_before_pass());
+  return actions(CheckPassword{user_, Secret{command.rest}});
+}
+
+Actions LoginDialogue::apop(const Command& command) {
+  if (banner_stamp_.empty()) return refuse(reply::not_enabled(Verb::apop));
+  std::optional<std::string> digest = digest_in(command.arguments[1]);
+  if (!digest) return refuse(reply::malformed_digest());
+  return actions(CheckApop{std::string{command.arguments[0]}, *std::move(digest)});
+}
+
+}  // namespace pop

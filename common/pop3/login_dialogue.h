@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/secret.h"
+#include "pop3/capabilities.h"
+#include "pop3/command.h"
+
+namespace pop {
+
+/// What the gate must do next, in order. The dialogue touches no descriptor.
+struct SendText {
+  std::string text;  // whole lines, each with CRLF
+};
+struct CheckPassword {
+  std::string user;
+  Secret password;
+};
+struct CheckApop {
+  std::string user;
+  std::string digest;  // 32 lower-case hex digits
+};
+struct HangUp {};
+using LoginAction = std::variant<SendText, CheckPassword, CheckApop, HangUp>;
+
+/// What the keeper answered to a check.
+struct LoginVerdict {
+  enum class Outcome : std::uint8_t { accepted, rejected, unavailable } outcome;
+  std::string reply;  // the -ERR line to send, with or without CRLF; empty when accepted
+};
+
+/// A stranger who cannot use the protocol after so many tries is none of ours.
+inline constexpr int most_bad_commands = 10;
+
+/// AUTHORIZATION state (RFC 1939 section 4 and 7, RFC 2449) without I/O. Pure: the same state and
+/// line give the same actions. While a check is under way (after CheckPassword or CheckApop) no
+/// line may be given; the caller keeps pipelined input and goes on after on_verdict(). After HangUp
+/// nothing more may be given. How many lines and octets a stranger may send in all is the caller's
+/// to limit.
+class LoginDialogue {
+ public:
+  /// `banner_stamp` as "<...>", empty when APOP cannot be used.
+  LoginDialogue(CapabilityFacts facts, std::string banner_stamp);
+
+  [[nodiscard]] std::string greeting() const;
+  /// `line` may hold a password: the caller overwrites its memory.
+  [[nodiscard]] std::vector<LoginAction> on_line(std::string_view line);
+  [[nodiscard]] std::vector<LoginAction> on_too_long_line();
+  /// Rejection ends the connection, as Qpopper did; accepted yields nothing: the session answers.
+  /// A reply that is not one -ERR line is replaced by one that is.
+  [[nodiscard]] std::vector<LoginAction> on_verdict(const LoginVerdict& verdict);
+
+ private:
+  using Actions = std::vector<LoginAction>;
+
+  [[nodiscard]] Actions answer(const Command& command);
+  [[nodiscard]] Actions refuse(std::string reply);
+  [[nodiscard]] Actions user(const Command& command);
+  [[nodiscard]] Actions pass(const Command& command);
+  [[nodiscard]] Actions apop(const Command& command);
+
+  CapabilityFacts facts_;
+  std::string banner_stamp_;
+  std::string user_;
+  int bad_commands_ = 0;
+};
+
+}  // namespace pop

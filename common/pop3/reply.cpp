@@ -1,0 +1,273 @@
+#include "pop3/reply.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+
+namespace pop::reply {
+
+namespace {
+
+// A user name of 254 octets as mail addresses allow fits unless it needs escapes.
+constexpr std::size_t longest_quotation = 320;
+constexpr std::size_t longest_echoed_word = 24;
+
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
+std::string line(std::string text) {
+  text.resize(std::min(text.size(), longest_line - 2));
+  std::ranges::replace_if(text, is_control, '?');
+  return text + "\r\n";
+}
+
+std::string quoted(std::string_view hostile) {
+  std::string text = escaped(hostile, longest_quotation);
+  if (text.size() <= longest_quotation) return text;
+  text.resize(longest_quotation);
+  return text + "...";
+}
+
+std::string upper(std::string_view name) {
+  std::string text{name};
+  for (char& c : text) c = static_cast<char>(c - 'a' + 'A');  // names are lower-case letters
+  return text;
+}
+
+bool may_be_echoed(std::string_view word) {
+  return !word.empty() && word.size() <= longest_echoed_word &&
+         std::ranges::all_of(word, [](char c) {
+           return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-';
+         });
+}
+
+struct FailureText {
+  Errc code;
+  std::string_view text;
+};
+constexpr std::array failure_texts{
+    FailureText{Errc::usage, "The server cannot do this."},
+    FailureText{Errc::not_found, "The server does not find what this needs."},
+    FailureText{Errc::denied,
+                "The server is not allowed to use this maildrop; tell its administrator."},
+    FailureText{Errc::busy, ""},
+    FailureText{Errc::changed, "Another program changed the maildrop; connect again."},
+    FailureText{Errc::corrupt, "The maildrop is damaged; tell the administrator of the server."},
+    FailureText{Errc::limit,
+                "The maildrop is beyond a limit of the server; tell its administrator."},
+    FailureText{Errc::full, "No room on the server's disk or in the quota."},
+    FailureText{Errc::io, "The server failed to read or write the maildrop; try again later."},
+};
+
+consteval bool failure_texts_follow_errc() {
+  for (std::size_t i = 0; i < failure_texts.size(); ++i) {
+    if (failure_texts[i].code != static_cast<Errc>(i)) return false;
+  }
+  return failure_texts.size() == consequences.size();
+}
+static_assert(failure_texts_follow_errc());
+
+// Since when and by whom, without the path that some locks name.
+std::string who_is_using_it(std::string_view text) {
+  const std::size_t colon = text.rfind(": ");
+  if (colon != std::string_view::npos) text.remove_prefix(colon + 2);
+  if (text.find('/') == std::string_view::npos) return quoted(text);
+  return "Another program is using the maildrop; try again later.";
+}
+
+std::string failure_text(const Error& error) {
+  if (error.code == Errc::busy) return who_is_using_it(error.text);
+  return std::string{failure_texts[static_cast<std::size_t>(error.code)].text};
+}
+
+}  // namespace
+
+std::string ok(std::string_view text) {
+  return line(fmt::format("+OK {}", text));
+}
+
+std::string err(std::string_view text, std::string_view response_code) {
+  if (response_code.empty()) return line(fmt::format("-ERR {}", text));
+  return line(fmt::format("-ERR [{}] {}", response_code, text));
+}
+
+std::string failure(const Error& error) {
+  return err(failure_text(error), consequence_of(error.code).response_code);
+}
+
+std::string not_updated(const Error& error) {
+  return err("The deleted messages were not removed. " + failure_text(error),
+             consequence_of(error.code).response_code);
+}
+
+std::string greeting(const CapabilityFacts& facts, std::string_view banner_stamp) {
+  std::string text =
+      facts.shy ? "ready"
+                : fmt::format("Popper (version {}) at {} starting.", POPPER_VERSION, facts.host);
+  if (!banner_stamp.empty()) text += fmt::format("  {}", banner_stamp);
+  return ok(text);
+}
+
+std::string goodbye(const CapabilityFacts& facts) {
+  return ok(fmt::format("Pop server at {} signing off.", facts.host));
+}
+
+std::string timed_out(const CapabilityFacts& facts) {
+  return err(fmt::format("POP timeout from {}", facts.host));
+}
+
+std::string shutting_down(const CapabilityFacts& facts) {
+  return err(fmt::format("POP hangup from {}", facts.host), "SYS/TEMP");
+}
+
+std::string too_many_connections() {
+  return err("Too many connections; try again later.", "SYS/TEMP");
+}
+
+std::string unknown_command(std::string_view word) {
+  if (!may_be_echoed(word)) return err("Unknown command.");
+  return err(fmt::format("Unknown command: \"{}\".", lower(word)));
+}
+
+std::string too_few_arguments(Verb verb) {
+  return err(fmt::format("Too few arguments for the {} command.", rule_of(verb).name));
+}
+
+std::string too_many_arguments(Verb verb) {
+  return err(fmt::format("Too many arguments for the {} command.", rule_of(verb).name));
+}
+
+std::string nul_in_argument(Verb verb) {
+  return err(fmt::format("The {} command takes no NUL octet.", rule_of(verb).name));
+}
+
+std::string line_too_long() {
+  return err(fmt::format("Command line longer than {} octets.", longest_command_line));
+}
+
+std::string not_enabled(Verb verb) {
+  return err(fmt::format("The {} command is not enabled.", rule_of(verb).name));
+}
+
+std::string only_after_login(Verb verb) {
+  return err(fmt::format("The {} command can be used after login only.", rule_of(verb).name));
+}
+
+std::string password_required(std::string_view user) {
+  return ok(fmt::format("Password required for {}.", quoted(user)));
+}
+
+std::string user_before_pass() {
+  return err("Give the user command before the pass command.");
+}
+
+std::string stronger_authentication_required() {
+  return err("You must use stronger authentication such as APOP to connect to this server", "AUTH");
+}
+
+std::string malformed_digest() {
+  return err("An APOP digest has 32 hexadecimal digits.");
+}
+
+std::string password_incorrect(std::string_view user) {
+  return err(fmt::format("Password supplied for \"{}\" is incorrect.", quoted(user)), "AUTH");
+}
+
+std::string digest_incorrect() {
+  return err("authentication failure", "AUTH");
+}
+
+std::string login_unavailable() {
+  return err("The server cannot check logins now; try again later.", "SYS/TEMP");
+}
+
+std::string too_many_bad_commands() {
+  return err("Too many bad commands; closing.");
+}
+
+std::string too_many_commands() {
+  return err("Too many commands without a login; closing.");
+}
+
+std::string other_protocol() {
+  return err("This is a POP3 server; closing.");
+}
+
+std::string welcome(std::string_view user, Maildrop visible, std::size_t hidden) {
+  return ok(fmt::format("{} has {} visible {} ({} hidden) in {} octets.", quoted(user),
+                        visible.messages, visible.messages == 1 ? "message" : "messages", hidden,
+                        visible.octets.count));
+}
+
+std::string only_before_login(Verb verb) {
+  return err(fmt::format("The {} command can be used before login only.", rule_of(verb).name));
+}
+
+// Clients read the two numbers by position (RFC 1939 section 5).
+std::string stat(Maildrop left) {
+  return ok(fmt::format("{} {}", left.messages, left.octets.count));
+}
+
+std::string listing(Maildrop left) {
+  return ok(fmt::format("{} visible messages ({} octets)", left.messages, left.octets.count));
+}
+
+std::string unique_ids_follow() {
+  return ok("uidl command accepted.");
+}
+
+std::string size_of(MessageNumber number, WireOctets size) {
+  return ok(fmt::format("{} {}", number.value, size.count));
+}
+
+std::string unique_id_of(MessageNumber number, std::string_view unique_id) {
+  return ok(fmt::format("{} {}", number.value, unique_id));
+}
+
+std::string retrieval(WireOctets size) {
+  return ok(fmt::format("{} octets", size.count));
+}
+
+std::string top_follows() {
+  return ok("Message follows");
+}
+
+std::string deleted(MessageNumber number) {
+  return ok(fmt::format("Message {} has been deleted.", number.value));
+}
+
+std::string reset(Maildrop whole) {
+  return ok(
+      fmt::format("Maildrop has {} messages ({} octets)", whole.messages, whole.octets.count));
+}
+
+std::string nothing_done() {
+  return ok("no big woop");
+}
+
+std::string last(std::uint32_t number) {
+  return ok(fmt::format("{}", number));
+}
+
+std::string no_such_message(Verb verb, std::string_view argument) {
+  return err(fmt::format("Message {} {}", quoted(argument),
+                         verb == Verb::uidl ? "out of range." : "does not exist."));
+}
+
+std::string already_deleted(Verb verb, MessageNumber number) {
+  return err(fmt::format("Message {} has been {}", number.value,
+                         verb == Verb::uidl ? "marked for deletion." : "deleted."));
+}
+
+std::string not_a_number(Verb verb, std::string_view argument, std::size_t messages) {
+  if (verb == Verb::uidl) {
+    return err(fmt::format("Parameter must be a number between 1 and {}", messages));
+  }
+  return err(fmt::format("Unknown {} argument: {}", upper(rule_of(verb).name), quoted(argument)));
+}
+
+}  // namespace pop::reply

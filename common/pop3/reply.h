@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "pop3/capabilities.h"
+#include "pop3/command.h"
+
+namespace pop {
+
+/// Every reply text of the server stands in reply.cpp (and the lines of CAPA in capabilities.cpp)
+/// and nowhere else. All return whole lines with CRLF, at most 512 octets (RFC 2449 section 4);
+/// hostile parts are cut and escaped. Client bytes come back only as user name, as argument that
+/// should have been a number, and as unknown word if it is short and of letters and digits: nobody
+/// can have the server say what a browser or another server would act on.
+namespace reply {
+
+/// Octets of one reply line, CRLF included.
+inline constexpr std::size_t longest_line = 512;
+
+[[nodiscard]] std::string ok(std::string_view text);
+/// "-ERR [CODE] text"; the code is left out when empty.
+[[nodiscard]] std::string err(std::string_view text, std::string_view response_code = "");
+
+/// For a failure of the engine: response code by consequences. An Error's text is for the log of
+/// the administrator and holds paths, so the client gets a fixed text for each Errc. One exception:
+/// Errc::busy gives what stands after the last ": " of the text, which should be made for the
+/// client ("maildrop of jo is in use since 10:15"); where that has a "/" it gets a fixed text too.
+[[nodiscard]] std::string failure(const Error& error);
+/// The answer to QUIT when the commit failed: failure() with what it means for the mail in front.
+[[nodiscard]] std::string not_updated(const Error& error);
+
+// Opening and end
+/// `banner_stamp` as "<...>", empty when APOP cannot be used.
+[[nodiscard]] std::string greeting(const CapabilityFacts& facts, std::string_view banner_stamp);
+[[nodiscard]] std::string goodbye(const CapabilityFacts& facts);
+/// Before the server ends a connection by itself.
+[[nodiscard]] std::string timed_out(const CapabilityFacts& facts);
+[[nodiscard]] std::string shutting_down(const CapabilityFacts& facts);
+[[nodiscard]] std::string too_many_connections();
+
+// Any state
+[[nodiscard]] std::string unknown_command(std::string_view word);
+[[nodiscard]] std::string too_few_arguments(Verb verb);
+[[nodiscard]] std::string too_many_arguments(Verb verb);
+[[nodiscard]] std::string nul_in_argument(Verb verb);
+[[nodiscard]] std::string line_too_long();
+[[nodiscard]] std::string not_enabled(Verb verb);
+
+// AUTHORIZATION
+[[nodiscard]] std::string only_after_login(Verb verb);
+[[nodiscard]] std::string password_required(std::string_view user);
+[[nodiscard]] std::string user_before_pass();
+[[nodiscard]] std::string stronger_authentication_required();
+[[nodiscard]] std::string malformed_digest();
+/// The same for a wrong password and a user that does not exist.
+[[nodiscard]] std::string password_incorrect(std::string_view user);
+[[nodiscard]] std::string digest_incorrect();
+/// No check was possible now: the password may be right.
+[[nodiscard]] std::string login_unavailable();
+[[nodiscard]] std::string too_many_bad_commands();
+[[nodiscard]] std::string too_many_commands();
+[[nodiscard]] std::string other_protocol();
+
+// TRANSACTION
+struct Maildrop {
+  std::size_t messages = 0;
+  WireOctets octets;
+};
+/// Login is done. `hidden` messages are in the spool but not shown.
+[[nodiscard]] std::string welcome(std::string_view user, Maildrop visible, std::size_t hidden);
+[[nodiscard]] std::string only_before_login(Verb verb);
+[[nodiscard]] std::string stat(Maildrop left);
+[[nodiscard]] std::string listing(Maildrop left);
+[[nodiscard]] std::string unique_ids_follow();
+[[nodiscard]] std::string size_of(MessageNumber number, WireOctets size);
+[[nodiscard]] std::string unique_id_of(MessageNumber number, std::string_view unique_id);
+[[nodiscard]] std::string retrieval(WireOctets size);
+[[nodiscard]] std::string top_follows();
+[[nodiscard]] std::string deleted(MessageNumber number);
+[[nodiscard]] std::string reset(Maildrop whole);
+[[nodiscard]] std::string nothing_done();
+[[nodiscard]] std::string last(std::uint32_t number);
+
+// Why a message cannot be named; UIDL has its own words for each.
+/// `argument` has digits only, and no message has that number.
+[[nodiscard]] std::string no_such_message(Verb verb, std::string_view argument);
+[[nodiscard]] std::string already_deleted(Verb verb, MessageNumber number);
+[[nodiscard]] std::string not_a_number(Verb verb, std::string_view argument, std::size_t messages);
+
+}  // namespace reply
+
+}  // namespace pop

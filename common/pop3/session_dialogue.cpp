@@ -1,0 +1,217 @@
+#include "pop3/session_dialogue.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "pop3/reply.h"
+
+namespace pop {
+
+namespace {
+
+constexpr std::string_view end_of_listing = ".\r\n";
+
+void append_number(std::string& text, std::uint64_t value) {
+  char digits[20];
+  const auto written = std::to_chars(digits, digits + sizeof digits, value);
+  text.append(digits, written.ptr);
+}
+
+bool all_digits(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+SessionAction say(std::string text) {
+  return SendReply{std::move(text)};
+}
+
+}  // namespace
+
+SessionDialogue::SessionDialogue(CapabilityFacts facts, std::span<const ListedMessage> messages)
+    : facts_{std::move(facts)},
+      messages_{messages},
+      deleted_(messages.size()),
+      retrieved_(messages.size()) {
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    octets_ += messages[i].size;
+    if (messages[i].retrieved) last_at_start_ = static_cast<std::uint32_t>(i + 1);
+  }
+  octets_left_ = octets_;
+  last_ = last_at_start_;
+}
+
+void SessionDialogue::on_line(std::string_view line, std::vector<SessionAction>& actions) {
+  const Command command = parse_command(line);
+  if (command.verb == Verb::unknown) {
+    actions.push_back(say(reply::unknown_command(command.word)));
+    return;
+  }
+  actions.push_back(answer(command));
+}
+
+void SessionDialogue::on_too_long_line(std::vector<SessionAction>& actions) {
+  actions.push_back(say(reply::line_too_long()));
+}
+
+void SessionDialogue::on_retrieved(MessageNumber number) {
+  retrieved_[number.index()] = true;
+}
+
+std::string SessionDialogue::quit_reply() const {
+  return reply::goodbye(facts_);
+}
+
+bool SessionDialogue::is_deleted(MessageNumber number) const {
+  return deleted_[number.index()];
+}
+
+bool SessionDialogue::is_retrieved(MessageNumber number) const {
+  return retrieved_[number.index()];
+}
+
+std::size_t SessionDialogue::deleted_count() const {
+  return deleted_count_;
+}
+
+WireOctets SessionDialogue::octets_left() const {
+  return octets_left_;
+}
+
+std::size_t SessionDialogue::messages_left() const {
+  return messages_.size() - deleted_count_;
+}
+
+SessionAction SessionDialogue::answer(const Command& command) {
+  switch (command.verb) {
+    case Verb::user:
+    case Verb::pass:
+    case Verb::apop:
+    case Verb::auth:
+    case Verb::stls:
+      return say(reply::only_before_login(command.verb));
+    default:
+      break;
+  }
+  const CommandRule& rule = rule_of(command.verb);
+  if (command.arguments.size() < rule.least) return say(reply::too_few_arguments(rule.verb));
+  if (command.arguments.size() > rule.most) return say(reply::too_many_arguments(rule.verb));
+  switch (command.verb) {
+    case Verb::capa:
+      return say(capability_reply(facts_, CapabilityState::transaction));
+    case Verb::quit:
+      return CommitAndQuit{};
+    case Verb::stat:
+      return say(reply::stat({messages_left(), octets_left_}));
+    case Verb::list:
+      return say(list(command));
+    case Verb::retr:
+      return retr(command);
+    case Verb::dele:
+      return say(dele(command));
+    case Verb::noop:
+      return say(reply::nothing_done());
+    case Verb::rset:
+      return say(rset());
+    case Verb::last:
+      return say(reply::last(last_));
+    case Verb::top:
+      return top(command);
+    case Verb::uidl:
+      return say(uidl(command));
+    default:
+      return say(reply::unknown_command(command.word));
+  }
+}
+
+SessionDialogue::Selection SessionDialogue::select(Verb verb, std::string_view argument) const {
+  if (!all_digits(argument)) {
+    return std::unexpected(reply::not_a_number(verb, argument, messages_.size()));
+  }
+  const std::optional<std::uint32_t> value = parse_number(argument);
+  if (!value || *value == 0 || *value > messages_.size()) {
+    return std::unexpected(reply::no_such_message(verb, argument));
+  }
+  const MessageNumber number{*value};
+  if (is_deleted(number)) return std::unexpected(reply::already_deleted(verb, number));
+  return number;
+}
+
+std::string SessionDialogue::list(const Command& command) const {
+  if (command.arguments.empty()) return full_listing();
+  const auto number = select(Verb::list, command.arguments[0]);
+  if (!number) return number.error();
+  return reply::size_of(*number, messages_[number->index()].size);
+}
+
+std::string SessionDialogue::uidl(const Command& command) const {
+  if (command.arguments.empty()) return all_unique_ids();
+  const auto number = select(Verb::uidl, command.arguments[0]);
+  if (!number) return number.error();
+  return reply::unique_id_of(*number, messages_[number->index()].unique_id);
+}
+
+SessionAction SessionDialogue::retr(const Command& command) {
+  const auto number = select(Verb::retr, command.arguments[0]);
+  if (!number) return say(number.error());
+  last_ = std::max(last_, number->value);
+  return SendMessage{reply::retrieval(messages_[number->index()].size), *number, std::nullopt};
+}
+
+SessionAction SessionDialogue::top(const Command& command) const {
+  const auto number = select(Verb::top, command.arguments[0]);
+  if (!number) return say(number.error());
+  if (!all_digits(command.arguments[1])) {
+    return say(reply::not_a_number(Verb::top, command.arguments[1], messages_.size()));
+  }
+  // More lines than 32 bits can count are all lines.
+  const std::uint32_t lines = parse_number(command.arguments[1]).value_or(UINT32_MAX);
+  return SendMessage{reply::top_follows(), *number, LineCount{lines}};
+}
+
+std::string SessionDialogue::dele(const Command& command) {
+  const auto number = select(Verb::dele, command.arguments[0]);
+  if (!number) return number.error();
+  deleted_[number->index()] = true;
+  ++deleted_count_;
+  octets_left_.count -= messages_[number->index()].size.count;
+  last_ = std::max(last_, number->value);
+  return reply::deleted(*number);
+}
+
+std::string SessionDialogue::rset() {
+  deleted_.assign(messages_.size(), false);
+  retrieved_.assign(messages_.size(), false);
+  deleted_count_ = 0;
+  octets_left_ = octets_;
+  last_ = last_at_start_;
+  return reply::reset({messages_.size(), octets_});
+}
+
+std::string SessionDialogue::full_listing() const {
+  std::string text = reply::listing({messages_left(), octets_left_});
+  text.reserve(text.size() + messages_left() * 16 + end_of_listing.size());
+  for (std::size_t i = 0; i < messages_.size(); ++i) {
+    if (deleted_[i]) continue;
+    append_number(text, i + 1);
+    text += ' ';
+    append_number(text, messages_[i].size.count);
+    text += "\r\n";
+  }
+  return text.append(end_of_listing);
+}
+
+std::string SessionDialogue::all_unique_ids() const {
+  std::string text = reply::unique_ids_follow();
+  text.reserve(text.size() + messages_left() * 44 + end_of_listing.size());
+  for (std::size_t i = 0; i < messages_.size(); ++i) {
+    if (deleted_[i]) continue;
+    append_number(text, i + 1);
+    text += ' ';
+    text += messages_[i].unique_id;
+    text += "\r\n";
+  }
+  return text.append(end_of_listing);
+}
+
+}  // namespace pop

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/units.h"
+#include "pop3/capabilities.h"
+#include "pop3/command.h"
+
+namespace pop {
+
+/// One row of the scan listing as the dialogue needs it. The unique-id lives with the maildrop.
+struct ListedMessage {
+  WireOctets size;
+  std::string_view unique_id;
+  bool retrieved = false;  // in an earlier session
+};
+
+/// What the session must do next, in order.
+struct SendReply {
+  std::string text;  // whole lines with CRLF; may be long (LIST, UIDL)
+};
+struct SendMessage {
+  std::string reply;  // the +OK line with CRLF, to be sent once the message could be opened
+  MessageNumber number;
+  std::optional<LineCount> top;  // nullopt: RETR
+};
+struct CommitAndQuit {};  // UPDATE; then send quit_reply(), or reply::not_updated()
+using SessionAction = std::variant<SendReply, SendMessage, CommitAndQuit>;
+
+/// TRANSACTION state (RFC 1939 section 5) without I/O.
+class SessionDialogue {
+ public:
+  /// `messages` must outlive the dialogue.
+  SessionDialogue(CapabilityFacts facts, std::span<const ListedMessage> messages);
+
+  /// Appends to `actions`, so that a pipelined batch is answered with one write. Stop giving lines
+  /// after CommitAndQuit, and do a SendMessage before the next line that follows it, else RSET
+  /// cannot undo its on_retrieved().
+  void on_line(std::string_view line, std::vector<SessionAction>& actions);
+  void on_too_long_line(std::vector<SessionAction>& actions);
+  /// The session tells that a RETR's message was sent whole.
+  void on_retrieved(MessageNumber number);
+
+  [[nodiscard]] std::string quit_reply() const;
+  [[nodiscard]] bool is_deleted(MessageNumber number) const;
+  [[nodiscard]] bool is_retrieved(MessageNumber number) const;  // by RETR in this session
+  [[nodiscard]] std::size_t deleted_count() const;
+  /// Octets and messages not marked deleted, for statistics.
+  [[nodiscard]] WireOctets octets_left() const;
+  [[nodiscard]] std::size_t messages_left() const;
+
+ private:
+  /// A message that may be named in a command, or the reply why it may not.
+  using Selection = std::expected<MessageNumber, std::string>;
+
+  [[nodiscard]] Selection select(Verb verb, std::string_view argument) const;
+  [[nodiscard]] SessionAction answer(const Command& command);
+  [[nodiscard]] std::string list(const Command& command) const;
+  [[nodiscard]] std::string uidl(const Command& command) const;
+  [[nodiscard]] SessionAction retr(const Command& command);
+  [[nodiscard]] SessionAction top(const Command& command) const;
+  [[nodiscard]] std::string dele(const Command& command);
+  [[nodiscard]] std::string rset();
+  [[nodiscard]] std::string full_listing() const;
+  [[nodiscard]] std::string all_unique_ids() const;
+
+  CapabilityFacts facts_;
+  std::span<const ListedMessage> messages_;
+  std::vector<bool> deleted_, retrieved_;
+  WireOctets octets_, octets_left_;
+  std::size_t deleted_count_ = 0;
+  // LAST (RFC 1460): the highest number that RETR or DELE was given, here or in an earlier session.
+  std::uint32_t last_ = 0, last_at_start_ = 0;
+};
+
+}  // namespace pop

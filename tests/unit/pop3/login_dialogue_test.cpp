@@ -1,0 +1,220 @@
+#include "pop3/login_dialogue.h"
+
+#include "pop3/reply.h"
+#include "support/catch.h"
+
+using namespace pop;
+
+namespace {
+
+using namespace std::string_literals;
+
+CapabilityFacts facts() {
+  CapabilityFacts facts;
+  facts.host = "host";
+  return facts;
+}
+
+LoginDialogue without_apop() {
+  return {facts(), ""};
+}
+LoginDialogue with_apop() {
+  return {facts(), "<1.2@host>"};
+}
+
+struct Rendering {
+  std::string operator()(const SendText& send) const { return send.text; }
+  std::string operator()(const CheckPassword& check) const {
+    return "{password of " + check.user + ": " + std::string{check.password.octets()} + "}";
+  }
+  std::string operator()(const CheckApop& check) const {
+    return "{digest of " + check.user + ": " + check.digest + "}";
+  }
+  std::string operator()(const HangUp&) const { return "{hang up}"; }
+};
+
+std::string rendered(const std::vector<LoginAction>& actions) {
+  std::string text;
+  for (const LoginAction& action : actions) text += std::visit(Rendering{}, action);
+  return text;
+}
+
+struct Exchange {
+  std::string client, server;
+};
+
+void hold(LoginDialogue dialogue, const std::vector<Exchange>& transcript) {
+  for (const Exchange& exchange : transcript) {
+    CAPTURE(exchange.client);
+    CHECK(rendered(dialogue.on_line(exchange.client)) == exchange.server);
+  }
+}
+
+bool hangs_up(const std::vector<LoginAction>& actions) {
+  return !actions.empty() && std::holds_alternative<HangUp>(actions.back());
+}
+
+const std::string digest = "c4c9334bac560ecc979e58001b3e22fb";
+
+}  // namespace
+
+TEST_CASE("login by USER and PASS", "[pop3][login]") {
+  hold(without_apop(), {{"USER jo", "+OK Password required for jo.\r\n"},
+                        {"PASS secret", "{password of jo: secret}"}});
+  hold(without_apop(), {{"user jo", "+OK Password required for jo.\r\n"},
+                        {"pass secret", "{password of jo: secret}"}});
+}
+
+TEST_CASE("PASS takes every octet after its first blank", "[pop3][login]") {
+  const std::vector<Exchange> table{{"PASS a b", "a b"},
+                                    {"PASS  a", " a"},
+                                    {"PASS a ", "a "},
+                                    {"PASS \t", "\t"},
+                                    {"PASS  ", " "},
+                                    {"PASS\ta\tb", "a\tb"},
+                                    {"PASS \xff\x01", "\xff\x01"},
+                                    {"PASS a\rb", "a\rb"},
+                                    {"PASS 1 2 3 4 5 6 7", "1 2 3 4 5 6 7"}};
+  for (const Exchange& row : table) {
+    hold(without_apop(), {{"USER jo", "+OK Password required for jo.\r\n"},
+                          {row.client, "{password of jo: " + row.server + "}"}});
+  }
+}
+
+TEST_CASE("an empty password is refused without a check", "[pop3][login]") {
+  hold(without_apop(), {{"USER jo", "+OK Password required for jo.\r\n"},
+                        {"PASS", "-ERR Too few arguments for the pass command.\r\n"},
+                        {"PASS ", "-ERR Too few arguments for the pass command.\r\n"},
+                        {"PASS x", "{password of jo: x}"}});
+}
+
+TEST_CASE("PASS needs a USER, and the latest one counts", "[pop3][login]") {
+  hold(without_apop(), {{"PASS x", "-ERR Give the user command before the pass command.\r\n"},
+                        {"USER jo", "+OK Password required for jo.\r\n"},
+                        {"USER al", "+OK Password required for al.\r\n"},
+                        {"PASS x", "{password of al: x}"}});
+}
+
+TEST_CASE("USER takes one name without NUL", "[pop3][login]") {
+  hold(without_apop(), {{"USER", "-ERR Too few arguments for the user command.\r\n"},
+                        {"USER  ", "-ERR Too few arguments for the user command.\r\n"},
+                        {"USER a b", "-ERR Too many arguments for the user command.\r\n"},
+                        {"USER a\0b"s, "-ERR The user command takes no NUL octet.\r\n"},
+                        {"PASS x", "-ERR Give the user command before the pass command.\r\n"},
+                        {"USER \x01\xff", "+OK Password required for \\x01\\xff.\r\n"},
+                        {"PASS a\0b"s, "-ERR The pass command takes no NUL octet.\r\n"},
+                        {"PASS x", "{password of \x01\xff: x}"}});
+}
+
+TEST_CASE("USER is refused where it cannot lead to a login", "[pop3][login]") {
+  CapabilityFacts apop_only = facts();
+  apop_only.user_pass = false;
+  hold({apop_only, "<1.2@host>"},
+       {{"USER jo",
+         "-ERR [AUTH] You must use stronger authentication such as APOP to connect to this "
+         "server\r\n"},
+        {"PASS x", "-ERR Give the user command before the pass command.\r\n"},
+        {"APOP jo " + digest, "{digest of jo: " + digest + "}"}});
+}
+
+TEST_CASE("APOP needs a stamp in the greeting and a digest of 32 hex digits", "[pop3][login]") {
+  hold(without_apop(), {{"APOP jo " + digest, "-ERR The apop command is not enabled.\r\n"}});
+  const std::string malformed = "-ERR An APOP digest has 32 hexadecimal digits.\r\n";
+  hold(with_apop(),
+       {{"APOP", "-ERR Too few arguments for the apop command.\r\n"},
+        {"APOP jo", "-ERR Too few arguments for the apop command.\r\n"},
+        {"APOP jo " + digest + " x", "-ERR Too many arguments for the apop command.\r\n"},
+        {"APOP jo " + digest.substr(1), malformed},
+        {"APOP jo " + digest + "0", malformed},
+        {"APOP jo g" + digest.substr(1), malformed},
+        {"apop jo " + digest, "{digest of jo: " + digest + "}"}});
+  hold(with_apop(),
+       {{"APOP jo C4C9334BAC560ECC979E58001B3E22FB", "{digest of jo: " + digest + "}"}});
+}
+
+TEST_CASE("QUIT before login says goodbye and hangs up", "[pop3][login]") {
+  hold(without_apop(), {{"QUIT", "+OK Pop server at host signing off.\r\n{hang up}"}});
+  hold(without_apop(), {{"QUIT now", "-ERR Too many arguments for the quit command.\r\n"}});
+}
+
+TEST_CASE("commands that the state does not have are told apart", "[pop3][login]") {
+  hold(without_apop(), {{"STAT", "-ERR The stat command can be used after login only.\r\n"},
+                        {"uidl", "-ERR The uidl command can be used after login only.\r\n"},
+                        {"STLS", "-ERR The stls command is not enabled.\r\n"},
+                        {"AUTH PLAIN", "-ERR The auth command is not enabled.\r\n"},
+                        {"XTND x", "-ERR Unknown command: \"xtnd\".\r\n"},
+                        {"", "-ERR Unknown command.\r\n"}});
+}
+
+TEST_CASE("CAPA before login is that of the AUTHORIZATION state", "[pop3][login]") {
+  hold(without_apop(), {{"CAPA", capability_reply(facts(), CapabilityState::authorization)},
+                        {"CAPA x", "-ERR Too many arguments for the capa command.\r\n"}});
+}
+
+TEST_CASE("greeting carries the stamp that APOP answers", "[pop3][login]") {
+  CHECK(with_apop().greeting() == reply::greeting(facts(), "<1.2@host>"));
+  CHECK(without_apop().greeting() == reply::greeting(facts(), ""));
+}
+
+TEST_CASE("bad commands end the connection at their limit", "[pop3][login]") {
+  LoginDialogue dialogue = without_apop();
+  for (int i = 1; i < most_bad_commands; ++i) {
+    CAPTURE(i);
+    CHECK_FALSE(hangs_up(dialogue.on_line("XYZZY")));
+    CHECK_FALSE(hangs_up(dialogue.on_line("CAPA")));
+  }
+  CHECK(rendered(dialogue.on_line("XYZZY")) == "-ERR Too many bad commands; closing.\r\n{hang up}");
+}
+
+TEST_CASE("lines that are too long are bad commands", "[pop3][login]") {
+  LoginDialogue dialogue = without_apop();
+  for (int i = 1; i < most_bad_commands; ++i) {
+    CHECK(rendered(dialogue.on_too_long_line()) ==
+          "-ERR Command line longer than 1024 octets.\r\n");
+  }
+  CHECK(hangs_up(dialogue.on_too_long_line()));
+}
+
+TEST_CASE("CVE-2021-3618: a browser's request ends the connection at its first line",
+          "[pop3][login]") {
+  for (const char* line : {"GET / HTTP/1.1", "get /", "POST /<script> HTTP/1.0", "PUT /", "HEAD /",
+                           "OPTIONS *", "CONNECT a:1", "PRI * HTTP/2.0", "Host: a", "DELETE /"}) {
+    CAPTURE(line);
+    CHECK(rendered(without_apop().on_line(line)) ==
+          "-ERR This is a POP3 server; closing.\r\n{hang up}");
+  }
+}
+
+TEST_CASE("the verdict of the keeper ends the dialogue in one line", "[pop3][login]") {
+  using Outcome = LoginVerdict::Outcome;
+  const std::string fallback = reply::login_unavailable() + "{hang up}";
+  LoginDialogue dialogue = without_apop();
+  CHECK(dialogue.on_verdict({Outcome::accepted, ""}).empty());
+  CHECK(rendered(dialogue.on_verdict({Outcome::rejected, "-ERR [AUTH] no"})) ==
+        "-ERR [AUTH] no\r\n{hang up}");
+  CHECK(rendered(dialogue.on_verdict({Outcome::unavailable, reply::login_unavailable()})) ==
+        fallback);
+  CHECK(rendered(dialogue.on_verdict({Outcome::rejected, "-ERR a\r\n+OK b\r\n"})) ==
+        "-ERR a??+OK b\r\n{hang up}");
+  for (const char* wrong : {"", "+OK come in", "-ERR", "\r\n"}) {
+    CAPTURE(wrong);
+    CHECK(rendered(dialogue.on_verdict({Outcome::rejected, wrong})) == fallback);
+  }
+}
+
+TEST_CASE("every verb with every length of argument gets one line or the end", "[pop3][login]") {
+  for (int verb = 0; verb < static_cast<int>(Verb::unknown); ++verb) {
+    for (const std::size_t size : {0u, 1u, 39u, 40u, 41u, 254u, 257u, 511u, 513u, 1000u}) {
+      const std::string name{rule_of(static_cast<Verb>(verb)).name};
+      const std::string argument(size, 'x');
+      for (const std::string& line : {name + " " + argument, name + " 1 " + argument}) {
+        LoginDialogue dialogue = with_apop();
+        const std::string text = rendered(dialogue.on_line(line));
+        CAPTURE(name, size);
+        if (text == capability_reply(facts(), CapabilityState::authorization)) continue;
+        CHECK(text.find("\r\n") == text.rfind("\r\n"));
+        CHECK(text.size() <= reply::longest_line + 10);
+      }
+    }
+  }
+}

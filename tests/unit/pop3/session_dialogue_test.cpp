@@ -1,0 +1,328 @@
+#include "pop3/session_dialogue.h"
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+
+#include "pop3/reply.h"
+#include "support/catch.h"
+
+using namespace pop;
+
+namespace {
+
+using namespace std::string_literals;
+
+CapabilityFacts facts() {
+  CapabilityFacts facts;
+  facts.host = "host";
+  return facts;
+}
+
+const std::vector<ListedMessage> three{
+    {{120}, "aaa"}, {{0}, "b!~"}, {{5'000'000'000}, "ccc", true}};
+
+struct Rendering {
+  std::string operator()(const SendReply& send) const { return send.text; }
+  std::string operator()(const SendMessage& send) const {
+    const std::string lines = send.top ? " top " + std::to_string(send.top->value) : "";
+    return send.reply + "{message " + std::to_string(send.number.value) + lines + "}";
+  }
+  std::string operator()(const CommitAndQuit&) const { return "{commit}"; }
+};
+
+std::string reply_to(SessionDialogue& dialogue, std::string_view line) {
+  std::vector<SessionAction> actions;
+  dialogue.on_line(line, actions);
+  REQUIRE(actions.size() == 1);
+  return std::visit(Rendering{}, actions.front());
+}
+
+struct Exchange {
+  std::string client, server;
+};
+
+void hold(std::span<const ListedMessage> messages, const std::vector<Exchange>& transcript) {
+  SessionDialogue dialogue{facts(), messages};
+  for (const Exchange& exchange : transcript) {
+    CAPTURE(exchange.client);
+    CHECK(reply_to(dialogue, exchange.client) == exchange.server);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("STAT, LIST and UIDL tell the whole maildrop", "[pop3][session]") {
+  hold(three,
+       {{"STAT", "+OK 3 5000000120\r\n"},
+        {"LIST",
+         "+OK 3 visible messages (5000000120 octets)\r\n1 120\r\n2 0\r\n3 5000000000\r\n.\r\n"},
+        {"UIDL", "+OK uidl command accepted.\r\n1 aaa\r\n2 b!~\r\n3 ccc\r\n.\r\n"},
+        {"LIST 3", "+OK 3 5000000000\r\n"},
+        {"UIDL 2", "+OK 2 b!~\r\n"},
+        {"list 1", "+OK 1 120\r\n"}});
+}
+
+TEST_CASE("an empty maildrop has empty listings", "[pop3][session]") {
+  hold({}, {{"STAT", "+OK 0 0\r\n"},
+            {"LIST", "+OK 0 visible messages (0 octets)\r\n.\r\n"},
+            {"UIDL", "+OK uidl command accepted.\r\n.\r\n"},
+            {"LIST 1", "-ERR Message 1 does not exist.\r\n"},
+            {"UIDL 1", "-ERR Message 1 out of range.\r\n"},
+            {"LAST", "+OK 0\r\n"},
+            {"QUIT", "{commit}"}});
+}
+
+TEST_CASE("RETR and TOP name the message to send", "[pop3][session]") {
+  hold(three, {{"RETR 1", "+OK 120 octets\r\n{message 1}"},
+               {"RETR 3", "+OK 5000000000 octets\r\n{message 3}"},
+               {"TOP 2 0", "+OK Message follows\r\n{message 2 top 0}"},
+               {"TOP 2 17", "+OK Message follows\r\n{message 2 top 17}"},
+               {"TOP 2 99999999999", "+OK Message follows\r\n{message 2 top 4294967295}"},
+               {"TOP 2 -1", "-ERR Unknown TOP argument: -1\r\n"},
+               {"TOP 4 1", "-ERR Message 4 does not exist.\r\n"},
+               {"TOP 1", "-ERR Too few arguments for the top command.\r\n"},
+               {"TOP 1 2 3", "-ERR Too many arguments for the top command.\r\n"}});
+}
+
+TEST_CASE("deleted messages are gone from every listing and keep their number", "[pop3][session]") {
+  hold(three,
+       {{"DELE 1", "+OK Message 1 has been deleted.\r\n"},
+        {"STAT", "+OK 2 5000000000\r\n"},
+        {"LIST", "+OK 2 visible messages (5000000000 octets)\r\n2 0\r\n3 5000000000\r\n.\r\n"},
+        {"UIDL", "+OK uidl command accepted.\r\n2 b!~\r\n3 ccc\r\n.\r\n"},
+        {"LIST 1", "-ERR Message 1 has been deleted.\r\n"},
+        {"UIDL 1", "-ERR Message 1 has been marked for deletion.\r\n"},
+        {"RETR 1", "-ERR Message 1 has been deleted.\r\n"},
+        {"TOP 1 1", "-ERR Message 1 has been deleted.\r\n"},
+        {"DELE 1", "-ERR Message 1 has been deleted.\r\n"},
+        {"RETR 2", "+OK 0 octets\r\n{message 2}"},
+        {"RSET", "+OK Maildrop has 3 messages (5000000120 octets)\r\n"},
+        {"STAT", "+OK 3 5000000120\r\n"},
+        {"LIST 1", "+OK 1 120\r\n"}});
+}
+
+TEST_CASE("LAST is the highest number that RETR or DELE touched", "[pop3][session]") {
+  const std::vector<ListedMessage> four{{{1}, "a"}, {{2}, "b"}, {{3}, "c"}, {{4}, "d"}};
+  hold(four, {{"LAST", "+OK 0\r\n"},
+              {"TOP 3 1", "+OK Message follows\r\n{message 3 top 1}"},
+              {"LAST", "+OK 0\r\n"},
+              {"RETR 2", "+OK 2 octets\r\n{message 2}"},
+              {"RETR 1", "+OK 1 octets\r\n{message 1}"},
+              {"LAST", "+OK 2\r\n"},
+              {"DELE 3", "+OK Message 3 has been deleted.\r\n"},
+              {"LAST", "+OK 3\r\n"},
+              {"RETR 5", "-ERR Message 5 does not exist.\r\n"},
+              {"LAST", "+OK 3\r\n"},
+              {"RSET", "+OK Maildrop has 4 messages (10 octets)\r\n"},
+              {"LAST", "+OK 0\r\n"}});
+}
+
+TEST_CASE("LAST begins with what earlier sessions retrieved, and RSET goes back to it",
+          "[pop3][session]") {
+  const std::vector<ListedMessage> four{{{1}, "a", true}, {{2}, "b", true}, {{3}, "c"}, {{4}, "d"}};
+  hold(four, {{"LAST", "+OK 2\r\n"},
+              {"RETR 1", "+OK 1 octets\r\n{message 1}"},
+              {"LAST", "+OK 2\r\n"},
+              {"RETR 4", "+OK 4 octets\r\n{message 4}"},
+              {"LAST", "+OK 4\r\n"},
+              {"RSET", "+OK Maildrop has 4 messages (10 octets)\r\n"},
+              {"LAST", "+OK 2\r\n"}});
+}
+
+TEST_CASE("CVE-2000-0096: hostile message numbers are refused by every command",
+          "[pop3][session]") {
+  struct Row {
+    std::string argument, shown;
+  };
+  const std::string endless(900, '9');
+  for (const std::string& number : {"0"s, "4"s, "4294967296"s, "4294967297"s, "2147483648"s,
+                                    "9223372036854775809"s, "18446744073709551617"s, "00"s}) {
+    for (const char* verb : {"LIST", "RETR", "DELE"}) {
+      hold(three, {{verb + " "s + number, "-ERR Message " + number + " does not exist.\r\n"}});
+    }
+    hold(three, {{"UIDL " + number, "-ERR Message " + number + " out of range.\r\n"},
+                 {"TOP " + number + " 1", "-ERR Message " + number + " does not exist.\r\n"}});
+  }
+  hold(three,
+       {{"LIST " + endless, "-ERR Message " + endless.substr(0, 320) + "... does not exist.\r\n"}});
+  for (const Row& row :
+       {Row{"-1", "-1"}, Row{"+1", "+1"}, Row{"0x1", "0x1"}, Row{"1.", "1."}, Row{"1\r", "1\\x0d"},
+        Row{"1\0"s, "1\\x00"}, Row{"\xb9", "\\xb9"}, Row{"%n", "%n"}, Row{"x", "x"}}) {
+    hold(three, {{"LIST " + row.argument, "-ERR Unknown LIST argument: " + row.shown + "\r\n"},
+                 {"RETR " + row.argument, "-ERR Unknown RETR argument: " + row.shown + "\r\n"},
+                 {"DELE " + row.argument, "-ERR Unknown DELE argument: " + row.shown + "\r\n"},
+                 {"TOP " + row.argument + " 1", "-ERR Unknown TOP argument: " + row.shown + "\r\n"},
+                 {"UIDL " + row.argument, "-ERR Parameter must be a number between 1 and 3\r\n"},
+                 {"STAT", "+OK 3 5000000120\r\n"}});
+  }
+}
+
+TEST_CASE("the session refuses wrong counts of arguments and wrong commands", "[pop3][session]") {
+  hold(three, {{"STAT x", "-ERR Too many arguments for the stat command.\r\n"},
+               {"RETR", "-ERR Too few arguments for the retr command.\r\n"},
+               {"DELE 1 2", "-ERR Too many arguments for the dele command.\r\n"},
+               {"LIST 1 2", "-ERR Too many arguments for the list command.\r\n"},
+               {"QUIT x", "-ERR Too many arguments for the quit command.\r\n"},
+               {"USER jo", "-ERR The user command can be used before login only.\r\n"},
+               {"APOP", "-ERR The apop command can be used before login only.\r\n"},
+               {"STLS", "-ERR The stls command can be used before login only.\r\n"},
+               {"XTND", "-ERR Unknown command: \"xtnd\".\r\n"},
+               {"", "-ERR Unknown command.\r\n"},
+               {"GET /", "-ERR Unknown command: \"get\".\r\n"},
+               {"NOOP", "+OK no big woop\r\n"},
+               {"CAPA", capability_reply(facts(), CapabilityState::transaction)},
+               {"QUIT", "{commit}"}});
+}
+
+TEST_CASE("goodbye and the long line", "[pop3][session]") {
+  SessionDialogue dialogue{facts(), three};
+  CHECK(dialogue.quit_reply() == "+OK Pop server at host signing off.\r\n");
+  std::vector<SessionAction> actions;
+  dialogue.on_too_long_line(actions);
+  REQUIRE(actions.size() == 1);
+  CHECK(std::get<SendReply>(actions[0]).text == "-ERR Command line longer than 1024 octets.\r\n");
+}
+
+TEST_CASE("a pipelined batch gets its replies in order", "[pop3][session]") {
+  SessionDialogue dialogue{facts(), three};
+  std::vector<SessionAction> actions;
+  for (const char* line : {"STAT", "DELE 2", "RETR 1", "DELE 2", "QUIT"})
+    dialogue.on_line(line, actions);
+  std::string text;
+  for (const SessionAction& action : actions) text += std::visit(Rendering{}, action);
+  CHECK(text ==
+        "+OK 3 5000000120\r\n+OK Message 2 has been deleted.\r\n"
+        "+OK 120 octets\r\n{message 1}-ERR Message 2 has been deleted.\r\n{commit}");
+}
+
+TEST_CASE("what was retrieved is known until RSET", "[pop3][session]") {
+  SessionDialogue dialogue{facts(), three};
+  CHECK_FALSE(dialogue.is_retrieved({1}));
+  CHECK_FALSE(dialogue.is_retrieved({3}));  // an earlier session's does not count
+  static_cast<void>(reply_to(dialogue, "RETR 1"));
+  CHECK_FALSE(dialogue.is_retrieved({1}));  // not sent yet
+  dialogue.on_retrieved({1});
+  CHECK(dialogue.is_retrieved({1}));
+  static_cast<void>(reply_to(dialogue, "RSET"));
+  CHECK_FALSE(dialogue.is_retrieved({1}));
+}
+
+namespace {
+
+// The maildrop as RFC 1939 describes it, kept in the simplest way.
+struct Model {
+  std::vector<ListedMessage> messages;
+  std::vector<bool> deleted;
+
+  [[nodiscard]] bool has(std::size_t number) const {
+    return number >= 1 && number <= messages.size() && !deleted[number - 1];
+  }
+  [[nodiscard]] reply::Maildrop left() const {
+    reply::Maildrop sum;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+      if (deleted[i]) continue;
+      ++sum.messages;
+      sum.octets += messages[i].size;
+    }
+    return sum;
+  }
+  template <class Column>
+  [[nodiscard]] std::string listing(Column column) const {
+    std::string text;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+      if (!deleted[i]) text += std::to_string(i + 1) + " " + column(messages[i]) + "\r\n";
+    }
+    return text + ".\r\n";
+  }
+};
+
+std::string size_column(const ListedMessage& message) {
+  return std::to_string(message.size.count);
+}
+std::string id_column(const ListedMessage& message) {
+  return std::string{message.unique_id};
+}
+
+std::string after_first_line(const std::string& text) {
+  return text.substr(text.find('\n') + 1);
+}
+
+void check_agreement(SessionDialogue& dialogue, const Model& model) {
+  const reply::Maildrop left = model.left();
+  CHECK(dialogue.messages_left() == left.messages);
+  CHECK(dialogue.octets_left() == left.octets);
+  CHECK(dialogue.deleted_count() == model.messages.size() - left.messages);
+  CHECK(reply_to(dialogue, "STAT") == reply::stat(left));
+  CHECK(reply_to(dialogue, "LIST") == reply::listing(left) + model.listing(size_column));
+  CHECK(after_first_line(reply_to(dialogue, "UIDL")) == model.listing(id_column));
+}
+
+}  // namespace
+
+TEST_CASE("STAT, LIST and UIDL agree after any commands", "[pop3][session][property]") {
+  static const std::vector<std::string> ids{"a", "bb", "c3", "d~", "!e", "f", "g"};
+  for (std::uint32_t seed = 0; seed < 300; ++seed) {
+    CAPTURE(seed);
+    std::mt19937 random{seed};
+    Model model;
+    for (std::size_t i = random() % (ids.size() + 1); i > 0; --i) {
+      model.messages.push_back({{random() % 100'000}, ids[i - 1]});
+    }
+    model.deleted.resize(model.messages.size());
+    SessionDialogue dialogue{facts(), model.messages};
+    for (int step = 0; step < 25; ++step) {
+      const std::size_t number = random() % (ids.size() + 2);
+      const std::string argument = std::to_string(number);
+      const bool exists = model.has(number);
+      switch (random() % 6) {
+        case 0:
+          CHECK(reply_to(dialogue, "DELE " + argument).starts_with("+OK") == exists);
+          if (exists) model.deleted[number - 1] = true;
+          break;
+        case 1:
+          if (random() % 4 == 0) {
+            CHECK(reply_to(dialogue, "RSET").starts_with("+OK"));
+            model.deleted.assign(model.deleted.size(), false);
+          }
+          break;
+        case 2:
+          CHECK(reply_to(dialogue, "RETR " + argument).starts_with("+OK") == exists);
+          break;
+        case 3:
+          CHECK(reply_to(dialogue, "TOP " + argument + " 1").starts_with("+OK") == exists);
+          break;
+        case 4: {
+          const std::string size = reply_to(dialogue, "LIST " + argument);
+          REQUIRE(size.starts_with("+OK") == exists);
+          if (exists) CHECK(model.listing(size_column).find(size.substr(4)) != std::string::npos);
+          break;
+        }
+        default: {
+          const std::string id = reply_to(dialogue, "UIDL " + argument);
+          REQUIRE(id.starts_with("+OK") == exists);
+          if (exists)
+            CHECK(id == "+OK " + argument + " " + id_column(model.messages[number - 1]) + "\r\n");
+        }
+      }
+      check_agreement(dialogue, model);
+    }
+  }
+}
+
+TEST_CASE("listings of 200,000 messages are built in linear time", "[pop3][session]") {
+  const std::vector<ListedMessage> many(
+      200'000, ListedMessage{{123'456}, "0123456789abcdef0123456789abcdef"});
+  const std::vector<ListedMessage> some(many.begin(), many.begin() + 20'000);
+  const auto seconds_for = [](std::span<const ListedMessage> messages) {
+    SessionDialogue dialogue{facts(), messages};
+    const auto start = std::chrono::steady_clock::now();
+    const std::string listing = reply_to(dialogue, "LIST"), ids = reply_to(dialogue, "UIDL");
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+    CHECK(static_cast<std::size_t>(std::ranges::count(listing, '\n')) == messages.size() + 2);
+    CHECK(static_cast<std::size_t>(std::ranges::count(ids, '\n')) == messages.size() + 2);
+    return spent.count();
+  };
+  const double small = seconds_for(some), large = seconds_for(many);
+  CHECK(large < 50 * small + 0.05);  // 10 if linear, 100 if each line moved all before it
+}
