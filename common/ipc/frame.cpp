@@ -1,0 +1,238 @@
+#include "ipc/frame.h"
+
+#include <cstdint>
+#include <utility>
+
+namespace pop {
+
+namespace {
+
+// A frame is one octet that tells the message, then its fields in order. Every field, numbers too,
+// is its length as 4 octets, lowest first, and so many octets. The two directions share no type,
+// so neither side's message can be taken for the other's.
+enum class Type : unsigned char {
+  stamps_wanted = 1,
+  password_attempt = 2,
+  apop_attempt = 3,
+  stamps = 65,
+  verdict = 66,
+};
+
+class Writer {
+ public:
+  // `room` for the fields, so that no half-written copy with a password is left in freed memory.
+  Writer(Type type, std::size_t room) {
+    frame_.reserve(room);
+    frame_ += static_cast<char>(type);
+  }
+  Writer& text(std::string_view octets) {
+    octets_of(octets.size(), 4);
+    frame_ += octets;
+    return *this;
+  }
+  Writer& number(std::uint32_t value) { return sized_number(value, 4); }
+  Writer& number(std::uint64_t value) { return sized_number(value, 8); }
+  [[nodiscard]] std::string take() { return std::move(frame_); }
+
+ private:
+  Writer& sized_number(std::uint64_t value, unsigned size) {
+    octets_of(size, 4);
+    octets_of(value, size);
+    return *this;
+  }
+  void octets_of(std::uint64_t value, unsigned size) {
+    for (unsigned i = 0; i < size; ++i) frame_ += static_cast<char>(value >> (8 * i) & 0xff);
+  }
+
+  std::string frame_;
+};
+
+// Takes fields from the front. After the first that is not there, all are empty and whole() is
+// false: the caller asks once, at the end.
+class Reader {
+ public:
+  explicit Reader(std::string_view frame) : rest_{frame} {}
+
+  [[nodiscard]] unsigned char type() { return static_cast<unsigned char>(take(1).value_or(0)); }
+  [[nodiscard]] std::string_view text() {
+    const auto size = static_cast<std::size_t>(take(4).value_or(0));
+    if (size > rest_.size()) {
+      broken_ = true;
+      return {};
+    }
+    const std::string_view field = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return field;
+  }
+  [[nodiscard]] std::string string() { return std::string{text()}; }
+  [[nodiscard]] std::uint32_t number32() { return static_cast<std::uint32_t>(number(4)); }
+  [[nodiscard]] std::uint64_t number64() { return number(8); }
+
+  void require(bool holds) { broken_ = broken_ || !holds; }
+  [[nodiscard]] bool broken() const { return broken_; }
+  [[nodiscard]] bool whole() const { return !broken_ && rest_.empty(); }
+
+ private:
+  std::uint64_t number(unsigned size) {
+    require(take(4) == size);
+    return take(size).value_or(0);
+  }
+  std::optional<std::uint64_t> take(unsigned size) {
+    if (broken_ || rest_.size() < size) {
+      broken_ = true;
+      return std::nullopt;
+    }
+    std::uint64_t value = 0;
+    for (unsigned i = 0; i < size; ++i) {
+      value |= std::uint64_t{static_cast<unsigned char>(rest_[i])} << (8 * i);
+    }
+    rest_.remove_prefix(size);
+    return value;
+  }
+
+  std::string_view rest_;
+  bool broken_ = false;
+};
+
+template <class... Field>
+std::size_t room_for(const Field&... field) {
+  return 1 + (... + (4 + field.size())) + 12;  // and a connection number
+}
+
+std::string encoded(const StampsWanted& message) {
+  return Writer{Type::stamps_wanted, 16}.number(message.count).take();
+}
+
+std::string encoded(const PasswordAttempt& message) {
+  const std::string_view password = message.password.octets();
+  return Writer{Type::password_attempt,
+                room_for(message.user, password, message.address, message.pipelined)}
+      .number(message.connection)
+      .text(message.user)
+      .text(password)
+      .text(message.address)
+      .text(message.pipelined)
+      .take();
+}
+
+std::string encoded(const ApopAttempt& message) {
+  return Writer{Type::apop_attempt, room_for(message.user, message.banner_stamp, message.digest,
+                                             message.address, message.pipelined)}
+      .number(message.connection)
+      .text(message.user)
+      .text(message.banner_stamp)
+      .text(message.digest)
+      .text(message.address)
+      .text(message.pipelined)
+      .take();
+}
+
+std::string encoded(const Stamps& message) {
+  Writer writer{Type::stamps, 1024};
+  writer.number(message.valid_seconds).number(static_cast<std::uint32_t>(message.stamps.size()));
+  for (const std::string& stamp : message.stamps) writer.text(stamp);
+  return writer.take();
+}
+
+std::string encoded(const Verdict& message) {
+  return Writer{Type::verdict, room_for(message.reply) + 8}
+      .number(message.connection)
+      .number(static_cast<std::uint32_t>(message.outcome))
+      .text(message.reply)
+      .take();
+}
+
+StampsWanted read_stamps_wanted(Reader& reader) {
+  const std::uint32_t count = reader.number32();
+  reader.require(count <= most_stamps);
+  return {count};
+}
+
+// Braces evaluate left to right, so the fields come in the order they were written.
+PasswordAttempt read_password_attempt(Reader& reader) {
+  return {reader.number64(), reader.string(), Secret{reader.text()}, reader.string(),
+          reader.string()};
+}
+
+ApopAttempt read_apop_attempt(Reader& reader) {
+  return {reader.number64(), reader.string(), reader.string(),
+          reader.string(),   reader.string(), reader.string()};
+}
+
+Stamps read_stamps(Reader& reader) {
+  Stamps message;
+  message.valid_seconds = reader.number32();
+  const std::uint32_t count = reader.number32();
+  reader.require(count <= most_stamps);
+  for (std::uint32_t i = 0; i < count && !reader.broken(); ++i) {
+    message.stamps.push_back(reader.string());
+  }
+  return message;
+}
+
+Verdict read_verdict(Reader& reader) {
+  Verdict message;
+  message.connection = reader.number64();
+  const std::uint32_t outcome = reader.number32();
+  reader.require(outcome <= static_cast<std::uint32_t>(Verdict::Outcome::unavailable));
+  if (!reader.broken()) message.outcome = static_cast<Verdict::Outcome>(outcome);
+  message.reply = reader.string();
+  return message;
+}
+
+template <class Message>
+Result<Message> checked(const Reader& reader, Message message) {
+  if (!reader.whole()) return fail(Errc::corrupt, "message between gate and keeper is malformed");
+  return message;
+}
+
+std::unexpected<Error> unknown_type(unsigned char type) {
+  return fail(Errc::corrupt,
+              "message of unknown type " + std::to_string(type) + " between gate and keeper");
+}
+
+std::unexpected<Error> too_long() {
+  return fail(Errc::corrupt, "message between gate and keeper is too long");
+}
+
+}  // namespace
+
+std::string encode(const GateMessage& message) {
+  return std::visit([](const auto& kind) { return encoded(kind); }, message);
+}
+
+std::string encode(const KeeperMessage& message) {
+  return std::visit([](const auto& kind) { return encoded(kind); }, message);
+}
+
+Result<GateMessage> decode_gate_message(std::string_view frame) {
+  if (frame.size() > longest_frame) return too_long();
+  Reader reader{frame};
+  const unsigned char type = reader.type();
+  switch (static_cast<Type>(type)) {
+    case Type::stamps_wanted:
+      return checked<GateMessage>(reader, read_stamps_wanted(reader));
+    case Type::password_attempt:
+      return checked<GateMessage>(reader, read_password_attempt(reader));
+    case Type::apop_attempt:
+      return checked<GateMessage>(reader, read_apop_attempt(reader));
+    default:
+      return unknown_type(type);
+  }
+}
+
+Result<KeeperMessage> decode_keeper_message(std::string_view frame) {
+  if (frame.size() > longest_frame) return too_long();
+  Reader reader{frame};
+  const unsigned char type = reader.type();
+  switch (static_cast<Type>(type)) {
+    case Type::stamps:
+      return checked<KeeperMessage>(reader, read_stamps(reader));
+    case Type::verdict:
+      return checked<KeeperMessage>(reader, read_verdict(reader));
+    default:
+      return unknown_type(type);
+  }
+}
+
+}  // namespace pop

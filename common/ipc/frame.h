@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+#include "base/secret.h"
+
+namespace pop {
+
+/// The closed set of messages between gate and keeper. Every field is length-prefixed, so no octet
+/// of a user name or password can end one.
+
+/// Gate: give me stamps for greetings to come. Only answered when APOP is usable.
+struct StampsWanted {
+  std::uint32_t count = 0;  // at most most_stamps
+};
+/// Keeper: "<...>" stamps that only keepers can verify; none when APOP cannot be used.
+struct Stamps {
+  std::vector<std::string> stamps;
+  std::uint32_t valid_seconds = 0;
+};
+
+/// Gate: check and, if right, start the session with the descriptor that comes along.
+struct PasswordAttempt {
+  std::uint64_t connection = 0;  // the gate's name for it, echoed in the verdict
+  std::string user;
+  Secret password;
+  std::string address;    // the client's, numeric
+  std::string pipelined;  // what the client sent after this command
+};
+struct ApopAttempt {
+  std::uint64_t connection = 0;
+  std::string user;
+  std::string banner_stamp;
+  std::string digest;
+  std::string address;
+  std::string pipelined;
+};
+
+/// Keeper: what became of an attempt. After `accepted` the session owns the connection.
+struct Verdict {
+  enum class Outcome : std::uint8_t { accepted, rejected, unavailable };
+  std::uint64_t connection = 0;
+  Outcome outcome = Outcome::rejected;
+  std::string reply;  // "-ERR ..." without CRLF, empty when accepted
+};
+
+using GateMessage = std::variant<StampsWanted, PasswordAttempt, ApopAttempt>;
+using KeeperMessage = std::variant<Stamps, Verdict>;
+
+/// One message is one SOCK_SEQPACKET record of at most this many octets.
+inline constexpr std::size_t longest_frame = 16 * 1024;
+inline constexpr std::uint32_t most_stamps = 64;
+
+/// The result may be longer than longest_frame, which no channel sends: bound user names and
+/// pipelined input before. The caller wipes what a PasswordAttempt was encoded to.
+[[nodiscard]] std::string encode(const GateMessage& message);
+[[nodiscard]] std::string encode(const KeeperMessage& message);
+
+/// Exactly one whole message with nothing left over; Errc::corrupt otherwise, and the receiver
+/// takes the sender for broken into. Every string is bounded by longest_frame.
+[[nodiscard]] Result<GateMessage> decode_gate_message(std::string_view frame);
+[[nodiscard]] Result<KeeperMessage> decode_keeper_message(std::string_view frame);
+
+}  // namespace pop

@@ -1,0 +1,218 @@
+#include "ipc/frame.h"
+
+#include <random>
+
+#include "support/catch.h"
+
+namespace pop {
+
+static bool operator==(const StampsWanted& a, const StampsWanted& b) {
+  return a.count == b.count;
+}
+static bool operator==(const PasswordAttempt& a, const PasswordAttempt& b) {
+  return a.connection == b.connection && a.user == b.user &&
+         a.password.octets() == b.password.octets() && a.address == b.address &&
+         a.pipelined == b.pipelined;
+}
+static bool operator==(const ApopAttempt& a, const ApopAttempt& b) {
+  return a.connection == b.connection && a.user == b.user && a.banner_stamp == b.banner_stamp &&
+         a.digest == b.digest && a.address == b.address && a.pipelined == b.pipelined;
+}
+static bool operator==(const Stamps& a, const Stamps& b) {
+  return a.stamps == b.stamps && a.valid_seconds == b.valid_seconds;
+}
+static bool operator==(const Verdict& a, const Verdict& b) {
+  return a.connection == b.connection && a.outcome == b.outcome && a.reply == b.reply;
+}
+
+}  // namespace pop
+
+using namespace pop;
+
+namespace {
+
+using namespace std::string_literals;
+
+class Source {
+ public:
+  explicit Source(std::uint32_t seed) : random_{seed} {}
+
+  std::uint32_t number32() { return static_cast<std::uint32_t>(random_()); }
+  std::uint64_t number64() { return std::uint64_t{random_()} << 32 | random_(); }
+  std::uint32_t below(std::uint32_t limit) { return number32() % limit; }
+  // Half of the octets are ones that have a meaning somewhere.
+  std::string octets() {
+    static const std::string special = "\0\t\n\r\xff\x01 =:"s;
+    std::string text(below(40), '\0');
+    for (char& c : text) c = below(2) ? special[below(9)] : static_cast<char>(number32());
+    return text;
+  }
+
+ private:
+  std::mt19937 random_;
+};
+
+GateMessage gate_message(Source& source) {
+  switch (source.below(3)) {
+    case 0:
+      return StampsWanted{source.below(most_stamps + 1)};
+    case 1:
+      return PasswordAttempt{source.number64(), source.octets(), Secret{source.octets()},
+                             source.octets(), source.octets()};
+    default:
+      return ApopAttempt{source.number64(), source.octets(), source.octets(),
+                         source.octets(),   source.octets(), source.octets()};
+  }
+}
+
+KeeperMessage keeper_message(Source& source) {
+  if (source.below(2) == 0) {
+    Stamps stamps{{}, source.number32()};
+    for (std::uint32_t i = source.below(most_stamps + 1); i > 0; --i) {
+      stamps.stamps.push_back(source.octets());
+    }
+    return stamps;
+  }
+  return Verdict{source.number64(), static_cast<Verdict::Outcome>(source.below(3)),
+                 source.octets()};
+}
+
+void check_corrupt(std::string_view frame) {
+  const auto gate = decode_gate_message(frame);
+  const auto keeper = decode_keeper_message(frame);
+  REQUIRE_FALSE(gate);
+  REQUIRE_FALSE(keeper);
+  REQUIRE(gate.error().code == Errc::corrupt);
+  REQUIRE(keeper.error().code == Errc::corrupt);
+}
+
+// Whatever decodes must be what encode() would have sent: there is one frame for a message.
+void check_canonical_or_corrupt(std::string_view frame) {
+  if (const auto gate = decode_gate_message(frame)) REQUIRE(encode(*gate) == frame);
+  if (const auto keeper = decode_keeper_message(frame)) REQUIRE(encode(*keeper) == frame);
+}
+
+}  // namespace
+
+TEST_CASE("the frame of a password attempt is as its description says", "[ipc][frame]") {
+  const std::string frame =
+      encode(PasswordAttempt{0x0102030405060708, "jo", Secret{"pw"}, "::1", ""});
+  CHECK(frame ==
+        "\x02"
+        "\x08\0\0\0\x08\x07\x06\x05\x04\x03\x02\x01"
+        "\x02\0\0\0jo"
+        "\x02\0\0\0pw"
+        "\x03\0\0\0::1"
+        "\0\0\0\0"s);
+}
+
+TEST_CASE("decode gives back what encode was given", "[ipc][frame][property]") {
+  Source source{11};
+  for (int round = 0; round < 5000; ++round) {
+    const GateMessage sent = gate_message(source);
+    const auto got = decode_gate_message(encode(sent));
+    REQUIRE(got);
+    REQUIRE(*got == sent);
+    const KeeperMessage answer = keeper_message(source);
+    const auto heard = decode_keeper_message(encode(answer));
+    REQUIRE(heard);
+    REQUIRE(*heard == answer);
+  }
+}
+
+TEST_CASE("CVE-2008-1218: no octet of a user or password ends its field", "[ipc][frame]") {
+  for (int octet = 0; octet < 256; ++octet) {
+    for (const std::size_t count : {1u, 2u, 5u}) {
+      const std::string text = "a" + std::string(count, static_cast<char>(octet)) + "skip=1";
+      const GateMessage sent = PasswordAttempt{1, text, Secret{text}, text, text};
+      const auto got = decode_gate_message(encode(sent));
+      CAPTURE(octet, count);
+      REQUIRE(got);
+      REQUIRE(*got == sent);
+    }
+  }
+}
+
+TEST_CASE("a frame cut short anywhere is corrupt, and so is one with more behind it",
+          "[ipc][frame]") {
+  Source source{12};
+  for (int round = 0; round < 200; ++round) {
+    for (const std::string& frame :
+         {encode(gate_message(source)), encode(keeper_message(source))}) {
+      for (std::size_t size = 0; size < frame.size(); ++size) {
+        CAPTURE(size);
+        check_corrupt(std::string_view{frame}.substr(0, size));
+      }
+      check_corrupt(frame + '\0');
+      check_corrupt(frame + frame);
+    }
+  }
+}
+
+TEST_CASE("a changed frame is corrupt or another message, never more", "[ipc][frame][property]") {
+  Source source{13};
+  for (int round = 0; round < 20'000; ++round) {
+    std::string frame =
+        source.below(2) ? encode(gate_message(source)) : encode(keeper_message(source));
+    for (std::uint32_t changes = 1 + source.below(4); changes > 0; --changes) {
+      frame[source.below(static_cast<std::uint32_t>(frame.size()))] =
+          static_cast<char>(source.number32());
+    }
+    check_canonical_or_corrupt(frame);
+  }
+}
+
+TEST_CASE("neither side takes its own messages", "[ipc][frame]") {
+  Source source{14};
+  for (int round = 0; round < 100; ++round) {
+    CHECK_FALSE(decode_keeper_message(encode(gate_message(source))));
+    CHECK_FALSE(decode_gate_message(encode(keeper_message(source))));
+  }
+}
+
+TEST_CASE("every type that is not in the closed set is corrupt", "[ipc][frame]") {
+  const std::string body = encode(StampsWanted{1}).substr(1);
+  for (int type = 0; type < 256; ++type) {
+    CAPTURE(type);
+    const std::string frame = static_cast<char>(type) + body;
+    CHECK(decode_gate_message(frame).has_value() == (type == 1));
+    CHECK_FALSE(decode_keeper_message(frame));
+  }
+}
+
+TEST_CASE("numbers out of their range are corrupt", "[ipc][frame]") {
+  CHECK(decode_gate_message(encode(StampsWanted{most_stamps})));
+  CHECK_FALSE(decode_gate_message(encode(StampsWanted{most_stamps + 1})));
+  CHECK_FALSE(decode_gate_message(encode(StampsWanted{UINT32_MAX})));
+  CHECK(decode_keeper_message(encode(Stamps{std::vector<std::string>(most_stamps, "<1@h>"), 60})));
+  CHECK_FALSE(decode_keeper_message(
+      encode(Stamps{std::vector<std::string>(most_stamps + 1, "<1@h>"), 60})));
+  CHECK_FALSE(decode_keeper_message(encode(Verdict{1, static_cast<Verdict::Outcome>(3), ""})));
+}
+
+TEST_CASE("a field longer than the frame is corrupt without being believed", "[ipc][frame]") {
+  for (const std::string& size : {"\x05\0\0\0"s, "\xff\xff\xff\x7f"s, "\xff\xff\xff\xff"s}) {
+    check_corrupt("\x02\x08\0\0\0AAAAAAAA"s + size + "jo");
+  }
+  check_corrupt("\x42\x08\0\0\0AAAAAAAA\x04\0\0\0\0\0\0\0\xff\xff\xff\xff"s);
+  check_corrupt("\x41\x04\0\0\0AAAA\x04\0\0\0\xff\xff\xff\xff"s);
+}
+
+TEST_CASE("a number whose field has another size is corrupt", "[ipc][frame]") {
+  CHECK(decode_gate_message("\x01\x04\0\0\0\x01\0\0\0"s));
+  check_corrupt("\x01\x03\0\0\0\x01\0\0"s);
+  check_corrupt("\x01\x08\0\0\0\x01\0\0\0\0\0\0\0"s);
+  check_corrupt("\x01\0\0\0\0"s);
+}
+
+TEST_CASE("a frame beyond the limit is corrupt", "[ipc][frame]") {
+  const std::size_t overhead = encode(PasswordAttempt{}).size();
+  PasswordAttempt attempt;
+  attempt.pipelined.assign(longest_frame - overhead, 'x');
+  const std::string longest = encode(std::move(attempt));
+  REQUIRE(longest.size() == longest_frame);
+  CHECK(decode_gate_message(longest));
+  PasswordAttempt longer;
+  longer.pipelined.assign(longest_frame - overhead + 1, 'x');
+  CHECK_FALSE(decode_gate_message(encode(std::move(longer))));
+}
