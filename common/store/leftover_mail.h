@@ -1,0 +1,20 @@
+#pragma once
+
+#include "store/maildrop.h"
+#include "store/maildrop_location.h"
+#include "store/spool_lock.h"
+
+namespace pop {
+
+/// Brings mail that a crash left outside the spool back in front of it: a temporary drop of the old
+/// program, or the tail of a journal that no longer fits its spool. What stands in both, bookkeeping
+/// headers aside, is kept once; of a message that one side has only the beginning of, where a crash
+/// may have cut off a copy (at the leftover's end, or behind the last one that both have in the
+/// spool), the whole one is kept. Equal messages within one side all stay. One durable step, through the journal; the
+/// caller empties `leftover` afterwards, and a crash before that only means doing it again.
+/// Errc::corrupt: `leftover` is no spool, or of the other format; nothing was changed.
+[[nodiscard]] Result<void> merge_leftover(const MaildropContext& context,
+                                          const MaildropLocation& location, uid_t owner,
+                                          SpoolLock& lock, const Fd& leftover);
+
+}  // namespace pop

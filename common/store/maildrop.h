@@ -1,0 +1,103 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/disk.h"
+#include "base/error.h"
+#include "base/units.h"
+#include "conf/settings.h"
+
+namespace pop {
+
+/// Whose mail it is. The process that opens a maildrop already runs as `uid`.
+struct MailUser {
+  std::string name;                // as in file names; never contains '/' or NUL, not "." or ".."
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::filesystem::path home;
+  std::filesystem::path maildrop;  // a virtual user's own place; empty: as the settings say
+};
+
+/// One row of the scan listing.
+struct MessageInfo {
+  WireOctets size;             // exactly what RETR sends, dots not doubled
+  std::string_view unique_id;  // distinct in the maildrop; lives as long as it
+  bool retrieved = false;      // was retrieved in an earlier session
+};
+
+/// A set of messages of one maildrop.
+class MessageSet {
+ public:
+  explicit MessageSet(std::size_t messages) : members_(messages) {}
+  void insert(MessageNumber number) { members_[number.index()] = true; }
+  void erase(MessageNumber number) { members_[number.index()] = false; }
+  [[nodiscard]] bool contains(MessageNumber number) const { return members_[number.index()]; }
+  void clear() { members_.assign(members_.size(), false); }
+  [[nodiscard]] std::size_t capacity() const { return members_.size(); }
+  [[nodiscard]] std::size_t count() const;
+  [[nodiscard]] bool operator==(const MessageSet&) const = default;
+
+ private:
+  std::vector<bool> members_;
+};
+
+/// What a session did to the maildrop.
+struct SessionOutcome {
+  MessageSet deleted;
+  MessageSet retrieved;  // by RETR in this session, for Status: and auto-delete
+};
+
+/// Reads one message as stored: header and body without the separator line.
+class MessageReader {
+ public:
+  virtual ~MessageReader() = default;
+  /// Next bytes, at most buffer.size(); 0 at the end. Errc::changed if the spool no longer holds
+  /// what was listed.
+  [[nodiscard]] virtual Result<std::size_t> read(std::span<char> buffer) = 0;
+};
+
+/// One user's mail for the length of one session: locked, numbered, unchanging. New mail
+/// that arrives meanwhile waits for the next session.
+class Maildrop {
+ public:
+  virtual ~Maildrop() = default;
+
+  /// Valid for the life of the maildrop; element 0 is message number 1.
+  [[nodiscard]] virtual std::span<const MessageInfo> messages() const = 0;
+  /// Messages that stand in the spool but are not listed (folder-internal data).
+  [[nodiscard]] virtual std::size_t hidden() const = 0;
+
+  /// Errc::changed if another program altered the message since it was listed. At most one reader
+  /// at a time; it must not outlive the maildrop.
+  [[nodiscard]] virtual Result<std::unique_ptr<MessageReader>> open(MessageNumber number) = 0;
+
+  /// Removes the deleted messages for good and records what was retrieved. On success the removal
+  /// has been fsync'ed; on failure every message is still there, or will be after the next open
+  /// has finished the journal, in which case the deletion is then complete too. Blocks: spool
+  /// locks, device. Call at most once; afterwards the maildrop can only be destroyed.
+  [[nodiscard]] virtual Result<void> commit(const SessionOutcome& outcome) = 0;
+};
+
+/// What the engine works with; all must outlive the maildrop.
+struct MaildropContext {
+  const Settings& settings;  // the user's effective ones
+  Disk& disk;
+  Clock& clock;
+};
+
+/// Opens and locks the user's maildrop, finishing whatever an earlier crash left. A spool that does
+/// not exist is an empty maildrop. Blocks up to settings.lock_wait for the spool locks, never for
+/// the session lock.
+/// Errc::busy: another session (the text says since when) or a delivery that does not end.
+/// Errc::corrupt: not a spool; nothing was changed. Errc::denied: owner, mode, link or type of a
+/// file is not as it must be. Errc::full: no room for the temporary copy.
+[[nodiscard]] Result<std::unique_ptr<Maildrop>> open_maildrop(const MaildropContext& context,
+                                                              const MailUser& user);
+
+}  // namespace pop

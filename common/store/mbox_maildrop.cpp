@@ -1,0 +1,426 @@
+#include "store/mbox_maildrop.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "store/leftover_mail.h"
+#include "store/spool_file.h"
+#include "store/spool_journal.h"
+
+namespace pop {
+namespace {
+
+ScanOptions scan_options(const Settings& settings) {
+  ScanOptions options{.uw_kluge = settings.uw_kluge};
+  if (settings.old_style_uid) {
+    options.recipe = UniqueIdRecipe::qpopper_old;
+  } else if (settings.uid_format == UidFormat::qpopper) {
+    options.recipe = UniqueIdRecipe::qpopper;
+  }
+  return options;
+}
+
+bool same_state(const FileStatus& a, const FileStatus& b) {
+  return a.same_file(b) && a.size == b.size && a.modified.tv_sec == b.modified.tv_sec &&
+         a.modified.tv_nsec == b.modified.tv_nsec;
+}
+
+class SpoolMessageReader final : public MessageReader {
+ public:
+  /// `unchanged` tells whether the message still stands; it is asked after each read.
+  using Check = std::function<Result<void>()>;
+  SpoolMessageReader(Disk& disk, const Fd& source, FileBytes begin, FileBytes end, Check unchanged)
+      : disk_{disk}, source_{source}, at_{begin}, end_{end}, unchanged_{std::move(unchanged)} {}
+
+  Result<std::size_t> read(std::span<char> buffer) override {
+    const std::size_t want = std::min<std::uint64_t>(buffer.size(), (end_ - at_).count);
+    const Result<std::size_t> got = disk_.read(source_, buffer.first(want), at_);
+    if (got && *got < want) return fail(Errc::changed, "the spool became shorter");
+    if (!got) return got;
+    if (Result<void> fine = unchanged_(); !fine) return std::unexpected(std::move(fine).error());
+    at_ += {*got};
+    return got;
+  }
+
+ private:
+  Disk& disk_;
+  const Fd& source_;
+  FileBytes at_, end_;
+  Check unchanged_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Maildrop>> MboxMaildrop::open(const MaildropContext& context,
+                                                     const MailUser& user) {
+  Result<MaildropLocation> location = locate_maildrop(context.disk, context.settings, user);
+  if (!location) return std::unexpected(std::move(location).error());
+  Result<SessionLock> session = SessionLock::acquire(context, location->drop, user);
+  if (!session) return std::unexpected(std::move(session).error());
+  std::unique_ptr<MboxMaildrop> maildrop{
+      new MboxMaildrop{context, user, std::move(*location), std::move(*session)}};
+  Result<void> loaded = maildrop->load();
+  if (!loaded) {
+    return std::unexpected(
+        std::move(loaded).error().in("open " + maildrop->location_.spool.path()));
+  }
+  return maildrop;
+}
+
+MboxMaildrop::MboxMaildrop(const MaildropContext& context, MailUser user,
+                           MaildropLocation location, SessionLock session)
+    : context_{context},
+      user_{std::move(user)},
+      location_{std::move(location)},
+      session_{std::move(session)},
+      options_{scan_options(context.settings)} {}
+
+MboxMaildrop::~MboxMaildrop() {
+  // A hint: without it the next open only costs a scan.
+  if (index_is_new_) {
+    (void)index_.save(context_.disk, location_.index, user_.uid);
+  }
+}
+
+Result<void> MboxMaildrop::load() {
+  const Result<bool> leftovers = leftovers_exist();
+  if (!leftovers) return std::unexpected(leftovers.error());
+  if (!*leftovers) {
+    const Result<bool> loaded = load_unlocked();
+    if (!loaded) return std::unexpected(loaded.error());
+    if (*loaded) {
+      fill_listed();
+      return {};
+    }
+  }
+  const auto missing = *leftovers ? SpoolLock::Missing::create : SpoolLock::Missing::accept;
+  Result<SpoolLock> lock =
+      SpoolLock::acquire(context_, location_.spool, user_.uid, missing);
+  if (!lock) return std::unexpected(std::move(lock).error());
+  Result<void> done = *leftovers ? recover(*lock) : Result<void>{};
+  if (done) done = load_locked(*lock);
+  if (done) fill_listed();
+  return done;
+}
+
+Result<bool> MboxMaildrop::leftovers_exist() {
+  const Result<FileBytes> in_drop = session_.leftover_size();
+  if (!in_drop) return std::unexpected(in_drop.error());
+  if (in_drop->count > 0) return true;
+  if (location_.old_drop) {
+    const Result<FileStatus> old =
+        context_.disk.status(location_.old_drop->directory(), location_.old_drop->name);
+    if (old && old->size.count > 0) return true;
+    if (!old && old.error().code != Errc::not_found) return std::unexpected(old.error());
+  }
+  return journal_exists(context_.disk, location_.journal);
+}
+
+/// The cheap way: true if the maildrop is known without the spool lock and without reading mail.
+Result<bool> MboxMaildrop::load_unlocked() {
+  Result<Fd> spool = open_mail_file(context_.disk, location_.spool, O_RDONLY, user_.uid,
+                                    Exposure::not_writable_by_others);
+  if (!spool && spool.error().code == Errc::not_found) return true;
+  if (!spool && spool.error().code == Errc::changed) return false;  // the lock waits for its writer
+  if (!spool) return std::unexpected(std::move(spool).error());
+  if (!context_.settings.server_mode) return false;
+  const Result<FileStatus> now = context_.disk.status(*spool);
+  if (!now) return std::unexpected(now.error());
+  Result<SpoolIndex> index = SpoolIndex::load(context_.disk, location_.index, user_.uid);
+  if (!index) return false;
+  const Result<SpoolIndex::Freshness> fresh =
+      index->freshness(context_.disk, *spool, *now, options_);
+  if (!fresh) return std::unexpected(fresh.error());
+  if (*fresh != SpoolIndex::Freshness::exact) return false;
+  index_ = std::move(*index);
+  source_ = std::move(*spool);
+  source_status_ = *now;
+  return true;
+}
+
+Result<void> MboxMaildrop::recover(SpoolLock& lock) {
+  if (Result<void> done = recover_from_journal(lock); !done) return done;
+  const Result<FileBytes> in_drop = session_.leftover_size();
+  if (!in_drop) return std::unexpected(in_drop.error());
+  if (in_drop->count > 0) {
+    Result<void> merged = merge_and_empty(lock, session_.file());
+    if (!merged) {
+      return std::unexpected(std::move(merged).error().in("merge " + location_.drop.path()));
+    }
+  }
+  if (!location_.old_drop) return {};
+  return merge_old_drop(lock, *location_.old_drop);
+}
+
+Result<void> MboxMaildrop::merge_old_drop(SpoolLock& lock, const FilePlace& place) {
+  const Result<FileStatus> there = context_.disk.status(place.directory(), place.name);
+  if (!there && there.error().code == Errc::not_found) return {};
+  if (!there) return std::unexpected(there.error());
+  if (there->size.count == 0) return {};
+  // The old program may serve from it at this moment. Letting go of the lock removes the file.
+  const Result<SessionLock> old = SessionLock::acquire(context_, place, user_);
+  Result<void> done = old ? merge_and_empty(lock, old->file()) : std::unexpected(old.error());
+  if (!done) return std::unexpected(std::move(done).error().in("merge " + place.path()));
+  return {};
+}
+
+Result<void> MboxMaildrop::recover_from_journal(SpoolLock& lock) {
+  const Result<Recovery> recovery =
+      recover_journal(context_.disk, location_.journal, lock, user_.uid);
+  if (!recovery) return std::unexpected(recovery.error());
+  if (*recovery != Recovery::foreign) return {};
+  const Result<Fd> tail = journal_tail(context_.disk, location_.journal, user_.uid);
+  if (!tail) return std::unexpected(tail.error());
+  // The merge writes a journal of its own in the old one's place, in one step by rename.
+  Result<void> merged = merge_leftover(context_, location_, user_.uid, lock, *tail);
+  if (!merged) return merged;
+  const Result<bool> left = journal_exists(context_.disk, location_.journal);
+  if (!left) return std::unexpected(left.error());
+  return *left ? remove_journal(context_.disk, location_.journal) : Result<void>{};
+}
+
+Result<void> MboxMaildrop::merge_and_empty(SpoolLock& lock, const Fd& leftover) {
+  Result<void> done = merge_leftover(context_, location_, user_.uid, lock, leftover);
+  if (done) done = context_.disk.truncate(leftover, {0});
+  if (done) done = context_.disk.sync(leftover);
+  return done;
+}
+
+Result<void> MboxMaildrop::load_locked(SpoolLock& lock) {
+  if (!lock.has_file()) return {};
+  Result<void> done = bring_index_up_to_date(lock);
+  if (done) done = choose_source(lock);
+  return done;
+}
+
+Result<void> MboxMaildrop::bring_index_up_to_date(SpoolLock& lock) {
+  Disk& disk = context_.disk;
+  const Fd& spool = lock.file();
+  const Result<FileStatus> now = disk.status(spool);
+  if (!now) return std::unexpected(now.error());
+  Result<SpoolIndex> known = SpoolIndex::load(disk, location_.index, user_.uid);
+  auto freshness = SpoolIndex::Freshness::stale;
+  if (known) {
+    const Result<SpoolIndex::Freshness> fresh = known->freshness(disk, spool, *now, options_);
+    if (!fresh) return std::unexpected(fresh.error());
+    freshness = *fresh;
+  }
+  if (freshness == SpoolIndex::Freshness::exact) {
+    index_ = std::move(*known);
+    return {};
+  }
+  SpoolListing listing;
+  if (freshness == SpoolIndex::Freshness::grown && !context_.settings.conservative_cache) {
+    listing = std::move(known->listing);
+  }
+  Result<void> scanned = scan_spool(disk, spool, now->size, options_, listing,
+                                    [&] { return lock.refresh(); });
+  if (!scanned) return scanned;
+  Result<SpoolIndex> index = SpoolIndex::of(disk, spool, *now, options_, std::move(listing));
+  if (!index) return std::unexpected(std::move(index).error());
+  index_ = std::move(*index);
+  index_is_new_ = true;
+  return {};
+}
+
+Result<void> MboxMaildrop::choose_source(SpoolLock& lock) {
+  Disk& disk = context_.disk;
+  if (index_.listing.messages.empty()) return {};
+  if (context_.settings.server_mode) {
+    // A descriptor of its own: locks of the other one must not live on with it.
+    Result<Fd> source = open_mail_file(disk, location_.spool, O_RDONLY, user_.uid,
+                                       Exposure::not_writable_by_others);
+    if (!source) return std::unexpected(std::move(source).error());
+    source_ = std::move(*source);
+  } else {
+    Result<Fd> copy = disk.open_unnamed(location_.drop.directory(), 0600);
+    if (!copy) return std::unexpected(std::move(copy).error());
+    Result<void> copied = copy_spool(lock, *copy);
+    if (!copied) {
+      return std::unexpected(std::move(copied).error().in("copy to " +
+                                                          location_.drop.in->path.native()));
+    }
+    source_ = std::move(*copy);
+  }
+  const Result<FileStatus> status = disk.status(source_);
+  if (!status) return std::unexpected(status.error());
+  source_status_ = *status;
+  return {};
+}
+
+/// In pieces, so that the lock stays fresh on a slow disk.
+Result<void> MboxMaildrop::copy_spool(SpoolLock& lock, const Fd& copy) {
+  constexpr std::uint64_t piece = std::uint64_t{64} * 1024 * 1024;
+  const FileBytes size = index_.listing.size;
+  Result<void> done = context_.disk.reserve(copy, size);
+  for (FileBytes at{0}; done && at < size; at += {piece}) {
+    const FileBytes count{std::min(piece, (size - at).count)};
+    done = context_.disk.copy(lock.file(), at, copy, at, count);
+    if (done) done = lock.refresh();
+  }
+  return done;
+}
+
+void MboxMaildrop::fill_listed() {
+  listed_.clear();
+  listed_.reserve(index_.listing.messages.size());
+  for (const SpoolMessage& message : index_.listing.messages) {
+    if ((message.flags & internal_flag) != 0) continue;
+    listed_.push_back({.size = message.wire,
+                       .unique_id = index_.listing.id_of(message),
+                       .retrieved = (message.flags & retrieved_flag) != 0});
+  }
+}
+
+/// Only the first message can be hidden.
+std::size_t MboxMaildrop::position_of(MessageNumber number) const {
+  return number.index() + hidden();
+}
+
+Result<std::unique_ptr<MessageReader>> MboxMaildrop::open(MessageNumber number) {
+  const SpoolMessage& message = index_.listing.messages[position_of(number)];
+  FileStatus seen = source_status_;
+  if (Result<void> fine = check_unchanged(number, seen); !fine) {
+    return std::unexpected(std::move(fine).error());
+  }
+  return std::make_unique<SpoolMessageReader>(
+      context_.disk, source_, message.header, message.content_end,
+      [this, number, seen]() mutable { return check_unchanged(number, seen); });
+}
+
+/// `seen` is the state in which the message was known to stand. It comes up to date, so that a
+/// delivery costs one look at the message and not one at each piece.
+Result<void> MboxMaildrop::check_unchanged(MessageNumber number, FileStatus& seen) {
+  const Result<FileStatus> now = context_.disk.status(source_);
+  if (!now) return std::unexpected(now.error());
+  if (same_state(*now, seen)) return {};
+  const SpoolMessage& message = index_.listing.messages[position_of(number)];
+  const Result<bool> there =
+      still_stands(context_.disk, source_, message, index_.listing.format, options_);
+  if (!there) return std::unexpected(there.error());
+  if (!*there) {
+    return fail(Errc::changed, "message " + std::to_string(number.value) + " of " +
+                                   location_.spool.path() +
+                                   " was changed by another program during the session");
+  }
+  seen = *now;
+  return {};
+}
+
+SpoolChange MboxMaildrop::change_of(const SessionOutcome& outcome) const {
+  SpoolChange change{index_.listing.messages.size()};
+  for (std::size_t i = 0; i < listed_.size(); ++i) {
+    const MessageNumber number{static_cast<std::uint32_t>(i + 1)};
+    const std::size_t position = position_of(number);
+    change.listed[position] = true;
+    change.erase[position] = outcome.deleted.contains(number);
+    change.mark_retrieved[position] = outcome.retrieved.contains(number);
+  }
+  return change;
+}
+
+bool MboxMaildrop::changes_anything(const SpoolChange& change) const {
+  for (std::size_t i = 0; i < change.erase.size(); ++i) {
+    if (change.erase[i]) return true;
+    const bool known = (index_.listing.messages[i].flags & retrieved_flag) != 0;
+    if (context_.settings.update_status_headers && change.mark_retrieved[i] && !known) return true;
+  }
+  return false;
+}
+
+Result<void> MboxMaildrop::commit(const SessionOutcome& outcome) {
+  const SpoolChange change = change_of(outcome);
+  if (!changes_anything(change)) return {};
+  const bool erases = std::ranges::find(change.erase, true) != change.erase.end();
+  Result<SpoolLock> lock = SpoolLock::acquire(context_, location_.spool, user_.uid);
+  Result<void> done = lock ? commit_locked(*lock, change)
+                           : std::unexpected(std::move(lock).error());
+  if (done) return {};
+  index_is_new_ = false;
+  // Nothing was asked to go, and there was no room to begin: the missing mark costs nobody a message.
+  if (!erases && done.error().code == Errc::full && !change_was_decided()) return {};
+  return std::unexpected(std::move(done).error().in("update " + location_.spool.path()));
+}
+
+bool MboxMaildrop::change_was_decided() {
+  const Result<bool> journal = journal_exists(context_.disk, location_.journal);
+  return !journal || *journal;
+}
+
+Result<void> MboxMaildrop::commit_locked(SpoolLock& lock, const SpoolChange& change) {
+  if (!lock.has_file()) return {};  // somebody removed the spool: nothing is left to delete
+  Result<Current> current = see_current(lock, change);
+  if (!current) return std::unexpected(std::move(current).error());
+  const SpoolListing& listing = current->read_anew ? *current->read_anew : index_.listing;
+  Result<SpoolListing> left =
+      rewrite_spool(context_, location_, user_.uid, lock, listing, current->change);
+  if (!left) return std::unexpected(std::move(left).error());
+  const Result<FileStatus> now = context_.disk.status(lock.file());
+  if (now) {
+    Result<SpoolIndex> index =
+        SpoolIndex::of(context_.disk, lock.file(), *now, options_, std::move(*left));
+    index_is_new_ = index.has_value();
+    if (index) {
+      listed_.clear();
+      index_ = std::move(*index);
+    }
+  }
+  if (current->changed == 0) return {};
+  return fail(Errc::changed, std::to_string(current->changed) +
+                                 " messages were changed by another program during the session "
+                                 "and stay");
+}
+
+Result<MboxMaildrop::Current> MboxMaildrop::see_current(SpoolLock& lock,
+                                                        const SpoolChange& change) {
+  Disk& disk = context_.disk;
+  const Fd& spool = lock.file();
+  const Result<FileStatus> now = disk.status(spool);
+  if (!now) return std::unexpected(now.error());
+  const Result<SpoolIndex::Freshness> fresh = index_.freshness(disk, spool, *now, options_);
+  if (!fresh) return std::unexpected(fresh.error());
+  if (*fresh == SpoolIndex::Freshness::exact) return Current{std::nullopt, change};
+  SpoolListing listing;
+  if (*fresh == SpoolIndex::Freshness::grown) {
+    const Result<bool> stand = erased_still_stand(spool, change);
+    if (!stand) return std::unexpected(stand.error());
+    if (*stand) listing = index_.listing;
+  }
+  Result<void> scanned = scan_spool(disk, spool, now->size, options_, listing,
+                                    [&] { return lock.refresh(); });
+  if (!scanned) return std::unexpected(std::move(scanned).error());
+  return relocate(std::move(listing), change);
+}
+
+Result<bool> MboxMaildrop::erased_still_stand(const Fd& spool, const SpoolChange& change) {
+  for (std::size_t i = 0; i < change.erase.size(); ++i) {
+    if (!change.erase[i]) continue;
+    const Result<bool> stands = still_stands(context_.disk, spool, index_.listing.messages[i],
+                                             index_.listing.format, options_);
+    if (!stands || !*stands) return stands;
+  }
+  return true;
+}
+
+MboxMaildrop::Current MboxMaildrop::relocate(SpoolListing now, const SpoolChange& change) const {
+  const std::vector<std::size_t> where = relocated(index_.listing, now);
+  Current current{std::nullopt, SpoolChange{now.messages.size()}};
+  std::vector<std::string_view> lost;
+  for (std::size_t i = 0; i < where.size(); ++i) {
+    if (where[i] == npos) {
+      if (change.erase[i]) lost.push_back(index_.listing.id_of(index_.listing.messages[i]));
+      continue;
+    }
+    current.change.listed[where[i]] = change.listed[i];
+    current.change.erase[where[i]] = change.erase[i];
+    current.change.mark_retrieved[where[i]] = change.mark_retrieved[i];
+  }
+  std::ranges::sort(lost);
+  for (const SpoolMessage& message : now.messages) {
+    if (std::ranges::binary_search(lost, now.id_of(message))) ++current.changed;
+  }
+  current.read_anew = std::move(now);
+  return current;
+}
+
+}  // namespace pop

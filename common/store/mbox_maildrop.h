@@ -1,0 +1,82 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "store/maildrop.h"
+#include "store/maildrop_location.h"
+#include "store/session_lock.h"
+#include "store/spool_index.h"
+#include "store/spool_lock.h"
+#include "store/spool_rewrite.h"
+
+namespace pop {
+
+/// A maildrop in one spool file. The spool keeps all mail until commit(); messages are read from
+/// the spool itself in server mode, else from an unnamed copy that protects against programs which
+/// rewrite the spool meanwhile. The session lock is held as long as the object lives, the spool lock
+/// only while scanning, copying and committing; with a fresh index in server mode not even then.
+class MboxMaildrop final : public Maildrop {
+ public:
+  /// As open_maildrop().
+  [[nodiscard]] static Result<std::unique_ptr<Maildrop>> open(const MaildropContext& context,
+                                                              const MailUser& user);
+  ~MboxMaildrop() override;  // saves the index if it has changed
+
+  [[nodiscard]] std::span<const MessageInfo> messages() const override { return listed_; }
+  [[nodiscard]] std::size_t hidden() const override {
+    return index_.listing.messages.size() - listed_.size();
+  }
+  [[nodiscard]] Result<std::unique_ptr<MessageReader>> open(MessageNumber number) override;
+  [[nodiscard]] Result<void> commit(const SessionOutcome& outcome) override;
+
+ private:
+  /// What the spool holds at commit time, and the session's wishes for it.
+  struct Current {
+    std::optional<SpoolListing> read_anew;  // nullopt: as the session listed it
+    SpoolChange change;
+    std::size_t changed = 0;  // messages to delete that another program altered: they stay
+  };
+
+  MboxMaildrop(const MaildropContext& context, MailUser user, MaildropLocation location,
+               SessionLock session);
+
+  Result<void> load();
+  Result<bool> leftovers_exist();
+  Result<bool> load_unlocked();
+  Result<void> load_locked(SpoolLock& lock);
+  Result<void> recover(SpoolLock& lock);
+  Result<void> recover_from_journal(SpoolLock& lock);
+  Result<void> merge_and_empty(SpoolLock& lock, const Fd& leftover);
+  Result<void> merge_old_drop(SpoolLock& lock, const FilePlace& place);
+  Result<void> bring_index_up_to_date(SpoolLock& lock);
+  Result<void> choose_source(SpoolLock& lock);
+  Result<void> copy_spool(SpoolLock& lock, const Fd& copy);
+  void fill_listed();
+
+  Result<void> check_unchanged(MessageNumber number, FileStatus& seen);
+  [[nodiscard]] std::size_t position_of(MessageNumber number) const;
+  [[nodiscard]] SpoolChange change_of(const SessionOutcome& outcome) const;
+  [[nodiscard]] bool changes_anything(const SpoolChange& change) const;
+  Result<Current> see_current(SpoolLock& lock, const SpoolChange& change);
+  Result<bool> erased_still_stand(const Fd& spool, const SpoolChange& change);
+  Current relocate(SpoolListing now, const SpoolChange& change) const;
+  /// A journal is there, which the next open carries out; also true when nobody can tell.
+  [[nodiscard]] bool change_was_decided();
+  Result<void> commit_locked(SpoolLock& lock, const SpoolChange& change);
+
+  MaildropContext context_;
+  MailUser user_;
+  MaildropLocation location_;
+  SessionLock session_;
+  ScanOptions options_;
+  SpoolIndex index_;         // what the session lists
+  bool index_is_new_ = false;
+  Fd source_;                // where messages are read from; not open for an empty maildrop
+  FileStatus source_status_;
+  std::vector<MessageInfo> listed_;
+};
+
+}  // namespace pop

@@ -1,0 +1,226 @@
+#include "store/spool_listing.h"
+
+#include <sys/random.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+
+namespace pop {
+namespace {
+
+constexpr std::size_t scan_piece = 512 * 1024;
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0x9e3779b97f4a7c15u;
+  // Without randomness (a very early boot) the table still works, only its order can be guessed.
+  (void)!::getrandom(&seed, sizeof seed, GRND_NONBLOCK);
+  return seed;
+}
+
+/// The ids in use. The first few look-ups, all that a delivery or two needs, go through the arena;
+/// then an open-addressed table of message indices is made. It is seeded: a sender chooses the
+/// X-UIDL: of his messages and must not be able to make them collide.
+class IdsInUse {
+ public:
+  explicit IdsInUse(const SpoolListing& listing) : listing_{listing}, seed_{random_seed()} {}
+
+  [[nodiscard]] bool contains(std::string_view id) {
+    if (slots_.empty() && lookups_++ < cheap_lookups) return stands_in_listing(id);
+    if (slots_.empty() || slots_.size() < listing_.messages.size() * 2) grow();
+    while (placed_ < listing_.messages.size()) place(placed_++);
+    for (std::size_t slot = first_slot(id);; slot = (slot + 1) & mask()) {
+      if (slots_[slot] == 0) return false;
+      if (listing_.id_of(listing_.messages[slots_[slot] - 1]) == id) return true;
+    }
+  }
+
+ private:
+  static constexpr int cheap_lookups = 8;
+
+  [[nodiscard]] bool stands_in_listing(std::string_view id) const {
+    return std::ranges::any_of(listing_.messages, [&](const SpoolMessage& message) {
+      return listing_.id_of(message) == id;
+    });
+  }
+  [[nodiscard]] std::size_t mask() const { return slots_.size() - 1; }
+  [[nodiscard]] std::size_t first_slot(std::string_view id) const {
+    return XXH3_64bits_withSeed(id.data(), id.size(), seed_) & mask();
+  }
+  void grow() {
+    std::size_t size = 64;
+    while (size < listing_.messages.size() * 4) size *= 2;
+    slots_.assign(size, 0);
+    placed_ = 0;
+  }
+  void place(std::size_t index) {
+    std::size_t slot = first_slot(listing_.id_of(listing_.messages[index]));
+    while (slots_[slot] != 0) slot = (slot + 1) & mask();
+    slots_[slot] = static_cast<std::uint32_t>(index + 1);
+  }
+
+  const SpoolListing& listing_;
+  std::uint64_t seed_;
+  int lookups_ = 0;
+  std::vector<std::uint32_t> slots_;  // 0: free, else message index + 1
+  std::size_t placed_ = 0;            // messages of the listing that are in the table
+};
+
+/// Feeds [from, to) of the file to the scanner. `taken` gets each message as it is found.
+Result<void> feed_range(Disk& disk, const Fd& spool, FileBytes from, FileBytes to,
+                        MboxScanner& scanner, const BetweenPieces& between_pieces,
+                        const std::function<void(const ScannedMessage&)>& taken) {
+  const std::size_t room = std::min<std::uint64_t>(scan_piece, (to - from).count);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(room);
+  while (from < to) {
+    const std::size_t want = std::min<std::uint64_t>(room, (to - from).count);
+    const Result<std::size_t> got = disk.read(spool, {buffer.get(), want}, from);
+    if (!got) return std::unexpected(got.error());
+    if (*got == 0) return fail(Errc::changed, "the spool became shorter while it was read");
+    scanner.feed({buffer.get(), *got});
+    from += {*got};
+    while (const auto message = scanner.next()) taken(*message);
+    if (!between_pieces) continue;
+    if (Result<void> go_on = between_pieces(); !go_on) return go_on;
+  }
+  if (Result<void> whole = scanner.finish(); !whole) return whole;
+  while (const auto message = scanner.next()) taken(*message);
+  return {};
+}
+
+/// Adds scanned messages to a listing and settles their ids.
+class ListingBuilder {
+ public:
+  explicit ListingBuilder(SpoolListing& listing) : listing_{listing}, in_use_{listing} {}
+
+  void add(const ScannedMessage& scanned) {
+    SpoolMessage message{.separator = scanned.separator,
+                         .header = scanned.header,
+                         .body = scanned.body,
+                         .content_end = scanned.content_end,
+                         .end = scanned.end,
+                         .wire = scanned.wire,
+                         .body_lines = scanned.body_lines,
+                         .fingerprint = scanned.fingerprint};
+    if (scanned.retrieved) message.flags |= retrieved_flag;
+    if (scanned.folder_internal) message.flags |= internal_flag;
+    if (scanned.has_status) message.flags |= has_status_flag;
+    listing_.append(message, settle_id(scanned, message.flags));
+  }
+
+ private:
+  std::string settle_id(const ScannedMessage& scanned, std::uint16_t& flags) {
+    const std::string& natural =
+        scanned.stored_id.empty() ? scanned.computed_id : scanned.stored_id;
+    if (!in_use_.contains(natural)) {
+      flags |= settled_id_flag;
+      if (!scanned.stored_id.empty()) flags |= stored_id_flag;
+      return natural;
+    }
+    // Remembered for each id: a thousand copies of one message must not cost a million look-ups.
+    std::uint32_t& occurrence = occurrences_.try_emplace(natural, 1).first->second;
+    std::string distinct;
+    do {
+      distinct = distinct_unique_id(natural, ++occurrence);
+    } while (in_use_.contains(distinct));
+    return distinct;
+  }
+
+  SpoolListing& listing_;
+  IdsInUse in_use_;
+  std::map<std::string, std::uint32_t> occurrences_;  // ids met more than once: last number given
+};
+
+class SpoolLookAhead final : public LookAhead {
+ public:
+  SpoolLookAhead(Disk& disk, const Fd& spool, FileBytes size)
+      : disk_{disk}, spool_{spool}, size_{size} {}
+
+  FileBytes size() const override { return size_; }
+  std::string_view bytes(FileBytes offset, std::size_t count) override {
+    if (offset >= size_) return {};
+    buffer_.resize(std::min<std::uint64_t>(count, (size_ - offset).count));
+    const Result<std::size_t> got = disk_.read(spool_, buffer_, offset);
+    return std::string_view{buffer_}.substr(0, got.value_or(0));
+  }
+
+ private:
+  Disk& disk_;
+  const Fd& spool_;
+  FileBytes size_;
+  std::string buffer_;
+};
+
+}  // namespace
+
+void SpoolListing::append(SpoolMessage message, std::string_view id) {
+  message.id_offset = static_cast<std::uint32_t>(ids.size());
+  message.id_length = static_cast<std::uint16_t>(id.size());
+  ids += id;
+  messages.push_back(message);
+}
+
+void SpoolListing::drop_last() {
+  ids.resize(messages.back().id_offset);
+  messages.pop_back();
+}
+
+Result<void> scan_spool(Disk& disk, const Fd& spool, FileBytes size, const ScanOptions& options,
+                        SpoolListing& listing, const BetweenPieces& between_pieces) {
+  FileBytes at{0};
+  if (!listing.messages.empty()) {
+    at = listing.messages.back().separator;
+    listing.drop_last();
+  }
+  SpoolLookAhead look_ahead{disk, spool, size};
+  MboxScanner scanner{options, &look_ahead, at, listing.format};
+  ListingBuilder builder{listing};
+  Result<void> fed = feed_range(disk, spool, at, size, scanner, between_pieces,
+                                [&](const ScannedMessage& message) { builder.add(message); });
+  if (!fed) return fed;
+  listing.format = scanner.format();
+  listing.size = size;
+  return {};
+}
+
+Result<bool> still_stands(Disk& disk, const Fd& spool, const SpoolMessage& message,
+                          SpoolFormat format, const ScanOptions& options) {
+  SpoolLookAhead look_ahead{disk, spool, message.end};
+  MboxScanner scanner{options, &look_ahead, message.separator, format};
+  std::size_t found = 0;
+  bool same = true;
+  const Result<void> fed =
+      feed_range(disk, spool, message.separator, message.end, scanner, {},
+                 [&](const ScannedMessage& now) {
+                   ++found;
+                   same = same && now.fingerprint == message.fingerprint &&
+                          now.header == message.header && now.content_end == message.content_end;
+                 });
+  if (!fed && fed.error().code == Errc::io) return std::unexpected(fed.error());
+  return fed && same && found == 1;
+}
+
+std::vector<std::size_t> relocated(const SpoolListing& old, const SpoolListing& now) {
+  const auto by_fingerprint = [](const SpoolListing& listing) {
+    std::vector<std::size_t> order(listing.messages.size());
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::ranges::stable_sort(
+        order, {}, [&](std::size_t i) { return listing.messages[i].fingerprint; });
+    return order;
+  };
+  std::vector<std::size_t> where(old.messages.size(), npos);
+  const std::vector<std::size_t> old_order = by_fingerprint(old), now_order = by_fingerprint(now);
+  for (std::size_t i = 0, j = 0; i < old_order.size() && j < now_order.size();) {
+    const auto comparison = old.messages[old_order[i]].fingerprint <=>
+                            now.messages[now_order[j]].fingerprint;
+    if (comparison == 0) where[old_order[i]] = now_order[j];
+    if (comparison <= 0) ++i;
+    if (comparison >= 0) ++j;
+  }
+  return where;
+}
+
+}  // namespace pop
