@@ -1,0 +1,32 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace pop {
+
+/// Who a session becomes. System users come from NSS, virtual ones from the credential file.
+struct Account {
+  std::string name;  // as in spool file names
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::filesystem::path home;
+  std::filesystem::path maildrop;  // virtual users only; empty: as the settings say
+  std::string shell;
+  bool is_virtual = false;
+};
+
+/// A name that may become part of a file name: 1 to 64 octets, no '/', no controls, not beginning
+/// with '.' or '-'. Everything else is refused before any look-up.
+[[nodiscard]] bool is_safe_user_name(std::string_view name);
+
+/// getpwnam_r. Errc::not_found for an unknown user; Errc::io when NSS failed, which must not be
+/// taken for "unknown". May block on a directory service.
+[[nodiscard]] Result<Account> find_system_account(std::string_view name);
+
+}  // namespace pop

@@ -1,0 +1,230 @@
+// The copy is made record by record in memory, where GDBM may write as it likes; what reaches the
+// disk goes through Disk in one piece: FILE.new is written, read back, fsync'ed and renamed.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <map>
+
+#include "auth/credential_db.h"
+#include "auth/credential_file.h"
+#include "auth/credential_record.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "dbm/dbm_file.h"
+
+namespace pop {
+namespace {
+
+using Records = std::map<std::string, Secret, std::less<>>;
+using Change = CredentialChange;
+
+constexpr std::size_t piece_size = 64 * 1024;
+constexpr std::chrono::milliseconds lock_poll{20};
+
+// ---------------------------------------------------------------------------- lock
+
+/// The descriptor holds the lock: closing it, also by the death of the process, lets it go. The
+/// file stays, because removing it would let two writers hold two different locks.
+Result<Fd> acquire_lock(Disk& disk, const CredentialFilePlace& place,
+                        std::chrono::milliseconds wait_at_most) {
+  const std::string name = place.name + ".lock";
+  Result<Fd> fd = disk.open(place.directory.get(), name, O_RDWR | O_CREAT, 0600);
+  if (!fd) return fd;
+  const auto deadline = system_clock().steady() + wait_at_most;
+  while (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
+    const int saved = errno;
+    if (saved != EWOULDBLOCK && saved != EINTR) return fail_errno(saved, "lock " + name);
+    if (system_clock().steady() >= deadline) {
+      return fail(Errc::busy, name + ": another writer holds the lock");
+    }
+    system_clock().sleep(lock_poll);
+  }
+  return fd;
+}
+
+// ---------------------------------------------------------------------------- records
+
+Result<Records> read_all(const DbmFile& dbm) {
+  Records records;
+  Result<void> walked = dbm.walk([&records](std::string_view key, std::string_view value) {
+    records.insert_or_assign(std::string{key}, Secret{value});
+    return Result<void>{};
+  });
+  if (!walked) return std::unexpected(std::move(walked).error());
+  return records;
+}
+
+Result<void> change_record(Records& records, const Change& change) {
+  if (!change.credential) {
+    if (records.erase(change.user) == 1) return {};
+    return fail(Errc::not_found, escaped(change.user) + ": not found");
+  }
+  // Deleting takes any name, so that nothing is stuck in the file.
+  if (!is_safe_user_name(change.user)) {
+    return fail(Errc::usage, escaped(change.user) + ": not a name a user can have");
+  }
+  records.insert_or_assign(change.user, encode_credential(change.user, *change.credential));
+  return {};
+}
+
+/// Everything the file must hold, read back and compared.
+Result<void> verify(const DbmFile& dbm, const Records& expected) {
+  const Result<std::uint64_t> count = dbm.verify();
+  if (!count) return std::unexpected(count.error());
+  if (*count != expected.size()) return fail(Errc::corrupt, "verify: wrong number of records");
+  return dbm.walk([&expected](std::string_view key, std::string_view value) -> Result<void> {
+    const auto record = expected.find(key);
+    if (record != expected.end() && record->second.octets() == value) return {};
+    return fail(Errc::corrupt, "verify: a record does not read back as written");
+  });
+}
+
+// ---------------------------------------------------------------------------- the new file
+
+/// A GDBM file with these records, in memory.
+Result<Fd> build_in_memory(const Records& records) {
+  Fd memory{::memfd_create("credentials", MFD_CLOEXEC)};
+  if (!memory.is_open()) return fail_errno(errno, "create a file in memory");
+  Result<Fd> for_gdbm = memory.duplicate();
+  if (!for_gdbm) return for_gdbm;
+  Result<DbmFile> dbm = DbmFile::create(std::move(*for_gdbm), "the new credential file");
+  if (!dbm) return std::unexpected(std::move(dbm).error());
+  for (const auto& [user, record] : records) {
+    if (Result<void> stored = dbm->store(user, record.octets()); !stored) {
+      return std::unexpected(std::move(stored).error());
+    }
+  }
+  if (Result<void> closed = dbm->close(); !closed) return std::unexpected(closed.error());
+  return memory;
+}
+
+Result<void> copy_to_disk(Disk& disk, const Fd& memory, const Fd& file) {
+  std::array<char, piece_size> piece{};
+  Result<void> written;
+  for (FileBytes offset{0}; written;) {
+    const ssize_t got =
+        ::pread(memory.get(), piece.data(), piece.size(), static_cast<off_t>(offset.count));
+    if (got < 0) written = fail_errno(errno, "read the new credential file");
+    if (got <= 0) break;
+    const std::size_t size = static_cast<std::size_t>(got);
+    written = disk.write(file, {piece.data(), size}, offset);
+    offset += {size};
+  }
+  wipe(piece);
+  return written;
+}
+
+struct Owner {
+  uid_t user;
+  gid_t group;
+};
+
+Result<void> give_to(Disk& disk, const Fd& file, const Owner& owner) {
+  if (Result<void> mode = disk.set_mode(file, 0600); !mode) return mode;  // whatever the umask
+  const Result<FileStatus> now = disk.status(file);
+  if (!now) return std::unexpected(now.error());
+  if (now->owner == owner.user && now->group == owner.group) return {};
+  return disk.set_owner(file, owner.user, owner.group);
+}
+
+Result<void> write_new_file(Disk& disk, const CredentialFilePlace& place, const std::string& name,
+                            const Owner& owner, const Records& records) {
+  const Result<Fd> memory = build_in_memory(records);
+  if (!memory) return std::unexpected(memory.error());
+  Result<Fd> file = disk.open(place.directory.get(), name, O_RDWR | O_CREAT | O_EXCL, 0600);
+  if (!file) return std::unexpected(std::move(file).error());
+  if (Result<void> given = give_to(disk, *file, owner); !given) return given;
+  if (Result<void> copied = copy_to_disk(disk, *memory, *file); !copied) return copied;
+
+  Result<Fd> for_gdbm = disk.open(place.directory.get(), name, O_RDONLY);
+  if (!for_gdbm) return std::unexpected(std::move(for_gdbm).error());
+  const Result<DbmFile> dbm = DbmFile::open(std::move(*for_gdbm), name, DbmFile::Access::read);
+  if (!dbm) return std::unexpected(dbm.error());
+  if (Result<void> verified = verify(*dbm, records); !verified) return verified;
+  if (Result<void> synced = disk.sync(*file); !synced) return synced;
+  return file->close();
+}
+
+/// The lock must be held.
+Result<void> replace_with(Disk& disk, const CredentialFilePlace& place, const Owner& owner,
+                          const Records& records) {
+  const std::string beside = place.name + ".new";
+  (void)disk.remove(place.directory.get(), beside);  // left by a writer that was killed
+  Result<void> done = write_new_file(disk, place, beside, owner, records);
+  if (done) done = disk.rename(place.directory.get(), beside, place.name);
+  if (!done) {
+    (void)disk.remove(place.directory.get(), beside);
+    return done;
+  }
+  return disk.sync_directory(place.directory.get());
+}
+
+Result<void> create_locked(Disk& disk, const CredentialFilePlace& place) {
+  const Result<FileStatus> there = disk.status(place.directory.get(), place.name);
+  if (there) return fail(Errc::busy, "exists already");
+  if (there.error().code != Errc::not_found) return std::unexpected(there.error());
+  return replace_with(disk, place, {.user = ::geteuid(), .group = ::getegid()}, {});
+}
+
+Result<void> change_locked(Disk& disk, const CredentialFilePlace& place,
+                           const std::vector<Change>& changes) {
+  Result<CredentialFile> old = open_credential_file(disk, place);
+  if (!old) return std::unexpected(std::move(old).error());
+  const Owner owner{.user = old->status.owner, .group = old->status.group};
+  const Result<DbmFile> dbm = DbmFile::open(std::move(old->fd), place.name, DbmFile::Access::read);
+  if (!dbm) return std::unexpected(dbm.error());
+  Result<Records> records = read_all(*dbm);
+  if (!records) return std::unexpected(std::move(records).error());
+  for (const Change& change : changes) {
+    if (Result<void> changed = change_record(*records, change); !changed) return changed;
+  }
+  return replace_with(disk, place, owner, *records);
+}
+
+Result<void> in_file(Result<void> done, const std::filesystem::path& file) {
+  if (done) return done;
+  return std::unexpected(std::move(done).error().in("credential file " + file.native()));
+}
+
+template <class Work>
+Result<void> with_lock(Disk& disk, const std::filesystem::path& file,
+                       CredentialDbWriter::Locking locking, const Work& work) {
+  const Result<CredentialFilePlace> place = open_credential_place(file);
+  if (!place) return std::unexpected(place.error());
+  const Result<Fd> lock = acquire_lock(disk, *place, locking.wait_at_most);
+  if (!lock) return in_file(std::unexpected(lock.error()), file);
+  return work(*place);
+}
+
+}  // namespace
+
+Result<void> CredentialDbWriter::create(Disk& disk, const std::filesystem::path& file,
+                                        Locking locking) {
+  return with_lock(disk, file, locking, [&](const CredentialFilePlace& place) {
+    return in_file(create_locked(disk, place), file);
+  });
+}
+
+Result<void> CredentialDbWriter::update(Disk& disk, const std::filesystem::path& file,
+                                        const Plan& plan, Locking locking) {
+  return with_lock(disk, file, locking, [&](const CredentialFilePlace& place) -> Result<void> {
+    const Result<std::vector<Change>> changes = plan(CredentialDb{file});
+    if (!changes) return std::unexpected(changes.error());
+    if (changes->empty()) return {};
+    return in_file(change_locked(disk, place, *changes), file);
+  });
+}
+
+Result<void> CredentialDbWriter::apply(Disk& disk, const std::filesystem::path& file,
+                                       std::vector<Change> changes) {
+  return update(disk, file, [&changes](const CredentialDb&) -> Result<std::vector<Change>> {
+    return std::move(changes);
+  });
+}
+
+}  // namespace pop

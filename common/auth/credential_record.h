@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string_view>
+
+#include "auth/credential_db.h"
+#include "base/error.h"
+#include "base/secret.h"
+
+namespace pop {
+
+/// The stored form of one credential: lines of text, described in popper-formats(5). It names its
+/// user and ends in a checksum, so a damaged record, a part of one, or one that strayed under
+/// another key is never believed.
+[[nodiscard]] Secret encode_credential(std::string_view user, const Credential& credential);
+
+/// Errc::corrupt for anything that encode_credential() of this or a later version with the same
+/// format number cannot have written. Fields that only later versions know are kept in
+/// `newer_fields`.
+[[nodiscard]] Result<Credential> decode_credential(std::string_view user, std::string_view record);
+
+}  // namespace pop

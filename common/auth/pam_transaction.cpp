@@ -1,0 +1,166 @@
+#include "auth/pam_transaction.h"
+
+#include <security/pam_appl.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "base/text.h"
+
+namespace pop {
+
+/// What the modules may ask for, and what they said. PAM keeps its address.
+struct PamTransaction::Dialogue {
+  Attempt attempt;
+  std::string messages;
+};
+
+namespace {
+
+/// Modules free the answers with free(3). A password in an answer is wiped by the module.
+char* answer(std::string_view octets) {
+  char* copy = static_cast<char*>(std::malloc(octets.size() + 1));
+  if (copy == nullptr) return nullptr;
+  if (!octets.empty()) std::memcpy(copy, octets.data(), octets.size());
+  copy[octets.size()] = '\0';
+  return copy;
+}
+
+void discard(pam_response* answers, int count) {
+  for (int i = 0; i < count; ++i) {
+    if (answers[i].resp == nullptr) continue;
+    wipe({answers[i].resp, std::strlen(answers[i].resp)});
+    std::free(answers[i].resp);
+  }
+  std::free(answers);
+}
+
+void collect(std::string& messages, const char* text) {
+  if (text == nullptr || *text == '\0') return;
+  if (!messages.empty()) messages += "; ";
+  messages += escaped(trimmed(text));
+}
+
+/// False: no memory, or a kind of question that has no answer here.
+template <class Dialogue>
+bool answer_one(Dialogue& dialogue, const pam_message& question, pam_response& reply) {
+  switch (question.msg_style) {
+    case PAM_PROMPT_ECHO_OFF:
+      reply.resp = answer(dialogue.attempt.password.octets());
+      return reply.resp != nullptr;
+    case PAM_PROMPT_ECHO_ON:
+      reply.resp = answer(dialogue.attempt.user);
+      return reply.resp != nullptr;
+    case PAM_ERROR_MSG:
+    case PAM_TEXT_INFO:
+      collect(dialogue.messages, question.msg);
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Called by modules: nothing may be thrown through them.
+template <class Dialogue>
+int converse(int count, const pam_message** questions, pam_response** replies,
+             void* data) noexcept {
+  if (count <= 0 || count > PAM_MAX_NUM_MSG) return PAM_CONV_ERR;
+  auto* answers = static_cast<pam_response*>(
+      std::calloc(static_cast<std::size_t>(count), sizeof(pam_response)));
+  if (answers == nullptr) return PAM_BUF_ERR;
+  for (int i = 0; i < count; ++i) {
+    if (answer_one(*static_cast<Dialogue*>(data), *questions[i], answers[i])) continue;
+    discard(answers, count);
+    return PAM_CONV_ERR;
+  }
+  *replies = answers;
+  return PAM_SUCCESS;
+}
+
+/// A keeper that sleeps serves nobody.
+void no_delay(int, unsigned, void*) {}
+
+bool is_verdict(int status) {
+  switch (status) {
+    case PAM_AUTH_ERR:
+    case PAM_USER_UNKNOWN:
+    case PAM_MAXTRIES:
+    case PAM_PERM_DENIED:
+    case PAM_ACCT_EXPIRED:
+    case PAM_NEW_AUTHTOK_REQD:
+    case PAM_AUTHTOK_EXPIRED:
+    case PAM_CRED_EXPIRED:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+PamTransaction::PamTransaction(std::unique_ptr<Dialogue> dialogue, pam_handle* handle)
+    : dialogue_{std::move(dialogue)}, handle_{handle} {}
+
+PamTransaction::PamTransaction(PamTransaction&& other) noexcept
+    : dialogue_{std::move(other.dialogue_)},
+      handle_{std::exchange(other.handle_, nullptr)},
+      last_{other.last_} {}
+
+PamTransaction::~PamTransaction() {
+  if (handle_ != nullptr) pam_end(handle_, last_);
+}
+
+Result<PamTransaction> PamTransaction::start(Attempt attempt) {
+  auto dialogue = std::make_unique<Dialogue>(Dialogue{std::move(attempt), {}});
+  const Attempt& asked = dialogue->attempt;
+  // PAM takes both as C strings: what a NUL cuts off would not be checked.
+  if (asked.password.octets().find('\0') != std::string_view::npos ||
+      asked.password.octets().size() >= PAM_MAX_RESP_SIZE) {
+    return fail(Errc::denied, "PAM: the password is too long or holds a NUL octet");
+  }
+  const pam_conv conversation{&converse<Dialogue>, dialogue.get()};
+  pam_handle_t* handle = nullptr;
+  const int started = pam_start(asked.service.c_str(), asked.user.c_str(), &conversation, &handle);
+  if (started != PAM_SUCCESS) {
+    return fail(Errc::io,
+                "PAM: service " + escaped(asked.service) + ": " + pam_strerror(handle, started));
+  }
+  PamTransaction transaction{std::move(dialogue), handle};
+  void (*delay)(int, unsigned, void*) = no_delay;
+  if (pam_set_item(handle, PAM_RHOST, asked.address.c_str()) != PAM_SUCCESS ||
+      pam_set_item(handle, PAM_FAIL_DELAY, reinterpret_cast<const void*>(delay)) != PAM_SUCCESS) {
+    return fail(Errc::io, "PAM: cannot be told where the client is");
+  }
+  return transaction;
+}
+
+Result<void> PamTransaction::authenticate() {
+  last_ = pam_authenticate(handle_, PAM_DISALLOW_NULL_AUTHTOK);
+  if (last_ != PAM_SUCCESS) return std::unexpected(refusal("authenticate"));
+  return check_user();
+}
+
+Result<void> PamTransaction::check_user() const {
+  const void* item = nullptr;
+  if (pam_get_item(handle_, PAM_USER, &item) != PAM_SUCCESS || item == nullptr) {
+    return fail(Errc::io, "PAM: forgot the user");
+  }
+  if (dialogue_->attempt.user == static_cast<const char*>(item)) return {};
+  return fail(Errc::denied, "PAM: a module changed the user's name");
+}
+
+Result<void> PamTransaction::check_account(ExpiredPassword expired) {
+  last_ = pam_acct_mgmt(handle_, PAM_DISALLOW_NULL_AUTHTOK);
+  if (last_ == PAM_SUCCESS) return check_user();
+  if (last_ == PAM_NEW_AUTHTOK_REQD && expired == ExpiredPassword::accept) return check_user();
+  return std::unexpected(refusal("account"));
+}
+
+Error PamTransaction::refusal(const char* doing) const {
+  std::string text = std::string{"PAM "} + doing + ": " + pam_strerror(handle_, last_);
+  if (!dialogue_->messages.empty()) text += " (" + dialogue_->messages + ")";
+  return {is_verdict(last_) ? Errc::denied : Errc::io, std::move(text)};
+}
+
+}  // namespace pop

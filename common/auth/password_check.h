@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "auth/account.h"
+#include "base/error.h"
+#include "base/secret.h"
+#include "conf/settings.h"
+
+namespace pop {
+
+/// Where an attempt comes from, for PAM_RHOST and the log. Numeric address without brackets.
+struct LoginOrigin {
+  std::string address;
+};
+
+/// Checks credentials in a keeper. Blocks: hashing takes milliseconds, PAM may take seconds.
+///
+/// Errors of all checks: Errc::denied for wrong password, unknown user, locked or expired account,
+/// where `text` is for the log and says which; the client is told one text for all. Errc::busy,
+/// full, io: nothing can be said about the password now; the client may come again.
+/// Unknown users cost as much time as known ones with a wrong password: the missing hash is done.
+class PasswordChecker {
+ public:
+  virtual ~PasswordChecker() = default;
+  [[nodiscard]] virtual Result<Account> check_password(std::string_view user,
+                                                       const Secret& password,
+                                                       const LoginOrigin& origin) = 0;
+  /// `digest` is the client's 32 hex digits, `banner_stamp` what the greeting said, with brackets.
+  [[nodiscard]] virtual Result<Account> check_apop(std::string_view user,
+                                                   std::string_view banner_stamp,
+                                                   std::string_view digest,
+                                                   const LoginOrigin& origin) = 0;
+  /// APOP could succeed for somebody: the credential file is there and sound.
+  [[nodiscard]] virtual bool apop_usable() const = 0;
+};
+
+/// As auth-source, pam-service, credential-file, clear-text-password and check-password-expired of
+/// the settings say. auth-source decides about users of the system; virtual users, those whose
+/// record in the credential file says who they are, are always checked with their record.
+/// Errc::usage for settings that this build cannot do.
+[[nodiscard]] Result<std::unique_ptr<PasswordChecker>> make_password_checker(
+    const Settings& settings);
+
+}  // namespace pop

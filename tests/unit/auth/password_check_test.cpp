@@ -1,0 +1,511 @@
+#include "auth/password_check.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "auth/credential_db.h"
+#include "auth/login_cost.h"
+#include "auth/pam_transaction.h"
+#include "auth/password_hash.h"
+#include "support/catch.h"
+#include "support/temporary_directory.h"
+
+extern char** environ;
+
+namespace pop {
+namespace {
+
+namespace fs = std::filesystem;
+using test::TemporaryDirectory;
+
+const LoginOrigin stranger{"192.0.2.1"};
+constexpr std::string_view stamp = "<1.2.3.4@pop.example.org>";
+
+std::string hash_of(std::string_view password) {
+  const Result<std::string> hash = make_password_hash(Secret{password});
+  REQUIRE(hash);
+  return *hash;
+}
+
+Credential::Virtual as_virtual(uid_t uid = 1000) {
+  return {.uid = uid, .gid = 8, .home = "/srv/mail/jo", .maildrop = "/srv/mail/jo/mbox"};
+}
+
+/// What a client that knows the secret sends.
+std::string digest_of(const std::string& secret) {
+  const std::string text = std::string{stamp} + secret;
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  REQUIRE(EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_md5(), nullptr) == 1);
+  std::string hex;
+  for (unsigned i = 0; i < size; ++i) {
+    hex += "0123456789abcdef"[digest[i] >> 4];
+    hex += "0123456789abcdef"[digest[i] & 15];
+  }
+  return hex;
+}
+
+/// A credential file with one user of each kind; every password is "right", every secret "shared".
+class CredentialSite {
+ public:
+  CredentialSite() {
+    settings.auth_source = AuthSource::credentials;
+    settings.credential_file = directory_ / "credentials.gdbm";
+    REQUIRE(CredentialDbWriter::create(system_disk(), settings.credential_file));
+    const std::string hash = hash_of("right");
+    std::vector<CredentialDbWriter::Change> changes;
+    const auto add = [&changes](std::string user, Credential credential) {
+      changes.push_back({std::move(user), std::move(credential)});
+    };
+    add("virtual", {{}, hash, as_virtual(), {}});
+    add("apop", {Secret{"shared"}, hash, as_virtual(), {}});
+    add("apop-only", {Secret{"shared"}, "", as_virtual(), {}});
+    add("apop-off", {Secret{""}, hash, as_virtual(), {}});
+    add("nobody", {Secret{"shared"}, hash, {}, {}});  // of the system
+    add("root", {Secret{"shared"}, hash, {}, {}});
+    add("not-in-passwd", {Secret{"shared"}, hash, {}, {}});
+    add("virtual-root", {Secret{"shared"}, hash, as_virtual(0), {}});
+    add("locked", {{}, "!" + hash, as_virtual(), {}});
+    REQUIRE(CredentialDbWriter::apply(system_disk(), settings.credential_file, std::move(changes)));
+  }
+
+  [[nodiscard]] std::unique_ptr<PasswordChecker> checker() const {
+    Result<std::unique_ptr<PasswordChecker>> made = make_password_checker(settings);
+    REQUIRE(made);
+    return std::move(*made);
+  }
+
+  Settings settings;
+
+ private:
+  TemporaryDirectory directory_;
+};
+
+void check_denied(const Result<Account>& account, std::string_view text) {
+  REQUIRE_FALSE(account);
+  CHECK(account.error().code == Errc::denied);
+  CHECK(account.error().text == text);
+}
+
+// ------------------------------------------------------------------ hashes
+
+TEST_CASE("A hash matches its password and no other", "[auth][hash]") {
+  const std::string hash = hash_of("right");
+  CHECK(hash.starts_with("$y$"));
+  CHECK(hash != hash_of("right"));
+  CHECK(password_hash_matches(Secret{"right"}, hash));
+  const std::string_view with_nul{"right\0", 6};
+  for (const std::string_view wrong :
+       {std::string_view{"wrong"}, std::string_view{""}, with_nul, std::string_view{"righ"}}) {
+    CHECK_FALSE(password_hash_matches(Secret{wrong}, hash));
+  }
+  for (const std::string& bad :
+       {std::string{}, std::string{"!"}, std::string{"*"}, "!" + hash,
+        hash.substr(0, hash.size() - 1), std::string{"$y$"}, std::string{"right"}}) {
+    CAPTURE(bad);
+    CHECK_FALSE(password_hash_matches(Secret{"right"}, bad));
+  }
+}
+
+TEST_CASE("Hashes of other kinds are known", "[auth][hash]") {
+  // "openssl passwd" made both.
+  for (const char* hash :
+       {"$1$saltsalt$SWh2jK7VNoHg7Y0vgbCuG/",
+        "$6$saltsalt$gzY3OAolfMFSB9Ld7iMdOQlViFqO3IOPeU0zkHsD.58tcMxRAFD0Qjfi2sjus3i."
+        "8aqWarEvFPREqzp18Jm291"}) {
+    CAPTURE(hash);
+    CHECK(password_hash_matches(Secret{"right"}, hash));
+    CHECK_FALSE(password_hash_matches(Secret{"wrong"}, hash));
+  }
+}
+
+TEST_CASE("A password that crypt(3) would cut is refused", "[auth][hash]") {
+  CHECK_FALSE(make_password_hash(Secret{""}));
+  CHECK_FALSE(make_password_hash(Secret{std::string_view{"a\0b", 3}}));
+  CHECK_FALSE(make_password_hash(Secret{std::string(512, 'a')}));
+  CHECK(make_password_hash(Secret{std::string(511, 'a')}));
+}
+
+TEST_CASE("The setting of a hash costs the same and tells nothing", "[auth][hash]") {
+  CHECK(hash_setting_of("$y$j9T$salt$hash") == "$y$j9T$salt");
+  CHECK(hash_setting_of("$6$salt$hash") == "$6$salt");
+  CHECK(hash_setting_of("$6$rounds=9000$salt$hash") == "$6$rounds=9000$salt");
+  CHECK(hash_setting_of("$2b$05$abcdefghijklmnopqrstuvHASHHASH") ==
+        "$2b$05$abcdefghijklmnopqrstuv");
+  for (const char* none : {"", "!", "*", "x", "$y$", "!$y$j9T$salt$hash"}) {
+    CAPTURE(none);
+    CHECK(hash_setting_of(none).empty());
+  }
+  CHECK(ordinary_hash_setting().starts_with("$y$"));
+  CHECK_FALSE(system_hash_setting().empty());
+}
+
+// ------------------------------------------------------------------ credential file
+
+TEST_CASE("The right password of a virtual user gives the account of its record", "[auth][check]") {
+  const CredentialSite site;
+  const Result<Account> account =
+      site.checker()->check_password("virtual", Secret{"right"}, stranger);
+  REQUIRE(account);
+  CHECK(account->name == "virtual");
+  CHECK(account->uid == 1000);
+  CHECK(account->gid == 8);
+  CHECK(account->home == "/srv/mail/jo");
+  CHECK(account->maildrop == "/srv/mail/jo/mbox");
+  CHECK(account->is_virtual);
+}
+
+TEST_CASE("A record without a virtual part is for the system's user of that name",
+          "[auth][check]") {
+  const CredentialSite site;
+  const Result<Account> account =
+      site.checker()->check_apop("nobody", stamp, digest_of("shared"), stranger);
+  REQUIRE(account);
+  CHECK(account->uid == find_system_account("nobody")->uid);
+  CHECK_FALSE(account->is_virtual);
+}
+
+TEST_CASE("Every failure is a refusal that tells the log why", "[auth][check]") {
+  CredentialSite site;
+  site.settings.clear_text_password = ClearText::always;
+  const auto checker = site.checker();
+  struct Row {
+    const char* user;
+    const char* password;
+    const char* text;
+  };
+  for (const Row& row : {
+           Row{"virtual", "wrong", "wrong password"},
+           Row{"virtual", "", "wrong password"},
+           Row{"locked", "right", "wrong password"},
+           Row{"nosuch", "right", "unknown user: not in the credential file"},
+           Row{"../virtual", "right", "not a name a user can have"},
+           Row{"apop-only", "right", "has no password in the credential file"},
+           Row{"apop-only", "", "has no password in the credential file"},
+           Row{"root", "right", "Access is blocked for UIDs below 10"},
+           Row{"not-in-passwd", "right", "unknown user"},
+           Row{"virtual-root", "right", "a virtual user must not be root"},
+       }) {
+    CAPTURE(row.user, row.password);
+    check_denied(checker->check_password(row.user, Secret{row.password}, stranger), row.text);
+  }
+}
+
+TEST_CASE("APOP: right and wrong digests, missing and empty secrets", "[auth][check]") {
+  const CredentialSite site;
+  const auto checker = site.checker();
+  CHECK(checker->apop_usable());
+  CHECK(checker->check_apop("apop", stamp, digest_of("shared"), stranger));
+  CHECK(checker->check_apop("apop-only", stamp, digest_of("shared"), stranger));
+  const std::string no_secret = "APOP: has no secret in the credential file";
+  check_denied(checker->check_apop("apop", stamp, digest_of("wrong"), stranger),
+               "APOP: wrong digest");
+  check_denied(checker->check_apop("apop", "<other@stamp>", digest_of("shared"), stranger),
+               "APOP: wrong digest");
+  check_denied(checker->check_apop("virtual", stamp, digest_of(""), stranger), no_secret);
+  check_denied(checker->check_apop("apop-off", stamp, digest_of(""), stranger), no_secret);
+  check_denied(checker->check_apop("nosuch", stamp, digest_of("no user has this one"), stranger),
+               no_secret);
+  check_denied(checker->check_apop("root", stamp, digest_of("shared"), stranger),
+               "Access is blocked for UIDs below 10");
+}
+
+TEST_CASE("By default an APOP user's password is not taken in the clear", "[auth][check]") {
+  CredentialSite site;
+  check_denied(site.checker()->check_password("apop", Secret{"right"}, stranger),
+               "clear text: this user must use APOP");
+  CHECK(site.checker()->check_password("apop-off", Secret{"right"}, stranger));
+  site.settings.clear_text_password = ClearText::always;
+  CHECK(site.checker()->check_password("apop", Secret{"right"}, stranger));
+  site.settings.clear_text_password = ClearText::local;
+  CHECK(site.checker()->check_password("apop", Secret{"right"}, {"127.0.0.1"}));
+  CHECK_FALSE(site.checker()->check_password("virtual", Secret{"right"}, stranger));
+  site.settings.clear_text_password = ClearText::never;
+  CHECK_FALSE(site.checker()->check_password("virtual", Secret{"right"}, {"127.0.0.1"}));
+  CHECK(site.checker()->check_apop("apop", stamp, digest_of("shared"), stranger));
+}
+
+TEST_CASE("A file that cannot be used is no verdict on a user", "[auth][check]") {
+  CredentialSite site;
+  SECTION("others may read it") {
+    fs::permissions(site.settings.credential_file, fs::perms{0644});
+  }
+  SECTION("missing") {
+    fs::remove(site.settings.credential_file);
+  }
+  SECTION("damaged") {
+    test::put_file(site.settings.credential_file, "no database");
+  }
+  const auto checker = site.checker();
+  CHECK_FALSE(checker->apop_usable());
+  const Result<Account> account = checker->check_password("virtual", Secret{"right"}, stranger);
+  REQUIRE_FALSE(account);
+  CHECK(account.error().code == Errc::io);
+  const Result<Account> apop = checker->check_apop("apop", stamp, digest_of("shared"), stranger);
+  REQUIRE_FALSE(apop);
+  CHECK(apop.error().code == Errc::io);
+}
+
+TEST_CASE("What this build cannot do is said at the start", "[auth][check]") {
+  Settings settings;
+  settings.auth_source = AuthSource::shadow;
+  CHECK(make_password_checker(settings).error().code == Errc::usage);
+  settings.auth_source = AuthSource::pam;
+  settings.clear_text_password = ClearText::tls;
+  CHECK(make_password_checker(settings).error().code == Errc::usage);
+}
+
+// ------------------------------------------------------------------ cost
+
+/// Processor time of the cheapest of a few attempts: waiting for the processor does not count.
+LoginCost::CpuTime cost_of(const std::function<void()>& attempt) {
+  LoginCost::CpuTime least = LoginCost::CpuTime::max();
+  for (int i = 0; i < 5; ++i) {
+    const LoginCost::CpuTime start = LoginCost::now();
+    attempt();
+    least = std::min(least, LoginCost::now() - start);
+  }
+  return least;
+}
+
+bool is_same_cost(LoginCost::CpuTime a, LoginCost::CpuTime b) {
+  return a < b * 3 / 2 && b < a * 3 / 2;
+}
+
+struct Attempt {
+  std::string user, password;
+};
+
+/// Whether each of the attempts is refused at the cost of `wrong`. A busy machine makes one
+/// measure wrong, but not the same one time after time; a missing hash fails in every round.
+void check_costs(const std::function<std::unique_ptr<PasswordChecker>()>& make_checker,
+                 const Attempt& wrong, const std::vector<Attempt>& attempts) {
+  constexpr int rounds = 8;
+  std::string odd;
+  for (int round = 0; round < rounds; ++round) {
+    const auto checker = make_checker();
+    const auto cost = [&](const Attempt& attempt) {
+      return cost_of([&] {
+        (void)checker->check_password(attempt.user, Secret{attempt.password}, stranger);
+      });
+    };
+    const LoginCost::CpuTime usual = cost(wrong);
+    odd = usual > std::chrono::milliseconds{1} ? "" : "a wrong password costs no hash; ";
+    for (const Attempt& attempt : attempts) {
+      const LoginCost::CpuTime spent = cost(attempt);
+      if (!is_same_cost(spent, usual)) {
+        odd += attempt.user + ": " + std::to_string(spent.count()) + " ns, wrong password: " +
+               std::to_string(usual.count()) + " ns; ";
+      }
+    }
+    if (odd.empty()) break;
+  }
+  CHECK(odd == "");
+}
+
+TEST_CASE("Every refusal costs as much as a wrong password", "[auth][check][cost]") {
+  const CredentialSite site;
+  check_costs([&] { return site.checker(); }, {"virtual", "wrong"},
+              {{"nosuch", "wrong"},
+               {"../virtual", "wrong"},
+               {"apop-only", "wrong"},
+               {"apop", "wrong"},
+               {"locked", "wrong"},
+               {"not-in-passwd", "wrong"},
+               {"virtual", ""}});
+}
+
+// ------------------------------------------------------------------ PAM
+
+/// Runs a program without a shell; false when it fails.
+bool run(std::vector<std::string> words, const std::string& input = "") {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  Fd read_end{ends[0]};
+  Fd write_end{ends[1]};
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, read_end.get(), 0);
+  ::posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  ::posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  pid_t child = -1;
+  const int spawned = ::posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (spawned != 0) return false;
+  const bool fed =
+      ::write(write_end.get(), input.data(), input.size()) == static_cast<ssize_t>(input.size());
+  write_end = Fd{};
+  int status = 0;
+  return ::waitpid(child, &status, 0) == child && status == 0 && fed;
+}
+
+/// A PAM service and a user of the test's own, both removed whatever happens.
+class PamSite {
+ public:
+  PamSite() {
+    test::put_file(service_file(), "auth required pam_unix.so\naccount required pam_unix.so\n");
+    settings.pam_service = service_;
+    settings.credential_file = directory_ / "credentials.gdbm";
+    REQUIRE(run({"useradd", "-M", "-N", "-s", "/usr/sbin/nologin", user_}));
+    REQUIRE(run({"chpasswd"}, user_ + ":right\n"));
+  }
+  PamSite(const PamSite&) = delete;
+  PamSite& operator=(const PamSite&) = delete;
+  ~PamSite() {
+    (void)run({"userdel", user_});
+    std::error_code ignored;
+    fs::remove(service_file(), ignored);
+  }
+
+  [[nodiscard]] const std::string& user() const { return user_; }
+  [[nodiscard]] fs::path service_file() const { return fs::path{"/etc/pam.d"} / service_; }
+  [[nodiscard]] std::unique_ptr<PasswordChecker> checker() const {
+    Result<std::unique_ptr<PasswordChecker>> made = make_password_checker(settings);
+    REQUIRE(made);
+    return std::move(*made);
+  }
+
+  Settings settings;
+
+ private:
+  TemporaryDirectory directory_;
+  std::string service_ = "popper-test-" + std::to_string(::getpid());
+  std::string user_ = "poptest" + std::to_string(::getpid());
+};
+
+/// Needs /etc/shadow and useradd.
+bool can_test_pam() {
+  if (::geteuid() == 0) return true;
+  WARN("NOT TESTED: PAM with users of the system needs root");
+  return false;
+}
+
+TEST_CASE("PAM: the right password gives the system's account", "[auth][pam][root]") {
+  if (!can_test_pam()) return;
+  const PamSite site;
+  const Result<Account> account =
+      site.checker()->check_password(site.user(), Secret{"right"}, stranger);
+  REQUIRE(account);
+  CHECK(account->name == site.user());
+  CHECK(account->uid == find_system_account(site.user())->uid);
+  CHECK_FALSE(account->is_virtual);
+}
+
+TEST_CASE("PAM: wrong, empty and cut passwords, unknown and system users are refused",
+          "[auth][pam][root]") {
+  if (!can_test_pam()) return;
+  const PamSite site;
+  const auto checker = site.checker();
+  const auto denied = [&](std::string_view user, std::string_view password) {
+    const Result<Account> account = checker->check_password(user, Secret{password}, stranger);
+    REQUIRE_FALSE(account);
+    CHECK(account.error().code == Errc::denied);
+    return account.error().text;
+  };
+  CHECK(denied(site.user(), "wrong") == "PAM authenticate: Authentication failure");
+  CHECK(denied(site.user(), "") == "PAM authenticate: Authentication failure");
+  CHECK(denied(site.user(), std::string_view{"right\0x", 7}).find("NUL") != std::string::npos);
+  CHECK(denied(site.user(), std::string(600, 'a')).find("too long") != std::string::npos);
+  CHECK(denied("no-such-user", "right").starts_with("PAM authenticate: User not known"));
+  CHECK(denied("root", "right") == "Access is blocked for UIDs below 10");
+}
+
+TEST_CASE("PAM: locked and expired accounts are refused, also with APOP", "[auth][pam][root]") {
+  if (!can_test_pam()) return;
+  const PamSite site;
+  REQUIRE(CredentialDbWriter::create(system_disk(), site.settings.credential_file));
+  std::vector<CredentialDbWriter::Change> changes;
+  changes.push_back({site.user(), Credential{Secret{"shared"}, "", {}, {}}});
+  REQUIRE(
+      CredentialDbWriter::apply(system_disk(), site.settings.credential_file, std::move(changes)));
+  Settings settings = site.settings;
+  settings.clear_text_password = ClearText::always;
+  const auto checker = std::move(*make_password_checker(settings));
+  const auto by_password = [&] {
+    return checker->check_password(site.user(), Secret{"right"}, stranger);
+  };
+  const auto by_apop = [&] {
+    return checker->check_apop(site.user(), stamp, digest_of("shared"), stranger);
+  };
+  REQUIRE(by_password());
+  REQUIRE(by_apop());
+
+  REQUIRE(run({"chage", "-E", "1", site.user()}));
+  CHECK(by_password().error().text.find("expired") != std::string::npos);
+  CHECK(by_apop().error().code == Errc::denied);
+  REQUIRE(run({"chage", "-E", "-1", site.user()}));
+  REQUIRE(by_password());
+
+  REQUIRE(run({"chage", "-d", "0", site.user()}));
+  const Result<Account> must_change = by_password();
+  REQUIRE_FALSE(must_change);
+  CHECK(must_change.error().code == Errc::denied);
+  CHECK(must_change.error().text.find("password") != std::string::npos);
+  settings.check_password_expired = false;
+  CHECK((*make_password_checker(settings))->check_password(site.user(), Secret{"right"}, stranger));
+  REQUIRE(run({"chage", "-d", "20000", site.user()}));
+
+  REQUIRE(run({"usermod", "-L", site.user()}));
+  CHECK(by_password().error().code == Errc::denied);
+}
+
+TEST_CASE("PAM: a virtual user is checked with its record", "[auth][pam][root]") {
+  if (!can_test_pam()) return;
+  const PamSite site;
+  REQUIRE(CredentialDbWriter::create(system_disk(), site.settings.credential_file));
+  std::vector<CredentialDbWriter::Change> changes;
+  changes.push_back({"virtual", Credential{{}, hash_of("right"), as_virtual(), {}}});
+  REQUIRE(
+      CredentialDbWriter::apply(system_disk(), site.settings.credential_file, std::move(changes)));
+  const auto checker = site.checker();
+  CHECK(checker->check_password("virtual", Secret{"right"}, stranger)->is_virtual);
+  CHECK_FALSE(checker->check_password("virtual", Secret{"wrong"}, stranger));
+  CHECK(checker->check_password(site.user(), Secret{"right"}, stranger));
+}
+
+TEST_CASE("PAM: a service that cannot work is no verdict on the user", "[auth][pam][root]") {
+  if (!can_test_pam()) return;
+  const PamSite site;
+  test::put_file(site.service_file(), "auth required /no/such/module.so\n");
+  const Result<Account> account =
+      site.checker()->check_password(site.user(), Secret{"right"}, stranger);
+  REQUIRE_FALSE(account);
+  CHECK(account.error().code == Errc::io);
+}
+
+TEST_CASE("PAM: messages of modules reach the log, escaped", "[auth][pam][root]") {
+  if (!can_test_pam()) return;
+  const PamSite site;
+  TemporaryDirectory directory;
+  test::put_file(directory / "motd", "Closed\tfor the night\n");
+  test::put_file(site.service_file(),
+                 "auth required pam_echo.so file=" + (directory / "motd").native() +
+                     "\nauth required pam_deny.so\n");
+  const Result<Account> account =
+      site.checker()->check_password(site.user(), Secret{"right"}, stranger);
+  REQUIRE_FALSE(account);
+  CHECK(account.error().text ==
+        "PAM authenticate: Authentication failure (Closed\\x09for the night)");
+}
+
+TEST_CASE("PAM: every refusal costs as much as a wrong password", "[auth][pam][root][cost]") {
+  if (!can_test_pam()) return;
+  const PamSite site;
+  check_costs([&] { return site.checker(); }, {site.user(), "wrong"},
+              {{"no-such-user", "wrong"}, {"root", "wrong"}, {"../root", "wrong"}, {"man", "wrong"}});
+}
+
+}  // namespace
+}  // namespace pop
