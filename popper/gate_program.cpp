@@ -1,0 +1,66 @@
+// A gate as a process: takes what it was handed, shuts itself in, then serves.
+
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "popper/gate.h"
+#include "popper/privileges.h"
+#include "popper/role_log.h"
+#include "popper/sandbox.h"
+#include "popper/signals.h"
+
+namespace pop {
+namespace {
+
+Result<void> shut_in(const Handover& handover) {
+  ::tzset();  // reads a file, which the sandbox would not let the log do later
+  if (Result<void> confined = confine_gate(handover.settings); !confined) return confined;
+  return enter_gate_sandbox();
+}
+
+template <class Equip>
+int serve(const Handover& handover, Log& log, Equip equip) {
+  ::prctl(PR_SET_NAME, "pop-gate");
+  const Result<ConnectionLimits> limits = ConnectionLimits::from_open_files();
+  if (!limits) {
+    log.failure("start a gate", limits.error());
+    return EXIT_FAILURE;
+  }
+  Result<Gate> gate = Gate::create({handover, log, system_clock(), *limits});
+  Result<void> done = gate ? shut_in(handover) : std::unexpected(gate.error());
+  if (!done) {
+    log.failure("start a gate", done.error());
+    return EXIT_FAILURE;
+  }
+  equip(*gate);
+  done = gate->run();
+  if (done) return EXIT_SUCCESS;
+  log.failure("serve as a gate", done.error());
+  return EXIT_FAILURE;
+}
+
+}  // namespace
+
+int run_gate() {
+  ignore_terminal_signals();
+  Fd memory{inherited::settings};
+  Channel master{Fd{inherited::control}};
+  const Result<Handover> handover = take_handover(memory);
+  if (!handover) return EXIT_FAILURE;
+  memory = Fd{};
+  Log log = open_log(handover->log, handover->settings);
+  return serve(*handover, log, [&](Gate& gate) { gate.obey(std::move(master)); });
+}
+
+int run_single_gate(const Handover& handover, Log& log, Fd client, Channel keeper) {
+  return serve(handover, log, [&](Gate& gate) {
+    gate.retire();  // after the one
+    gate.adopt(std::move(client));
+    gate.add_keeper(std::move(keeper));
+  });
+}
+
+}  // namespace pop

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "conf/settings.h"
+
+namespace pop {
+
+/// Where a re-executed role finds what the master gave it.
+namespace inherited {
+inline constexpr int settings = 3;
+inline constexpr int control = 4;       // gate: from the master
+inline constexpr int gate_channel = 4;  // keeper
+inline constexpr int stamps = 5;        // keeper
+}  // namespace inherited
+
+/// First argument of a re-executed program; nothing a user would type.
+inline constexpr const char* gate_role = "role:gate";
+inline constexpr const char* keeper_role = "role:keeper";
+
+/// Where a role logs: the master's terminal or syslog.
+enum class LogTarget : std::uint8_t { standard_error, syslog };
+
+/// What every role must know, parsed once from the files by the master.
+struct Handover {
+  Settings settings;
+  std::string host;  // as greetings and stamps name this machine
+  LogTarget log = LogTarget::syslog;
+};
+
+/// A sealed memory file that take_handover() reads; children share it.
+[[nodiscard]] Result<Fd> seal_handover(const Handover& handover);
+[[nodiscard]] Result<Handover> take_handover(const Fd& memory);
+
+}  // namespace pop

@@ -1,0 +1,107 @@
+#include "popper/inetd.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <utility>
+
+#include "ipc/channel.h"
+#include "popper/gate.h"
+#include "popper/keeper.h"
+#include "popper/listener.h"
+#include "popper/signals.h"
+
+namespace pop {
+namespace {
+
+bool is_same_file(int a, int b) {
+  struct stat first {}, second {};
+  if (::fstat(a, &first) != 0 || ::fstat(b, &second) != 0) return false;
+  return first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+// The gate ends by itself when the keeper or the client has gone.
+Result<Channel> spawn_gate(const Handover& handover, Log& log, Fd client) {
+  Result<std::pair<Channel, Channel>> ends = Channel::pair();
+  if (!ends) return std::unexpected(ends.error());
+  const pid_t child = ::fork();
+  if (child < 0) {
+    const int saved = errno;
+    return fail_errno(saved, "fork the gate");
+  }
+  if (child > 0) return std::move(ends->first);
+  { const Channel not_ours = std::move(ends->first); }
+  ::_exit(run_single_gate(handover, log, std::move(client), std::move(ends->second)));
+}
+
+// Answers the gate until it has gone or somebody has logged in.
+void serve_gate(Keeper& keeper, Channel& gate, Log& log) {
+  while (!keeper.is_over()) {
+    Result<std::optional<Channel::Received>> received = gate.receive();
+    if (received && !*received) return;
+    Result<KeeperMessage> answer = received ? keeper.answer(std::move(**received))
+                                            : std::unexpected(std::move(received).error());
+    if (!answer) return log.failure("gate broke the rules", answer.error());
+    if (const Result<void> sent = gate.send(encode(*answer)); !sent) return;
+  }
+}
+
+}  // namespace
+
+bool is_started_with_socket() {
+  struct stat st {};
+  return ::fstat(STDIN_FILENO, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+bool can_print_errors() {
+  return !is_started_with_socket() || !is_same_file(STDIN_FILENO, STDERR_FILENO);
+}
+
+Result<Fd> take_client() {
+  if (const Result<std::string> peer = peer_address(STDIN_FILENO); !peer) {
+    return std::unexpected(Error{Errc::usage, "descriptor 0: " + peer.error().text});
+  }
+  Fd client{::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)};
+  const Fd nowhere{::open("/dev/null", O_RDWR | O_CLOEXEC)};
+  if (!client.is_open() || !nowhere.is_open()) {
+    const int saved = errno;
+    return fail_errno(saved, "take the client from descriptor 0");
+  }
+  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    const bool is_closed = ::fcntl(standard, F_GETFD) < 0;
+    if (is_closed || is_same_file(standard, client.get())) ::dup2(nowhere.get(), standard);
+  }
+  return client;
+}
+
+int serve_single_client(Fd client, const Handover& handover, std::optional<Log>& log) {
+  ignore_terminal_signals();
+  ::signal(SIGCHLD, SIG_DFL);
+  Result<Channel> gate = spawn_gate(handover, *log, std::move(client));
+  prepare_keeper_memory();
+  Result<Fd> memory = StampLedger::create();
+  Result<StampLedger> stamps = memory ? StampLedger::open(*memory) : std::unexpected(memory.error());
+  Result<std::unique_ptr<PasswordChecker>> checker = make_password_checker(handover.settings);
+  if (!gate || !stamps || !checker) {
+    log->failure("start a keeper",
+                 !gate ? gate.error() : !stamps ? stamps.error() : checker.error());
+    return EXIT_FAILURE;
+  }
+  std::optional<SessionStart> login;
+  Keeper keeper{{handover, **checker, *stamps, *log}, Keeper::Logins::one, [&](SessionStart start) {
+                  login = std::move(start);
+                  return Result<void>{};
+                }};
+  serve_gate(keeper, *gate, *log);
+  if (!login) return EXIT_SUCCESS;
+  ::signal(SIGCHLD, SIG_IGN);  // the gate ends now, and nobody waits for it
+  wipe_stack_below();
+  return run_session(*std::move(login), handover, log);
+}
+
+}  // namespace pop

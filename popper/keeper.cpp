@@ -1,0 +1,203 @@
+#include "popper/keeper.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "pop3/reply.h"
+#include "popper/connection_name.h"
+#include "popper/listener.h"
+
+namespace pop {
+namespace {
+
+// A gate keeps stamps in store for connections to come; then a stranger has login-timeout to use it.
+constexpr std::chrono::seconds stamp_store_time{600};
+
+std::int64_t seconds_since_epoch() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             system_clock().wall().time_since_epoch())
+      .count();
+}
+
+// A verdict carries the reply without its line end.
+std::string bare(std::string reply) {
+  if (reply.ends_with("\r\n")) reply.resize(reply.size() - 2);
+  return reply;
+}
+
+std::uint64_t connection_of(const GateMessage& message) {
+  if (const auto* attempt = std::get_if<PasswordAttempt>(&message)) return attempt->connection;
+  if (const auto* attempt = std::get_if<ApopAttempt>(&message)) return attempt->connection;
+  return 0;
+}
+
+}  // namespace
+
+// What a keeper answers, and when. Anything else means that the gate was broken into.
+const std::array<Keeper::RequestRule, std::variant_size_v<GateMessage>> Keeper::rules{{
+    {"stamps-wanted", Phase::authorization, Repeat::many, Descriptor::none},
+    {"password-attempt", Phase::authorization, Repeat::once, Descriptor::client},
+    {"apop-attempt", Phase::authorization, Repeat::once, Descriptor::client},
+}};
+
+Keeper::Keeper(const KeeperContext& context, Logins logins, StartSession start_session)
+    : context_{context}, logins_{logins}, start_session_{std::move(start_session)} {}
+
+Result<KeeperMessage> Keeper::answer(Channel::Received received) {
+  Result<GateMessage> message = decode_gate_message(received.record);
+  wipe(received.record);
+  if (!message) return std::unexpected(std::move(message).error());
+  if (Result<void> legal = check_rule(*message, received.descriptor.is_open()); !legal) {
+    return std::unexpected(std::move(legal).error());
+  }
+  return std::visit([&](auto& request) { return answer(request, std::move(received.descriptor)); },
+                    *message);
+}
+
+Result<void> Keeper::check_rule(const GateMessage& message, bool has_descriptor) const {
+  const RequestRule& rule = rules[message.index()];
+  const std::string name{rule.name};
+  if (rule.phase != phase_) return fail(Errc::corrupt, name + " after the login");
+  if (has_descriptor != (rule.descriptor == Descriptor::client)) {
+    return fail(Errc::corrupt, name + (has_descriptor ? " with" : " without") + " a descriptor");
+  }
+  if (rule.repeat == Repeat::once && was_judged(connection_of(message))) {
+    return fail(Errc::corrupt, name + " again for one connection");
+  }
+  return {};
+}
+
+Result<KeeperMessage> Keeper::answer(StampsWanted& wanted, Fd) {
+  if (wanted.count > most_stamps) return fail(Errc::corrupt, "too many stamps wanted");
+  Stamps answer;
+  const std::chrono::seconds valid = stamp_store_time + context_.handover.settings.login_timeout;
+  answer.valid_seconds = static_cast<std::uint32_t>(valid.count());
+  if (!context_.checker.apop_usable()) return KeeperMessage{std::move(answer)};
+  const std::int64_t now = seconds_since_epoch();
+  for (std::uint32_t i = 0; i < wanted.count; ++i) {
+    Result<std::string> stamp =
+        context_.stamps.issue(context_.handover.host, now, now + valid.count());
+    if (!stamp) {
+      context_.log.failure("issue banner stamps", stamp.error());
+      break;
+    }
+    answer.stamps.push_back(std::move(*stamp));
+  }
+  return KeeperMessage{std::move(answer)};
+}
+
+Result<KeeperMessage> Keeper::answer(PasswordAttempt& attempt, Fd client) {
+  Attempt who{attempt.connection,          attempt.user, attempt.address,
+              std::move(attempt.pipelined), "password",   std::move(client)};
+  if (Result<void> honest = check_address(who); !honest) {
+    if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
+    return KeeperMessage{put_off(who, honest.error())};
+  }
+  Result<Account> account = check(attempt);
+  attempt.password = {};  // before anything may fork
+  return KeeperMessage{
+      judge(std::move(who), std::move(account), reply::password_incorrect(attempt.user))};
+}
+
+Result<KeeperMessage> Keeper::answer(ApopAttempt& attempt, Fd client) {
+  Attempt who{attempt.connection,          attempt.user, attempt.address,
+              std::move(attempt.pipelined), "apop",       std::move(client)};
+  if (Result<void> honest = check_address(who); !honest) {
+    if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
+    return KeeperMessage{put_off(who, honest.error())};
+  }
+  return KeeperMessage{judge(std::move(who), check(attempt), reply::digest_incorrect())};
+}
+
+// The kernel's word counts, not the gate's: rules and logs go by the address.
+Result<void> Keeper::check_address(const Attempt& attempt) const {
+  const Result<std::string> address = peer_address(attempt.client.get());
+  if (!address) return std::unexpected(address.error());
+  if (*address == attempt.address) return {};
+  return fail(Errc::corrupt, "a wrong client address");
+}
+
+Result<Account> Keeper::check(const PasswordAttempt& attempt) const {
+  return context_.checker.check_password(attempt.user, attempt.password, {attempt.address});
+}
+
+Result<Account> Keeper::check(const ApopAttempt& attempt) const {
+  if (!context_.stamps.take(attempt.banner_stamp, context_.handover.host, seconds_since_epoch())) {
+    return fail(Errc::denied, "the banner stamp is too old or was used before");
+  }
+  return context_.checker.check_apop(attempt.user, attempt.banner_stamp, attempt.digest,
+                                     {attempt.address});
+}
+
+Verdict Keeper::judge(Attempt attempt, Result<Account> account, std::string rejection) {
+  if (!account && account.error().code == Errc::denied) {
+    return reject(attempt, account.error(), std::move(rejection));
+  }
+  if (!account) return put_off(attempt, account.error());
+  if (Result<void> started = start(attempt, std::move(*account)); !started) {
+    if (started.error().code != Errc::denied) return put_off(attempt, started.error());
+    return reject(attempt, started.error(), std::move(rejection));
+  }
+  remember_judged(attempt.connection);
+  if (logins_ == Logins::one) phase_ = Phase::over;
+  return {attempt.connection, Verdict::Outcome::accepted, ""};
+}
+
+Result<void> Keeper::start(Attempt& attempt, Account account) {
+  if (account.uid == 0) return fail(Errc::denied, "root cannot log in");
+  if (::geteuid() != 0 && account.uid != ::geteuid()) {
+    return fail(Errc::denied, "without root only users of uid " + std::to_string(::geteuid()) +
+                                  " can log in, and this one has " + std::to_string(account.uid));
+  }
+  const std::string name = connection_name(attempt.connection);
+  context_.log.event(Severity::info, "login",
+                     {{"id", name},
+                      {"user", account.name},
+                      {"from", attempt.address},
+                      {"by", std::string{attempt.mechanism}}});
+  return start_session_({std::move(account), std::move(attempt.client),
+                         std::move(attempt.pipelined), attempt.address, name});
+}
+
+Verdict Keeper::reject(const Attempt& attempt, const Error& why, std::string reply) {
+  remember_judged(attempt.connection);
+  log_refusal(attempt, reply);
+  context_.log.sentence(Severity::notice, "[AUTH] Failed attempted login to " + attempt.user +
+                                              " from host (" + attempt.address + ") " +
+                                              attempt.address);
+  context_.log.event(Severity::info, "login-failed",
+                     {{"id", connection_name(attempt.connection)},
+                      {"user", attempt.user},
+                      {"from", attempt.address},
+                      {"by", std::string{attempt.mechanism}},
+                      {"why", why.text}});
+  return {attempt.connection, Verdict::Outcome::rejected, bare(std::move(reply))};
+}
+
+Verdict Keeper::put_off(const Attempt& attempt, const Error& why) {
+  remember_judged(attempt.connection);
+  std::string reply = reply::login_unavailable();
+  log_refusal(attempt, reply);
+  context_.log.failure("log " + escaped(attempt.user) + " in", why);
+  return {attempt.connection, Verdict::Outcome::unavailable, bare(std::move(reply))};
+}
+
+void Keeper::log_refusal(const Attempt& attempt, std::string_view reply) const {
+  std::string sentence = attempt.user + " at " + attempt.address + " (" + attempt.address + "): ";
+  sentence += reply.substr(0, reply.find('\r'));
+  context_.log.sentence(Severity::notice, sentence);
+}
+
+bool Keeper::was_judged(std::uint64_t connection) const {
+  return std::ranges::find(judged_, connection) != judged_.end();
+}
+
+void Keeper::remember_judged(std::uint64_t connection) {
+  judged_[next_judged_] = connection;
+  next_judged_ = (next_judged_ + 1) % judged_.size();
+}
+
+}  // namespace pop

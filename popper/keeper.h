@@ -1,0 +1,103 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "auth/password_check.h"
+#include "ipc/channel.h"
+#include "ipc/frame.h"
+#include "log/log.h"
+#include "popper/handover.h"
+#include "popper/session.h"
+#include "popper/stamp_ledger.h"
+
+namespace pop {
+
+/// What a keeper works with; all must outlive it.
+struct KeeperContext {
+  const Handover& handover;
+  PasswordChecker& checker;
+  StampLedger& stamps;
+  Log& log;
+};
+
+/// Answers one gate's requests: the only door between what strangers sent and root. Checks
+/// credentials, and itself starts the session of whoever is right, so that a gate that was broken
+/// into cannot invent a login.
+class Keeper {
+ public:
+  /// Gives the client to a session. Errors are the keeper's to log; the client comes again later.
+  using StartSession = std::function<Result<void>(SessionStart)>;
+  /// many: for a pool. one: the first login ends all.
+  enum class Logins : std::uint8_t { one, many };
+
+  Keeper(const KeeperContext& context, Logins logins, StartSession start_session);
+
+  /// Decides about one record from the gate: the answer, to be sent back. Any error means that the
+  /// gate cannot be trusted any more: hang up on it.
+  [[nodiscard]] Result<KeeperMessage> answer(Channel::Received received);
+
+  /// After the one login nothing more is answered.
+  [[nodiscard]] bool is_over() const { return phase_ == Phase::over; }
+
+ private:
+  enum class Phase : std::uint8_t { authorization, over };
+  /// once: for a connection that was accepted or rejected there is no second try.
+  enum class Repeat : std::uint8_t { once, many };
+  enum class Descriptor : std::uint8_t { none, client };
+  struct RequestRule {
+    std::string_view name;
+    Phase phase;
+    Repeat repeat;
+    Descriptor descriptor;
+  };
+  static const std::array<RequestRule, std::variant_size_v<GateMessage>> rules;
+
+  /// One attempt to log in, whatever the mechanism.
+  struct Attempt {
+    std::uint64_t connection;
+    std::string user, address, pipelined;
+    std::string_view mechanism;
+    Fd client;
+  };
+
+  [[nodiscard]] Result<void> check_rule(const GateMessage& message, bool has_descriptor) const;
+  [[nodiscard]] Result<KeeperMessage> answer(StampsWanted& wanted, Fd client);
+  [[nodiscard]] Result<KeeperMessage> answer(PasswordAttempt& attempt, Fd client);
+  [[nodiscard]] Result<KeeperMessage> answer(ApopAttempt& attempt, Fd client);
+
+  [[nodiscard]] Result<void> check_address(const Attempt& attempt) const;
+  [[nodiscard]] Result<Account> check(const PasswordAttempt& attempt) const;
+  [[nodiscard]] Result<Account> check(const ApopAttempt& attempt) const;
+  [[nodiscard]] Verdict judge(Attempt attempt, Result<Account> account, std::string rejection);
+  [[nodiscard]] Result<void> start(Attempt& attempt, Account account);
+  [[nodiscard]] Verdict reject(const Attempt& attempt, const Error& why, std::string reply);
+  [[nodiscard]] Verdict put_off(const Attempt& attempt, const Error& why);
+  void log_refusal(const Attempt& attempt, std::string_view reply) const;
+
+  [[nodiscard]] bool was_judged(std::uint64_t connection) const;
+  void remember_judged(std::uint64_t connection);
+
+  KeeperContext context_;
+  Logins logins_;
+  StartSession start_session_;
+  Phase phase_ = Phase::authorization;
+  std::array<std::uint64_t, 256> judged_{};  // the latest, in a ring
+  std::size_t next_judged_ = 0;
+};
+
+/// For a process that holds what PAM and NSS read: freed memory is overwritten, so that a session
+/// which is forked later inherits nobody's password hash, and a crash leaves no core file.
+void prepare_keeper_memory();
+/// Overwrites what calls before this one left on the stack.
+void wipe_stack_below();
+
+/// Program of a keeper in a pool, with its inherited descriptors in place: serves its gate, and
+/// when that has gone waits for the sessions. SIGTERM ends the sessions, too.
+[[nodiscard]] int run_keeper();
+
+}  // namespace pop

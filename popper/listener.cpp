@@ -1,0 +1,101 @@
+#include "popper/listener.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+namespace pop {
+namespace {
+
+struct AddressListFree {
+  void operator()(addrinfo* list) const noexcept { ::freeaddrinfo(list); }
+};
+using AddressList = std::unique_ptr<addrinfo, AddressListFree>;
+
+Result<AddressList> candidates(const ListenAddress& where) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const char* const host = where.address.empty() ? nullptr : where.address.c_str();
+  const int status = ::getaddrinfo(host, std::to_string(where.port).c_str(), &hints, &found);
+  if (status != 0) return fail(Errc::usage, ::gai_strerror(status));
+  return AddressList{found};
+}
+
+Result<Fd> listen_on(const addrinfo& where) {
+  Fd socket{::socket(where.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  if (!socket.is_open()) {
+    const int saved = errno;
+    return fail_errno(saved, "socket");
+  }
+  const int on = 1, off = 0;
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  // One socket for both protocols when no address was given; the kernel maps IPv4 into it.
+  if (where.ai_family == AF_INET6) {
+    ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  }
+  if (::bind(socket.get(), where.ai_addr, where.ai_addrlen) != 0) {
+    const int saved = errno;
+    if (saved == EADDRINUSE) return fail(Errc::busy, errno_error(saved, "bind").text);
+    return fail_errno(saved, "bind");
+  }
+  if (::listen(socket.get(), SOMAXCONN) != 0) {
+    const int saved = errno;
+    return fail_errno(saved, "listen");
+  }
+  return socket;
+}
+
+Result<Fd> listen_on_any(const addrinfo* first) {
+  Result<Fd> last = fail(Errc::usage, "no such address on this machine");
+  // IPv6 first: its wildcard takes IPv4 too. Without IPv6 in the kernel the other one is left.
+  for (const int family : {AF_INET6, AF_INET}) {
+    for (const addrinfo* at = first; at != nullptr; at = at->ai_next) {
+      if (at->ai_family != family) continue;
+      last = listen_on(*at);
+      if (last || last.error().code == Errc::busy) return last;
+    }
+  }
+  return last;
+}
+
+}  // namespace
+
+Result<Fd> open_listener(const ListenAddress& where) {
+  Result<AddressList> list = candidates(where);
+  Result<Fd> socket = list ? listen_on_any(list->get()) : std::unexpected(list.error());
+  if (!socket) return std::unexpected(std::move(socket).error().in("listen on " + to_string(where)));
+  return socket;
+}
+
+Result<std::string> peer_address(int socket) {
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &size) != 0) {
+    const int saved = errno;
+    if (saved == ENOTCONN) return fail(Errc::not_found, "the client has gone");
+    return fail_errno(saved, "getpeername");
+  }
+  char text[INET6_ADDRSTRLEN] = "";
+  if (peer.ss_family == AF_INET) {
+    sockaddr_in ipv4;
+    std::memcpy(&ipv4, &peer, sizeof ipv4);
+    return std::string{::inet_ntop(AF_INET, &ipv4.sin_addr, text, sizeof text)};
+  }
+  if (peer.ss_family == AF_UNIX) return std::string{"127.0.0.1"};
+  if (peer.ss_family != AF_INET6) return fail(Errc::usage, "neither IPv4 nor IPv6");
+  sockaddr_in6 ipv6;
+  std::memcpy(&ipv6, &peer, sizeof ipv6);
+  if (IN6_IS_ADDR_V4MAPPED(&ipv6.sin6_addr)) {
+    return std::string{::inet_ntop(AF_INET, &ipv6.sin6_addr.s6_addr[12], text, sizeof text)};
+  }
+  return std::string{::inet_ntop(AF_INET6, &ipv6.sin6_addr, text, sizeof text)};
+}
+
+}  // namespace pop

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "conf/configuration.h"
+
+namespace pop {
+
+/// Binds and listens; the socket is non-blocking and close-on-exec.
+/// Errc::busy when somebody else listens there, Errc::denied for a port below 1024 without root.
+[[nodiscard]] Result<Fd> open_listener(const ListenAddress& address);
+
+/// The numeric address of the other end, without port, IPv4 in its own form. The other end of a
+/// local socket is this machine: 127.0.0.1. Errc::not_found when it has gone already.
+[[nodiscard]] Result<std::string> peer_address(int socket);
+
+}  // namespace pop

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "base/error.h"
+
+namespace pop {
+
+/// Leaves this process the system calls that the gate's loop is made of: talk on descriptors it
+/// has, accept, wait, tell the time, get memory. Opening files, making sockets and signalling
+/// fail with EPERM, since libraries try them harmlessly; anything else ends the process.
+/// Call after no-new-privs was set. For good.
+[[nodiscard]] Result<void> enter_gate_sandbox();
+
+}  // namespace pop

@@ -1,0 +1,432 @@
+#include "popper/session.h"
+
+#include <malloc.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "auth/login_policy.h"
+#include "base/clock.h"
+#include "base/disk.h"
+#include "conf/configuration.h"
+#include "conf/scope.h"
+#include "mail/wire_text.h"
+#include "pop3/line_reader.h"
+#include "pop3/reply.h"
+#include "pop3/session_dialogue.h"
+#include "popper/client_stream.h"
+#include "popper/privileges.h"
+#include "popper/role_log.h"
+#include "store/maildrop.h"
+#include "store/maildrop_location.h"
+
+namespace pop {
+namespace {
+
+// Replies wait for one write until a batch is answered or this much has gathered.
+constexpr std::size_t gathered_at_most = std::size_t{32} * 1024;
+constexpr std::size_t largest_piece = std::size_t{256} * 1024;
+constexpr std::size_t smallest_piece = std::size_t{4} * 1024;
+
+// Keeps 0 to 2 and the client, which becomes 3.
+Result<Fd> close_inherited(Fd client) {
+  constexpr int place = 3;
+  if (client.get() != place && ::dup3(client.get(), place, O_CLOEXEC) < 0) {
+    const int saved = errno;
+    return fail_errno(saved, "keep the client's descriptor");
+  }
+  (void)client.release();
+  if (::close_range(place + 1, ~0U, 0) != 0) {
+    const int saved = errno;
+    return fail_errno(saved, "close inherited descriptors");
+  }
+  return Fd{place};
+}
+
+Settings user_settings(const Account& account, const Settings& settings, Log& log) {
+  if (!settings.user_options && !settings.spool_options) return settings;
+  Configuration configuration;
+  configuration.settings = settings;
+  const auto apply = [&](const std::filesystem::path& path, auto apply_file_in) {
+    Result<Fd> directory = open_directory(path.native());
+    if (!directory) return log.failure("read the user's options", directory.error());
+    const Checked<void> applied = apply_file_in(UserDirectory{directory->get(), path.native()});
+    if (applied) return;
+    for (const Complaint& complaint : applied.error()) {
+      log.sentence(Severity::notice, to_string(complaint));
+    }
+  };
+  if (settings.user_options) {
+    apply(account.home, [&](const UserDirectory& home) {
+      return apply_home_file(configuration, system_disk(), home, account.uid);
+    });
+  }
+  if (settings.spool_options) {
+    apply(settings.spool_dir, [&](const UserDirectory& spool) {
+      return apply_spool_file(configuration, system_disk(), spool, account.name, account.uid);
+    });
+  }
+  return std::move(configuration.settings);
+}
+
+MailUser mail_user(const Account& account) {
+  return {account.name, account.uid, account.gid, account.home, account.maildrop};
+}
+
+CapabilityFacts facts_of(const Settings& settings, const std::string& host,
+                         const std::string& address) {
+  CapabilityFacts facts;
+  facts.host = host;
+  facts.shy = settings.shy;
+  facts.user_pass = clear_text_offered(settings.clear_text_password, address);
+  facts.expire_days = settings.announce_expire;
+  facts.login_delay = settings.announce_login_delay;
+  return facts;
+}
+
+// Memory for one message on its way; given back before the session waits for the client.
+struct PieceBuffers {
+  std::vector<char> stored, wire;
+
+  void make_room(std::size_t piece) {
+    if (stored.size() >= piece) return;
+    stored.resize(piece);
+    wire.resize(WireText::room_for(piece));
+  }
+  void release() { *this = {}; }
+};
+
+class Session {
+ public:
+  Session(SessionStart start, Settings settings, const std::string& host, Log& log)
+      : account_{std::move(start.account)},
+        address_{std::move(start.address)},
+        connection_{std::move(start.connection)},
+        log_{log},
+        settings_{std::move(settings)},
+        facts_{facts_of(settings_, host, address_)},
+        client_{std::move(start.client), settings_.timeout} {
+    lines_.feed(start.pipelined);
+  }
+
+  int run();
+
+ private:
+  enum class State : std::uint8_t {
+    open,
+    broken,  // the client has gone; what becomes of its deletions is decided after the command
+    over,    // what was gathered is still to be sent
+    lost     // nobody is there to read
+  };
+
+  [[nodiscard]] bool open();
+  void serve();
+  void answer_lines();
+  void log_command(std::string_view line);
+  void perform(const SendReply& reply) { answer(reply.text); }
+  void perform(const SendMessage& message);
+  void perform(const CommitAndQuit& quit);
+  [[nodiscard]] Result<void> send_message(const SendMessage& message, MessageReader& reader);
+  void answer(std::string_view reply);
+  void say(std::string_view text);
+  void flush();
+  void lose_client(const Error& why);
+  void refuse_message(MessageNumber number, const Error& why);
+  void give_message_up(MessageNumber number, const Error& why);
+  void refuse(std::string_view reply, const Error& why);
+  void end_without_quit(Arrival why);
+  [[nodiscard]] Result<void> commit(const SessionOutcome& outcome);
+  [[nodiscard]] SessionOutcome outcome() const;
+  [[nodiscard]] SessionOutcome confirmed_outcome() const;
+  void log_end(std::string_view how);
+
+  Account account_;
+  std::string address_, connection_;
+  Log& log_;
+  Settings settings_;
+  CapabilityFacts facts_;
+  ClientStream client_;
+  LineReader lines_;
+  State state_ = State::open;
+  std::unique_ptr<Maildrop> maildrop_;
+  std::vector<ListedMessage> listing_;
+  std::optional<SessionDialogue> dialogue_;
+  std::vector<SessionAction> actions_;
+  std::string gathered_;
+  PieceBuffers buffers_;
+  std::vector<MessageNumber> unheard_;  // retrieved since the client was last heard of
+  std::uint64_t retrieved_octets_ = 0;
+};
+
+int Session::run() {
+  if (!open()) return EXIT_FAILURE;
+  serve();
+  return EXIT_SUCCESS;
+}
+
+bool Session::open() {
+  Result<std::unique_ptr<Maildrop>> opened =
+      open_maildrop({settings_, system_disk(), system_clock()}, mail_user(account_));
+  if (!opened) {
+    refuse(reply::failure(opened.error()), opened.error());
+    return false;
+  }
+  maildrop_ = std::move(*opened);
+  const std::span<const MessageInfo> messages = maildrop_->messages();
+  listing_.reserve(messages.size());
+  for (const MessageInfo& message : messages) {
+    listing_.push_back({message.size, message.unique_id, message.retrieved});
+  }
+  dialogue_.emplace(facts_, listing_);
+  say(reply::welcome(account_.name, {dialogue_->messages_left(), dialogue_->octets_left()},
+                     maildrop_->hidden()));
+  return true;
+}
+
+void Session::serve() {
+  std::array<char, 4096> input;
+  while (true) {
+    answer_lines();
+    flush();
+    if (state_ == State::broken) return end_without_quit(Arrival::closed);
+    if (state_ != State::open) return;
+    buffers_.release();
+    const ClientStream::Input arrived = client_.read(input);
+    if (arrived.arrival != Arrival::bytes) return end_without_quit(arrived.arrival);
+    unheard_.clear();
+    lines_.feed({input.data(), arrived.size});
+  }
+}
+
+// Each line is answered before the next is looked at: what a command does may matter to the next.
+void Session::answer_lines() {
+  while (state_ == State::open) {
+    const std::optional<LineReader::Line> line = lines_.next();
+    if (!line) return;
+    actions_.clear();
+    if (line->too_long) {
+      dialogue_->on_too_long_line(actions_);
+    } else {
+      log_command(line->text);
+      dialogue_->on_line(line->text, actions_);
+    }
+    for (const SessionAction& action : actions_) {
+      if (state_ != State::open) return;
+      std::visit([this](const auto& what) { perform(what); }, action);
+    }
+  }
+}
+
+void Session::log_command(std::string_view line) {
+  if (!log_.wants(Severity::debug)) return;
+  log_.event(Severity::debug, "command",
+             {{"id", connection_}, {"verb", std::string{name_for_log(line)}}});
+}
+
+void Session::perform(const SendMessage& message) {
+  Result<std::unique_ptr<MessageReader>> reader = maildrop_->open(message.number);
+  if (!reader) return refuse_message(message.number, reader.error());
+  if (const Result<void> sent = send_message(message, **reader); !sent) {
+    return give_message_up(message.number, sent.error());
+  }
+  if (state_ != State::open || message.top) return;
+  dialogue_->on_retrieved(message.number);
+  unheard_.push_back(message.number);
+}
+
+void Session::refuse_message(MessageNumber number, const Error& why) {
+  log_.failure("read message " + std::to_string(number.value) + " of " + account_.name, why);
+  answer(reply::failure(why));
+}
+
+// The client has a part of the message and must not take it for the whole: only a connection that
+// breaks off tells it. Nothing is deleted, since something is wrong with the maildrop.
+void Session::give_message_up(MessageNumber number, const Error& why) {
+  log_.failure("send message " + std::to_string(number.value) + " of " + account_.name, why);
+  state_ = State::lost;
+  log_end("message-unreadable");
+}
+
+// An error means that the client got the beginning and no more.
+Result<void> Session::send_message(const SendMessage& message, MessageReader& reader) {
+  const std::uint64_t size = listing_[message.number.index()].size.count;
+  buffers_.make_room(std::clamp<std::size_t>(message.top ? 0 : size, smallest_piece, largest_piece));
+  WireText wire{message.top};
+  Result<std::size_t> read = reader.read(buffers_.stored);
+  if (!read) {
+    refuse_message(message.number, read.error());
+    return {};
+  }
+  say(message.reply);
+  while (*read > 0 && !wire.satisfied() && state_ == State::open) {
+    const std::size_t size_out = wire.convert({buffers_.stored.data(), *read}, buffers_.wire);
+    say({buffers_.wire.data(), size_out});
+    read = reader.read(buffers_.stored);
+    if (!read) return std::unexpected(read.error());
+  }
+  say({buffers_.wire.data(), wire.finish(buffers_.wire)});
+  say(".\r\n");
+  retrieved_octets_ += wire.octets().count;
+  return {};
+}
+
+void Session::perform(const CommitAndQuit&) {
+  const Result<void> done = commit(outcome());
+  if (!done) log_.failure("update the maildrop of " + account_.name, done.error());
+  state_ = State::over;  // also if the client has gone: nothing is left to be settled
+  answer(done ? dialogue_->quit_reply() : reply::not_updated(done.error()));
+  log_end(done ? "quit" : "update-failed");
+}
+
+// Log analysers know errors by this line; its shape is older than we are.
+void Session::answer(std::string_view reply) {
+  if (reply.starts_with("-ERR")) {
+    std::string sentence = account_.name + " at " + address_ + " (" + address_ + "): ";
+    sentence += reply.substr(0, reply.find('\r'));
+    log_.sentence(Severity::notice, sentence);
+  }
+  say(reply);
+}
+
+// Small texts gather, large ones take what has gathered along in one call.
+void Session::say(std::string_view text) {
+  if (state_ == State::lost || state_ == State::broken) return;
+  if (gathered_.size() + text.size() <= gathered_at_most) {
+    gathered_ += text;
+    return;
+  }
+  const Result<void> written = client_.write(gathered_, text);
+  gathered_.clear();
+  if (!written) lose_client(written.error());
+}
+
+void Session::flush() {
+  if (gathered_.empty() || state_ == State::lost) return;
+  const Result<void> written = client_.write(gathered_);
+  gathered_.clear();
+  if (gathered_.capacity() > smallest_piece) gathered_.shrink_to_fit();
+  if (!written) lose_client(written.error());
+}
+
+// Only noted here: a message may be on its way, and its reader needs the maildrop.
+void Session::lose_client(const Error& why) {
+  if (state_ != State::open) return;
+  log_.failure("talk to " + account_.name + " at " + address_, why);
+  state_ = State::broken;
+}
+
+void Session::refuse(std::string_view reply, const Error& why) {
+  log_.failure("open the maildrop of " + account_.name, why);
+  state_ = State::over;  // there is nothing to update, even if the client has gone
+  answer(reply);
+  flush();
+}
+
+// update-on-abort: the client that lost its connection meant what it deleted.
+void Session::end_without_quit(Arrival why) {
+  state_ = why == Arrival::closed ? State::lost : State::over;
+  std::string_view how = "connection-lost";
+  if (why == Arrival::timed_out) {
+    how = "timeout";
+    answer(reply::timed_out(facts_));
+  } else if (why == Arrival::told_to_end) {
+    how = "ended-by-server";
+    answer(reply::shutting_down(facts_));
+  }
+  client_.set_patience(std::chrono::seconds{1});  // nobody may be there to read it
+  flush();
+  if (settings_.update_on_abort) {
+    const Result<void> done = commit(confirmed_outcome());
+    if (!done) log_.failure("update the maildrop of " + account_.name, done.error());
+  }
+  log_end(how);
+}
+
+// The maildrop is let go at once: a client that has read our answer may come again before this
+// process has ended.
+Result<void> Session::commit(const SessionOutcome& outcome) {
+  const Result<void> done = maildrop_->commit(outcome);
+  maildrop_.reset();
+  return done;
+}
+
+SessionOutcome Session::outcome() const {
+  const std::size_t count = listing_.size();
+  SessionOutcome result{MessageSet{count}, MessageSet{count}};
+  for (std::uint32_t value = 1; value <= count; ++value) {
+    const MessageNumber number{value};
+    if (dialogue_->is_retrieved(number)) result.retrieved.insert(number);
+    if (dialogue_->is_deleted(number)) result.deleted.insert(number);
+  }
+  return result;
+}
+
+// A client that sent RETR and DELE in one go and then was lost may not have got the message.
+SessionOutcome Session::confirmed_outcome() const {
+  SessionOutcome result = outcome();
+  for (const MessageNumber number : unheard_) {
+    result.deleted.erase(number);
+    result.retrieved.erase(number);
+  }
+  return result;
+}
+
+void Session::log_end(std::string_view how) {
+  log_.event(Severity::info, "session-end",
+             {{"id", connection_},
+              {"user", account_.name},
+              {"from", address_},
+              {"how", std::string{how}},
+              {"messages", std::to_string(listing_.size())},
+              {"deleted", std::to_string(dialogue_->deleted_count())},
+              {"octets-sent", std::to_string(retrieved_octets_)}});
+}
+
+void tell_refusal(const Fd& client, const Error& error) {
+  const std::string text = reply::failure(error);
+  (void)!::write(client.get(), text.data(), text.size());
+}
+
+Result<void> take_user_over(SessionStart& start, const Handover& handover,
+                            std::optional<Log>& log) {
+  // A hash directory is shared, so it must not belong to the user who comes first.
+  Result<void> hashed =
+      make_hash_directories(system_disk(), handover.settings, mail_user(start.account));
+  if (!hashed) return hashed;
+  // Needs NSS and the log's connection, so it comes before the descriptors go.
+  Result<Identity> identity = session_identity(start.account, handover.settings);
+  if (!identity) return std::unexpected(identity.error());
+  log.reset();
+  Result<Fd> client = close_inherited(std::move(start.client));
+  if (client) start.client = std::move(*client);
+  log.emplace(open_log(handover.log, handover.settings));
+  if (!client) return std::unexpected(client.error());
+  return become(*identity);
+}
+
+}  // namespace
+
+int run_session(SessionStart start, const Handover& handover, std::optional<Log>& log) {
+  catch_end_signals();
+  ::mallopt(M_PERTURB, 0);  // the keeper's care for freed secrets; here is only the user's own mail
+  ::prctl(PR_SET_NAME, "pop-session");
+  if (const Result<void> done = take_user_over(start, handover, log); !done) {
+    log->failure("start a session for " + start.account.name, done.error());
+    if (start.client.is_open()) tell_refusal(start.client, done.error());
+    return EXIT_FAILURE;
+  }
+  Settings settings = user_settings(start.account, handover.settings, *log);
+  if (settings.debug != handover.settings.debug) {  // the user's files may set it
+    log.reset();
+    log.emplace(open_log(handover.log, settings));
+  }
+  return Session{std::move(start), std::move(settings), handover.host, *log}.run();
+}
+
+}  // namespace pop

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/fd.h"
+
+namespace pop {
+
+/// The banner stamps that the keepers of one daemon have issued and nobody has used yet, in memory
+/// that they share and that neither gates nor sessions can reach. A stamp is random, so it needs no
+/// key; taking it out makes it good for one APOP only, whichever keeper is asked. The memory is not
+/// inherited by forked children. When more than `slots` stamps are out, the oldest are forgotten.
+class StampLedger {
+ public:
+  static constexpr std::size_t slots = 16384;
+
+  /// An empty ledger in a memory file, to be handed to keepers.
+  [[nodiscard]] static Result<Fd> create();
+  /// Maps a ledger that create() made. The descriptor is no longer needed afterwards.
+  [[nodiscard]] static Result<StampLedger> open(const Fd& memory);
+
+  StampLedger(StampLedger&& other) noexcept;
+  ~StampLedger();
+
+  /// A new stamp "<...@host>", valid until `expires` (seconds since the epoch). Errc::io if the
+  /// kernel has no random octets.
+  [[nodiscard]] Result<std::string> issue(std::string_view host, std::int64_t now,
+                                          std::int64_t expires);
+  /// Whether exactly this stamp was issued for `host`, has not expired and had not been taken; it
+  /// is taken now.
+  [[nodiscard]] bool take(std::string_view stamp, std::string_view host, std::int64_t now);
+
+ private:
+  struct Table;
+  explicit StampLedger(Table* table) : table_{table} {}
+  Table* table_;
+};
+
+}  // namespace pop

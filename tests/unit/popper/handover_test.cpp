@@ -1,0 +1,32 @@
+#include "popper/handover.h"
+
+#include <unistd.h>
+
+#include "conf/show_config.h"
+#include "support/catch.h"
+
+using namespace pop;
+
+TEST_CASE("A role gets the settings that the master has", "[popper]") {
+  Handover given{{}, "host.example", LogTarget::standard_error};
+  given.settings.spool_dir = "/srv/mail with blanks";
+  given.settings.timeout = std::chrono::seconds{77};
+  given.settings.server_mode = true;
+  given.settings.gate_user = "popgate";
+  const Result<Fd> memory = seal_handover(given);
+  REQUIRE(memory);
+  for (int reader = 0; reader < 2; ++reader) {  // every role reads the same file
+    const Result<Handover> taken = take_handover(*memory);
+    REQUIRE(taken);
+    CHECK(taken->host == given.host);
+    CHECK(taken->log == given.log);
+    CHECK(differing_options(taken->settings, given.settings).empty());
+  }
+}
+
+TEST_CASE("Nobody can change a handed-over configuration", "[popper]") {
+  const Result<Fd> memory = seal_handover({{}, "host.example", LogTarget::syslog});
+  REQUIRE(memory);
+  CHECK(::pwrite(memory->get(), "x", 1, 0) == -1);
+  CHECK(::ftruncate(memory->get(), 0) == -1);
+}

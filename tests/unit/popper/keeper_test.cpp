@@ -1,0 +1,216 @@
+#include "popper/keeper.h"
+
+#include <sys/socket.h>
+
+#include <set>
+
+#include "support/catch.h"
+
+using namespace pop;
+
+namespace {
+
+class Lines final : public LogSink {
+ public:
+  explicit Lines(std::vector<std::string>& lines) : lines_{lines} {}
+  void write(Severity, std::string_view line) override { lines_.emplace_back(line); }
+
+ private:
+  std::vector<std::string>& lines_;
+};
+
+/// Knows jo with password "right", and fails for "unlucky".
+class OneUser final : public PasswordChecker {
+ public:
+  Result<Account> check_password(std::string_view user, const Secret& password,
+                                 const LoginOrigin&) override {
+    if (user == "unlucky") return fail(Errc::io, "directory service is down");
+    if (user != "jo" || password.octets() != "right") return fail(Errc::denied, "wrong password");
+    return account();
+  }
+  Result<Account> check_apop(std::string_view user, std::string_view, std::string_view digest,
+                             const LoginOrigin&) override {
+    if (user != "jo" || digest != "good") return fail(Errc::denied, "wrong digest");
+    return account();
+  }
+  bool apop_usable() const override { return usable; }
+
+  bool usable = true;
+  uid_t uid = ::geteuid() == 0 ? 12345 : ::geteuid();
+
+ private:
+  Account account() const {
+    Account jo;
+    jo.name = "jo";
+    jo.uid = uid;
+    return jo;
+  }
+};
+
+/// A keeper whose sessions are only counted.
+struct Bench {
+  std::vector<std::string> lines;
+  Log log{std::make_unique<Lines>(lines), Severity::debug};
+  Handover handover{{}, "host.example", LogTarget::standard_error};
+  OneUser checker;
+  StampLedger stamps = [] {
+    const Result<Fd> memory = StampLedger::create();
+    return std::move(*StampLedger::open(*memory));
+  }();
+  std::vector<SessionStart> started;
+
+  Keeper keeper(Keeper::Logins logins = Keeper::Logins::many) {
+    return Keeper{{handover, checker, stamps, log}, logins, [this](SessionStart start) {
+                    started.push_back(std::move(start));
+                    return Result<void>{};
+                  }};
+  }
+};
+
+struct Client {
+  Fd ours, theirs;
+
+  Client() {
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    ours = Fd{ends[0]};
+    theirs = Fd{ends[1]};
+  }
+};
+
+Channel::Received with_descriptor(const GateMessage& message, Fd descriptor) {
+  Channel::Received received;
+  received.record = encode(message);
+  received.descriptor = std::move(descriptor);
+  return received;
+}
+
+Channel::Received password_attempt(std::uint64_t connection, std::string user,
+                                   std::string_view password, std::string address = "127.0.0.1") {
+  return with_descriptor(
+      PasswordAttempt{connection, std::move(user), Secret{password}, std::move(address), "STAT\r\n"},
+      Client{}.theirs.duplicate().value());
+}
+
+Verdict verdict_of(const Result<KeeperMessage>& answer) {
+  REQUIRE(answer);
+  REQUIRE(std::holds_alternative<Verdict>(*answer));
+  return std::get<Verdict>(*answer);
+}
+
+}  // namespace
+
+TEST_CASE("A right password starts a session with the client and what it sent", "[popper]") {
+  Bench bench;
+  Keeper keeper = bench.keeper();
+  const Verdict verdict = verdict_of(keeper.answer(password_attempt(7, "jo", "right")));
+  CHECK(verdict.outcome == Verdict::Outcome::accepted);
+  CHECK(verdict.connection == 7);
+  CHECK(verdict.reply.empty());
+  REQUIRE(bench.started.size() == 1);
+  CHECK(bench.started[0].account.name == "jo");
+  CHECK(bench.started[0].pipelined == "STAT\r\n");
+  CHECK(bench.started[0].client.is_open());
+}
+
+TEST_CASE("A refusal tells the client one text, and the log why", "[popper]") {
+  Bench bench;
+  Keeper keeper = bench.keeper();
+  const Verdict wrong = verdict_of(keeper.answer(password_attempt(1, "jo", "sesame")));
+  CHECK(wrong.outcome == Verdict::Outcome::rejected);
+  CHECK(wrong.reply.starts_with("-ERR [AUTH]"));
+  CHECK(wrong.reply.find_first_of("\r\n") == std::string::npos);
+  const Verdict down = verdict_of(keeper.answer(password_attempt(2, "unlucky", "sesame")));
+  CHECK(down.outcome == Verdict::Outcome::unavailable);
+  CHECK(bench.started.empty());
+  bool says_why = false;
+  for (const std::string& line : bench.lines) {
+    CHECK(line.find("sesame") == std::string::npos);
+    says_why = says_why || line.find("wrong password") != std::string::npos;
+  }
+  CHECK(says_why);
+}
+
+TEST_CASE("Nobody becomes root, whatever the checker says", "[popper]") {
+  Bench bench;
+  bench.checker.uid = 0;
+  Keeper keeper = bench.keeper();
+  CHECK(verdict_of(keeper.answer(password_attempt(1, "jo", "right"))).outcome ==
+        Verdict::Outcome::rejected);
+  CHECK(bench.started.empty());
+}
+
+TEST_CASE("A gate that breaks the rules is found out", "[popper]") {
+  Bench bench;
+  Keeper keeper = bench.keeper();
+  SECTION("noise") {
+    Channel::Received noise;
+    noise.record = "noise";
+    CHECK_FALSE(keeper.answer(std::move(noise)));
+  }
+  SECTION("an attempt without a client") {
+    CHECK_FALSE(keeper.answer(
+        with_descriptor(PasswordAttempt{1, "jo", Secret{"right"}, "127.0.0.1", ""}, Fd{})));
+  }
+  SECTION("a descriptor that is no use") {
+    CHECK_FALSE(keeper.answer(with_descriptor(StampsWanted{1}, Client{}.theirs.duplicate().value())));
+  }
+  SECTION("a descriptor that is no socket") {
+    CHECK_FALSE(keeper.answer(with_descriptor(
+        PasswordAttempt{1, "jo", Secret{"right"}, "127.0.0.1", ""}, Fd{::dup(STDIN_FILENO)})));
+  }
+  SECTION("an address that is not the client's") {
+    CHECK_FALSE(keeper.answer(password_attempt(1, "jo", "right", "192.0.2.1")));
+  }
+  SECTION("a second attempt for a connection that was rejected") {
+    (void)verdict_of(keeper.answer(password_attempt(1, "jo", "wrong")));
+    CHECK_FALSE(keeper.answer(password_attempt(1, "jo", "right")));
+  }
+  SECTION("a connection without a name") {
+    CHECK_FALSE(keeper.answer(password_attempt(0, "jo", "right")));
+  }
+  SECTION("more stamps than one record holds") {
+    CHECK_FALSE(keeper.answer(with_descriptor(StampsWanted{most_stamps + 1}, Fd{})));
+  }
+  CHECK(bench.started.empty());
+}
+
+TEST_CASE("After the one login nothing more is answered", "[popper]") {
+  Bench bench;
+  Keeper keeper = bench.keeper(Keeper::Logins::one);
+  CHECK_FALSE(keeper.is_over());
+  (void)verdict_of(keeper.answer(password_attempt(1, "jo", "right")));
+  CHECK(keeper.is_over());
+  CHECK_FALSE(keeper.answer(password_attempt(2, "jo", "right")));
+  CHECK_FALSE(keeper.answer(with_descriptor(StampsWanted{1}, Fd{})));
+  CHECK(bench.started.size() == 1);
+}
+
+TEST_CASE("APOP needs a stamp of ours, and each is good once", "[popper][apop]") {
+  Bench bench;
+  Keeper keeper = bench.keeper();
+  const Result<KeeperMessage> answer = keeper.answer(with_descriptor(StampsWanted{2}, Fd{}));
+  REQUIRE(answer);
+  const Stamps stamps = std::get<Stamps>(*answer);
+  REQUIRE(stamps.stamps.size() == 2);
+  std::uint64_t connection = 0;
+  const auto attempt = [&](const std::string& stamp, const std::string& digest) {
+    return verdict_of(keeper.answer(with_descriptor(
+                          ApopAttempt{++connection, "jo", stamp, digest, "127.0.0.1", ""},
+                          Client{}.theirs.duplicate().value())))
+        .outcome;
+  };
+  CHECK(attempt("<1.2.3.4@host.example>", "good") == Verdict::Outcome::rejected);
+  CHECK(attempt(stamps.stamps[0], "bad") == Verdict::Outcome::rejected);
+  CHECK(attempt(stamps.stamps[0], "good") == Verdict::Outcome::rejected);
+  CHECK(attempt(stamps.stamps[1], "good") == Verdict::Outcome::accepted);
+}
+
+TEST_CASE("There are no stamps while APOP cannot be used", "[popper][apop]") {
+  Bench bench;
+  bench.checker.usable = false;
+  Keeper keeper = bench.keeper();
+  const Result<KeeperMessage> answer = keeper.answer(with_descriptor(StampsWanted{8}, Fd{}));
+  REQUIRE(answer);
+  CHECK(std::get<Stamps>(*answer).stamps.empty());
+}
