@@ -1,0 +1,260 @@
+#include "popauth/popauth.h"
+
+#include <sys/stat.h>
+
+#include "auth/password_hash.h"
+#include "support/catch.h"
+#include "support/temporary_directory.h"
+#include "support/tool_streams.h"
+
+namespace pop {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Outcome {
+  ExitStatus status;
+  std::string out, err;
+};
+
+/// A credential file and a way to call popauth on it.
+class Site {
+ public:
+  [[nodiscard]] Outcome call(std::vector<std::string> arguments,
+                             std::string_view input = "") const {
+    arguments.insert(arguments.end(), {"--credential-file", file().native()});
+    return plain_call(std::move(arguments), input);
+  }
+  [[nodiscard]] static Outcome plain_call(std::vector<std::string> arguments,
+                                          std::string_view input = "") {
+    const test::ToolStreams streams{input};
+    Terminal terminal{"popauth", streams.streams()};
+    const ExitStatus status = run_popauth(std::move(arguments), terminal, system_disk());
+    return {status, streams.out(), streams.err()};
+  }
+  void done(std::vector<std::string> arguments, std::string_view input = "") const {
+    const Outcome outcome = call(std::move(arguments), input);
+    CAPTURE(outcome.out, outcome.err);
+    CHECK(outcome.err.empty());
+    REQUIRE(outcome.status == ExitStatus::ok);
+  }
+  [[nodiscard]] fs::path file() const { return directory_ / "credentials.gdbm"; }
+  [[nodiscard]] fs::path path(std::string_view name) const { return directory_ / name; }
+  [[nodiscard]] Credential stored(std::string_view user) const {
+    Result<std::optional<Credential>> found = CredentialDb{file()}.find(user);
+    REQUIRE(found);
+    REQUIRE(found->has_value());
+    return std::move(**found);
+  }
+
+ private:
+  test::TemporaryDirectory directory_;
+};
+
+/// A site with the virtual user jo, whose password is "first".
+struct SiteWithJo : Site {
+  SiteWithJo() {
+    done({"init"});
+    done({"set", "jo", "--stdin", "--uid", "1000", "--gid", "8", "--home", "/srv/jo"}, "first\n");
+  }
+};
+
+TEST_CASE("popauth init makes a private file, once", "[popauth]") {
+  const Site site;
+  CHECK(site.call({"init", "-n"}).out == "would make " + site.file().native() + "\n");
+  CHECK_FALSE(fs::exists(site.file()));
+  CHECK(site.call({"init", "-v"}).out == "made " + site.file().native() + "\n");
+  const Outcome again = site.call({"init"});
+  CHECK(again.status == ExitStatus::cannot_create);
+  CHECK(again.err ==
+        "popauth: init: credential file " + site.file().native() + ": exists already\n");
+  CHECK(site.call({"init", "-n"}).status == ExitStatus::cannot_create);
+}
+
+TEST_CASE("popauth set adds a virtual user with a hash and no APOP secret", "[popauth]") {
+  const SiteWithJo site;
+  const Credential jo = site.stored("jo");
+  CHECK(password_hash_matches(Secret{"first"}, jo.password_hash));
+  CHECK_FALSE(jo.apop_secret);
+  REQUIRE(jo.virtual_user);
+  CHECK(jo.virtual_user->uid == 1000);
+  CHECK(jo.virtual_user->gid == 8);
+  CHECK(jo.virtual_user->home == "/srv/jo");
+  CHECK(jo.virtual_user->maildrop.empty());
+}
+
+TEST_CASE("popauth set changes what is named and keeps the rest", "[popauth]") {
+  const SiteWithJo site;
+  const std::string hash = site.stored("jo").password_hash;
+  site.done({"set", "jo", "--maildrop", "/srv/drop"});
+  CHECK(site.stored("jo").password_hash == hash);
+  CHECK(site.stored("jo").virtual_user->maildrop == "/srv/drop");
+  CHECK(site.stored("jo").virtual_user->uid == 1000);
+  site.done({"set", "jo", "--stdin"}, "second\n");
+  CHECK(password_hash_matches(Secret{"second"}, site.stored("jo").password_hash));
+  CHECK(site.stored("jo").virtual_user->maildrop == "/srv/drop");
+  site.done({"set", "jo", "--maildrop", "", "--uid", "1001"});
+  CHECK(site.stored("jo").virtual_user->maildrop.empty());
+  CHECK(site.stored("jo").virtual_user->uid == 1001);
+  CHECK(site.stored("jo").virtual_user->gid == 8);
+}
+
+TEST_CASE("popauth set keeps the APOP secret equal to the password", "[popauth]") {
+  const SiteWithJo site;
+  site.done({"set", "jo", "--apop", "--stdin"}, "second\n");
+  CHECK(site.stored("jo").apop_secret->octets() == "second");
+  CHECK(password_hash_matches(Secret{"second"}, site.stored("jo").password_hash));
+  site.done({"set", "jo", "--stdin"}, "third\n");
+  CHECK(site.stored("jo").apop_secret->octets() == "third");
+  site.done({"set", "jo", "--no-apop"});
+  CHECK_FALSE(site.stored("jo").apop_secret);
+  CHECK(password_hash_matches(Secret{"third"}, site.stored("jo").password_hash));
+}
+
+TEST_CASE("popauth set takes the password from a file", "[popauth]") {
+  const SiteWithJo site;
+  test::put_file(site.path("password"), "from a file\nrest\n");
+  site.done({"set", "jo", "--password-file", site.path("password")});
+  CHECK(password_hash_matches(Secret{"from a file"}, site.stored("jo").password_hash));
+  const Outcome none = site.call({"set", "jo", "--password-file", site.path("none")});
+  CHECK(none.status == ExitStatus::no_input);
+  CHECK(none.err.starts_with("popauth: set jo: open "));
+}
+
+TEST_CASE("popauth set refuses what cannot be", "[popauth]") {
+  const SiteWithJo site;
+  const std::string before = test::get_file(site.file());
+  struct Row {
+    std::vector<std::string> arguments;
+    std::string input;
+    std::string complaint;
+  };
+  const std::vector<Row> rows = {
+      {{"set", "jo", "--stdin"}, "\n", "set jo: the password is empty"},
+      {{"set", "jo", "--stdin"}, "", "set jo: nothing to read"},
+      {{"set", "jo"}, "x\n", "set jo: standard input is not a terminal, nobody can be asked"},
+      {{"set", "jo", "--stdin"},
+       std::string{"a\0b\n", 4},
+       "set jo: the password is empty, too long or holds a NUL octet"},
+      {{"set", "../jo", "--stdin"}, "x\n", "set ../jo: not a name a user can have"},
+      {{"set", "a\nb", "--stdin"}, "x\n", "set a\\x0ab: not a name a user can have"},
+      {{"set", "al", "--stdin", "--uid", "5"},
+       "x\n",
+       "set al: a new virtual user needs --uid, --gid and --home"},
+      {{"set", "jo", "--uid", "0"}, "", "set jo: --uid 0: a virtual user must not be root"},
+      {{"set", "jo", "--uid", "-1"}, "", "set jo: --uid -1: not a number of an id"},
+      {{"set", "jo", "--gid", "4294967295"}, "", "set jo: --gid 4294967295: not a number of an id"},
+      {{"set", "jo", "--home", "srv"}, "", "set jo: --home srv: not an absolute path"},
+      {{"set", "jo", "--maildrop", "x"}, "", "set jo: --maildrop x: not an absolute path"},
+      {{"set", "jo", "--stdin", "--password-file", "x"},
+       "x\n",
+       "set jo: --stdin and --password-file exclude each other"},
+      {{"set", "jo", "--apop", "--no-apop", "--stdin"},
+       "x\n",
+       "set jo: --apop and --no-apop exclude each other"},
+  };
+  for (const Row& row : rows) {
+    const Outcome outcome = site.call(row.arguments, row.input);
+    CHECK(outcome.status == ExitStatus::usage);
+    CHECK(outcome.err == "popauth: " + row.complaint + "\n");
+    CHECK(outcome.out.empty());
+  }
+  CHECK(test::get_file(site.file()) == before);
+}
+
+TEST_CASE("popauth set warns of a user that nobody knows", "[popauth]") {
+  const SiteWithJo site;
+  const Outcome outcome = site.call({"set", "no-such-account", "--stdin"}, "x\n");
+  CHECK(outcome.status == ExitStatus::ok);
+  CHECK(outcome.err.find("warning: not a virtual user") != std::string::npos);
+  CHECK(site.call({"-q", "set", "no-such-account", "--stdin"}, "x\n").err.empty());
+  CHECK(site.call({"set", "nobody", "--stdin"}, "x\n").err.empty());
+}
+
+TEST_CASE("popauth delete tries every user and tells the missing ones", "[popauth]") {
+  const SiteWithJo site;
+  site.done({"set", "nobody", "--stdin"}, "x\n");
+  const Outcome dry = site.call({"delete", "-n", "jo", "al"});
+  CHECK(dry.out == "would delete jo\n");
+  CHECK(dry.err == "popauth: delete al: not found\n");
+  CHECK(dry.status == ExitStatus::no_user);
+  const Outcome real = site.call({"delete", "-v", "jo", "al", "jo"});
+  CHECK(real.out == "deleted jo\n");
+  CHECK(real.err == "popauth: delete al: not found\n");
+  CHECK(real.status == ExitStatus::no_user);
+  CHECK(CredentialDb{site.file()}.users() == std::vector<std::string>{"nobody"});
+  site.done({"delete", "nobody"});
+  CHECK(CredentialDb{site.file()}.users() == std::vector<std::string>{});
+}
+
+TEST_CASE("popauth list shows what is there and no secret", "[popauth]") {
+  const SiteWithJo site;
+  site.done({"set", "nobody", "--apop", "--stdin"}, "shared\n");
+  const Outcome text = site.call({"list"});
+  CHECK(text.out ==
+        "jo               password -    uid=1000 gid=8 home=/srv/jo\n"
+        "nobody           password apop\n");
+  const Outcome json = site.call({"list", "--json", "jo"});
+  CHECK(json.out == R"([
+  {
+    "user": "jo",
+    "password": true,
+    "apop": false,
+    "virtual": {
+      "uid": 1000,
+      "gid": 8,
+      "home": "/srv/jo",
+      "maildrop": null
+    }
+  }
+]
+)");
+  for (const Outcome& outcome : {text, json, site.call({"list", "--json"})}) {
+    CHECK(outcome.out.find("shared") == std::string::npos);
+    CHECK(outcome.out.find("$y$") == std::string::npos);
+  }
+  const Outcome missing = site.call({"list", "al", "jo"});
+  CHECK(missing.status == ExitStatus::no_user);
+  CHECK(missing.err == "popauth: list al: not found\n");
+  CHECK(missing.out.starts_with("jo "));
+}
+
+TEST_CASE("popauth verify checks a password", "[popauth]") {
+  const SiteWithJo site;
+  CHECK(site.call({"verify", "--stdin", "jo"}, "first\n").status == ExitStatus::ok);
+  const Outcome wrong = site.call({"verify", "--stdin", "jo"}, "second\n");
+  CHECK(wrong.status == ExitStatus::found);
+  CHECK(wrong.err == "popauth: verify jo: the password is not the stored one\n");
+  CHECK(site.call({"verify", "--stdin", "al"}, "x\n").status == ExitStatus::no_user);
+}
+
+TEST_CASE("A dry run of set changes nothing", "[popauth]") {
+  const SiteWithJo site;
+  const std::string before = test::get_file(site.file());
+  CHECK(site.call({"set", "-n", "jo", "--stdin"}, "x\n").out == "would change jo\n");
+  CHECK(site.call({"set", "-n", "nobody", "--stdin"}, "x\n").out == "would add nobody\n");
+  CHECK(test::get_file(site.file()) == before);
+}
+
+TEST_CASE("A missing file and one that others may read are told apart", "[popauth]") {
+  const Site site;
+  const Outcome missing = site.call({"list"});
+  CHECK(missing.status == ExitStatus::no_input);
+  CHECK(missing.err.find("No such file") != std::string::npos);
+  site.done({"init"});
+  REQUIRE(::chmod(site.file().c_str(), 0644) == 0);
+  const Outcome open = site.call({"list"});
+  CHECK(open.status == ExitStatus::no_permission);
+  CHECK(open.err.find("its mode must be 0600") != std::string::npos);
+}
+
+TEST_CASE("The configuration names the file", "[popauth]") {
+  const Site site;
+  test::put_file(site.path("popper.toml"), "credential-file = \"" + site.file().native() + "\"\n");
+  CHECK(Site::plain_call({"init", "-f", site.path("popper.toml")}).status == ExitStatus::ok);
+  CHECK(fs::exists(site.file()));
+  CHECK(Site::plain_call({"list", "-f", site.path("none.toml")}).status == ExitStatus::config);
+}
+
+}  // namespace
+}  // namespace pop
