@@ -1,0 +1,95 @@
+"""What /proc tells of popper's roles."""
+
+import os
+
+import popper_host
+
+
+class Process:
+    def __init__(self, pid):
+        self.pid = pid
+        with open(f"/proc/{pid}/status") as stream:
+            self.status = dict(line.rstrip("\n").split(":\t", 1) for line in stream if ":\t" in line)
+        with open(f"/proc/{pid}/cmdline", "rb") as stream:
+            self.arguments = stream.read().decode(errors="replace").split("\0")
+
+    @property
+    def name(self):
+        return self.status["Name"]
+
+    @property
+    def parent(self):
+        return int(self.status["PPid"])
+
+    @property
+    def uids(self):
+        return {int(uid) for uid in self.status["Uid"].split()}
+
+    @property
+    def gids(self):
+        return {int(gid) for gid in self.status["Gid"].split()}
+
+    @property
+    def groups(self):
+        return {int(gid) for gid in self.status["Groups"].split()}
+
+    @property
+    def root(self):
+        return os.readlink(f"/proc/{self.pid}/root")
+
+    @property
+    def descriptors(self):
+        folder = f"/proc/{self.pid}/fd"
+        return {int(name): os.readlink(f"{folder}/{name}") for name in os.listdir(folder)}
+
+
+def all_processes():
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                process = Process(int(name))
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if not process.status["State"].startswith("Z"):
+                yield process
+
+
+class Family:
+    """A daemon's master, found by the configuration on its command line, and what descends from it."""
+
+    def __init__(self, config):
+        self.master = next(process for process in all_processes()
+                           if config in process.arguments and process.name == "pop-master")
+
+    def members(self):
+        """Everything that descends from the master, itself included."""
+        everybody = list(all_processes())
+        found = {self.master.pid}
+        while True:
+            more = {p.pid for p in everybody if p.parent in found} - found
+            if not more:
+                return [p for p in everybody if p.pid in found]
+            found |= more
+
+    def named(self, name):
+        return [process for process in self.members() if process.name == name]
+
+    def gates(self):
+        return self.named("pop-gate")
+
+    def keepers(self):
+        return self.named("pop-keeper")
+
+    def sessions(self):
+        return self.named("pop-session")
+
+    def wait_for_gone(self):
+        pids = [process.pid for process in self.members()]
+        popper_host.wait_until(lambda: not any(is_running(pid) for pid in pids), "all roles end")
+
+
+def is_running(pid):
+    try:
+        return not Process(pid).status["State"].startswith("Z")
+    except (FileNotFoundError, ProcessLookupError):
+        return False

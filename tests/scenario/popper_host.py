@@ -1,0 +1,386 @@
+"""A mail host of the test's own: users, spools, configuration, and popper in each of its starts.
+
+Nothing outside of a temporary directory is made but users (popt<pid>...), one PAM service of the
+same name, and loopback ports that the kernel chose; all of it goes away again, whatever happens.
+popper itself makes its gate-root where it makes it on every host.
+"""
+
+import atexit
+import contextlib
+import grp
+import os
+import poplib
+import pwd
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+poplib._MAXLINE = 1 << 28  # the limit is the library's, not the protocol's
+
+POPPER = os.path.abspath(os.environ.get("POPPER", "build/bin/popper"))
+POPAUTH = os.path.abspath(os.environ.get("POPAUTH", os.path.join(os.path.dirname(POPPER), "popauth")))
+PREFIX = f"popt{os.getpid()}"
+PATIENCE = 20  # seconds to wait for what takes milliseconds
+SKIPPED = 77
+
+SEPARATOR = b"From sender@example.org Thu Jan  1 00:00:00 1970\n"
+
+
+def require_root():
+    """These tests make users; without root they cannot say anything and do not pretend to."""
+    if os.geteuid() != 0:
+        print("skipped: scenarios need root, because they create users and PAM services")
+        sys.exit(SKIPPED)
+
+
+def simple_message(number, body=b"hello\n", header=b""):
+    return (b"Message-ID: <n%d@example.org>\nSubject: number %d\n" % (number, number) + header
+            + b"\n" + body + b"\n")
+
+
+def simple_spool(count, **more):
+    return b"".join(SEPARATOR + simple_message(i, **more) for i in range(1, count + 1))
+
+
+def wait_until(condition, what, patience=PATIENCE):
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        result = condition()
+        if result:
+            return result
+        time.sleep(0.02)
+    raise AssertionError(f"waited {patience} seconds in vain: {what}")
+
+
+PORTS = random.SystemRandom().sample(range(10000, 32000), 2000)
+
+
+def free_port():
+    """Below the range from which the kernel takes ports for clients, and never the same twice."""
+    while True:
+        port = PORTS.pop()
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+class User:
+    def __init__(self, name, password, home):
+        entry = pwd.getpwnam(name)
+        self.name, self.password, self.home = name, password, home
+        self.uid, self.gid = entry.pw_uid, entry.pw_gid
+
+
+class Host:
+    """Everything a test needs; close() takes it all away."""
+
+    def __init__(self):
+        self.undo = contextlib.ExitStack()
+        self.root = tempfile.mkdtemp(prefix=PREFIX + ".")
+        self.undo.callback(shutil.rmtree, self.root, ignore_errors=True)
+        os.chmod(self.root, 0o755)
+        atexit.register(self.close)
+        self.lock = threading.Lock()
+        self.users = {}
+        self.spool_dir = self.make_spool_dir("spool")
+        self.pam_service = None
+
+    def close(self):
+        self.undo.close()
+
+    def path(self, *parts):
+        return os.path.join(self.root, *parts)
+
+    def make_spool_dir(self, name):
+        path = self.path(name)
+        os.mkdir(path)
+        os.chown(path, 0, grp.getgrnam("mail").gr_gid)
+        os.chmod(path, 0o2775)
+        return path
+
+    # Accounts.
+
+    def add_user(self, letter="a", password="right horse"):
+        name = PREFIX + letter
+        home = self.path("home-" + letter)
+        change_accounts("useradd", "--no-create-home", "--home-dir", home, "--shell", "/bin/sh",
+                        "--no-user-group", name)
+        self.undo.callback(change_accounts, "userdel", name)
+        self.undo.callback(remove_if_there, "/var/mail/" + name)  # procmail makes it, whatever it is told
+        subprocess.run(["chpasswd"], input=f"{name}:{password}\n", text=True, check=True,
+                       timeout=PATIENCE)
+        user = User(name, password, home)
+        os.mkdir(home, 0o700)
+        os.chown(home, user.uid, user.gid)
+        self.users[name] = user
+        return user
+
+    def add_pam_service(self):
+        with self.lock:
+            if self.pam_service is None:
+                path = "/etc/pam.d/" + PREFIX
+                with open(path, "x") as stream:
+                    stream.write("auth required pam_unix.so\naccount required pam_unix.so\n")
+                self.undo.callback(os.unlink, path)
+                self.pam_service = PREFIX
+            return self.pam_service
+
+    # Files.
+
+    def write(self, path, content, owner=None, group=None, mode=0o660):
+        with open(path, "wb") as stream:
+            stream.write(content)
+        if owner is not None:
+            os.chown(path, owner, grp.getgrnam("mail").gr_gid if group is None else group)
+        os.chmod(path, mode)
+        return path
+
+    def spool_path(self, user, *hashed):
+        return os.path.join(self.spool_dir, *hashed, user.name)
+
+    def write_spool(self, user, content, path=None):
+        return self.write(path or self.spool_path(user), content, owner=user.uid)
+
+    def read_spool(self, user, path=None):
+        with open(path or self.spool_path(user), "rb") as stream:
+            return stream.read()
+
+    def deliver(self, user, content, path=None):
+        """Appends as a delivery agent that takes no lock; only between sessions."""
+        with open(path or self.spool_path(user), "ab") as stream:
+            stream.write(content)
+
+    def configure(self, name="popper.conf", **options):
+        """A configuration file in the classic grammar; server_mode=True sets server-mode."""
+        values = {"spool-dir": self.spool_dir, "pam-service": self.add_pam_service()}
+        values.update({key.replace("_", "-"): value for key, value in options.items()})
+        text = "".join(f"set {key} = {written(value)}\n"
+                       for key, value in values.items() if value is not None)
+        return self.write(self.path(name), text.encode(), mode=0o644)
+
+    # Starts.
+
+    @contextlib.contextmanager
+    def standalone(self, config, *switches, **popen):
+        """popper as root (or whom `popen` says) on a port of its own; yields the port."""
+        port = free_port()
+        log = open(self.path(f"log.{port}"), "wb")
+        process = subprocess.Popen(
+            [POPPER, f"127.0.0.1:{port}", "--foreground", "-f", config, *switches],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, **popen)
+        try:
+            wait_until(lambda: process.poll() is not None or accepts(port), "popper listens")
+            if process.poll() is not None:
+                raise AssertionError(f"popper ended with {process.returncode}:\n{self.log(port)}")
+            yield port
+        except BaseException:
+            sys.stderr.write(self.log(port)[-4000:])
+            raise
+        finally:
+            log.close()
+            stop(process)
+
+    def log(self, port):
+        with open(self.path(f"log.{port}"), errors="replace") as stream:
+            return stream.read()
+
+    @contextlib.contextmanager
+    def inetd(self, config, *switches, prefix=()):
+        """popper started by a small inetd for each connection; yields the port."""
+        server = SmallInetd([*prefix, POPPER, "-f", config, *switches])
+        try:
+            yield server.port
+        finally:
+            server.close()
+
+    @contextlib.contextmanager
+    def xinetd(self, config, *switches):
+        port = free_port()
+        service = self.write(self.path("xinetd.conf"), f"""
+service {PREFIX}
+{{
+    type = UNLISTED
+    port = {port}
+    bind = 127.0.0.1
+    socket_type = stream
+    protocol = tcp
+    wait = no
+    user = root
+    server = {POPPER}
+    server_args = -f {config} {' '.join(switches)}
+    instances = 50
+    cps = 1000 1
+    disable = no
+}}
+""".encode(), mode=0o644)
+        process = subprocess.Popen(
+            ["xinetd", "-f", service, "-dontfork", "-pidfile", self.path("xinetd.pid"),
+             "-filelog", self.path("xinetd.log")],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: accepts(port), "xinetd listens")
+            yield port
+        finally:
+            stop(process)
+
+    # Sessions.
+
+    def login(self, port, user, password=None):
+        """A session of poplib after its login; `welcome` and `logged_in` keep the replies."""
+        client = poplib.POP3("127.0.0.1", port, timeout=PATIENCE)
+        try:
+            client.user(user.name)
+            client.logged_in = client.pass_(user.password if password is None else password)
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+
+def written(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def accepts(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def change_accounts(*command):
+    """useradd and userdel give up at once when somebody else holds the lock of /etc/passwd."""
+    for _ in range(100):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        if done.returncode == 0 or "lock" not in done.stderr:
+            break
+        time.sleep(0.1)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(command)}: {done.stderr}")
+
+
+def remove_if_there(path):
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def stop(process):
+    """TERM lets sessions finish, a second one does not; what is left then is killed."""
+    for patience in (3, 5):
+        if process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+    if process.poll() is None:
+        process.kill()
+        process.wait(PATIENCE)
+
+
+class SmallInetd:
+    """Accepts, forks, and executes the server with the connection as descriptors 0, 1 and 2."""
+
+    def __init__(self, command):
+        self.command = command
+        self.children = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                self.children.append(subprocess.Popen(
+                    self.command, stdin=connection, stdout=connection, stderr=connection))
+            self.children = [child for child in self.children if child.poll() is None]
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(PATIENCE)
+        for child in self.children:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(PATIENCE if child.poll() is None else 0)
+            stop(child)
+
+
+class HostTest(unittest.TestCase):
+    """One host for all tests of a class; each test has the user to itself."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.host = Host()
+        cls.addClassCleanup(cls.host.close)
+        cls.user = cls.host.add_user()
+
+    def setUp(self):
+        for folder in (self.host.spool_dir, self.user.home):
+            for name in os.listdir(folder):
+                path = os.path.join(folder, name)
+                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+
+    def assert_says(self, expected, function, *arguments):
+        """The server answers -ERR, and says why."""
+        with self.assertRaises(poplib.error_proto) as caught:
+            function(*arguments)
+        self.assertIn(expected, caught.exception.args[0].decode("latin-1"))
+
+
+def message_of(client, number):
+    """RETR without dot-stuffing, every octet."""
+    return b"".join(line + b"\r\n" for line in client.retr(number)[1])
+
+
+def top_of(client, number, lines):
+    return b"".join(line + b"\r\n" for line in client.top(number, lines)[1])
+
+
+def sizes_of(client):
+    return [int(line.split()[1]) for line in client.list()[1]]
+
+
+def ids_of(client):
+    return [line.split(b" ", 1)[1] for line in client.uidl()[1]]
+
+
+def remove_leftovers():
+    """Users and services of runs that were killed before they could clean up."""
+    for entry in pwd.getpwall():
+        number = entry.pw_name[4:-1]
+        if entry.pw_name.startswith("popt") and number.isdigit() and not is_alive(int(number)):
+            change_accounts("userdel", entry.pw_name)
+    for name in os.listdir("/etc/pam.d"):
+        if name.startswith("popt") and name[4:].isdigit() and not is_alive(int(name[4:])):
+            os.unlink("/etc/pam.d/" + name)
+
+
+def main():
+    require_root()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    os.umask(0o022)
+    remove_leftovers()
+    unittest.main(module="__main__", verbosity=2)
