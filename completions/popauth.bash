@@ -1,0 +1,45 @@
+# bash completion for popauth(8).
+
+_popauth() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+  local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
+  local subcommand= word
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case $word in
+      init | set | delete | list | verify)
+        subcommand=$word
+        break
+        ;;
+    esac
+  done
+  # bash breaks --option=value at the "=".
+  if [[ $cur == "=" ]]; then
+    cur=
+  elif [[ $prev == "=" && $COMP_CWORD -gt 1 ]]; then
+    prev=${COMP_WORDS[COMP_CWORD-2]}
+  fi
+  case $prev in
+    -f | --config | --credential-file | --password-file | --maildrop)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
+    --home)
+      COMPREPLY=($(compgen -d -- "$cur"))
+      return
+      ;;
+    --uid | --gid)
+      return
+      ;;
+  esac
+  case $subcommand in
+    "") COMPREPLY=($(compgen -W "init set delete list verify $shared" -- "$cur")) ;;
+    set)
+      COMPREPLY=($(compgen -W "--apop --no-apop --uid --gid --home --maildrop --stdin
+        --password-file --credential-file $shared" -- "$cur"))
+      ;;
+    verify) COMPREPLY=($(compgen -W "--stdin --credential-file $shared" -- "$cur")) ;;
+    *) COMPREPLY=($(compgen -W "--credential-file $shared" -- "$cur")) ;;
+  esac
+}
+
+complete -F _popauth popauth
