@@ -9,8 +9,24 @@ _popper() {
     prev=${COMP_WORDS[COMP_CWORD-2]}=
   fi
   case $prev in
+    --accepts | --accepts=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --auth-file | --auth-file=)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
     --auth-source | --auth-source=)
-      COMPREPLY=($(compgen -W "pam credentials" -- "$cur"))
+      COMPREPLY=($(compgen -W "pam credentials shadow" -- "$cur"))
+      return
+      ;;
+    --autoclose | --autoclose=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --block-uid | --block-uid=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
       return
       ;;
     --cache-dir | --cache-dir=)
@@ -26,6 +42,10 @@ _popper() {
       return
       ;;
     --check-old-spool-loc=)
+      COMPREPLY=($(compgen -W "true false" -- "$cur"))
+      return
+      ;;
+    --check-password-expired=)
       COMPREPLY=($(compgen -W "true false" -- "$cur"))
       return
       ;;
@@ -53,8 +73,28 @@ _popper() {
       COMPREPLY=($(compgen -W "" -- "$cur"))
       return
       ;;
+    --downcase-user=)
+      COMPREPLY=($(compgen -W "true false" -- "$cur"))
+      return
+      ;;
+    --drac-host | --drac-host= | -D)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --failure-delay | --failure-delay=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --failure-delay-most | --failure-delay-most=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
     --fast-update=)
       COMPREPLY=($(compgen -W "true false" -- "$cur"))
+      return
+      ;;
+    --folder | --folder=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
       return
       ;;
     --gate-root | --gate-root=)
@@ -77,6 +117,10 @@ _popper() {
       COMPREPLY=($(compgen -W "true false" -- "$cur"))
       return
       ;;
+    --host-name | --host-name=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
     --keep-temp-drop=)
       COMPREPLY=($(compgen -W "true false" -- "$cur"))
       return
@@ -93,16 +137,72 @@ _popper() {
       COMPREPLY=($(compgen -W "mail local0 local1 local2 local3 local4 local5 local6 local7" -- "$cur"))
       return
       ;;
+    --log-format | --log-format=)
+      COMPREPLY=($(compgen -W "text json" -- "$cur"))
+      return
+      ;;
+    --log-login | --log-login=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
     --login-timeout | --login-timeout=)
       COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --loginfo-database | --loginfo-database=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --loginfo-host | --loginfo-host=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --loginfo-password | --loginfo-password=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --loginfo-query | --loginfo-query=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --loginfo-user | --loginfo-user=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --logudp-destination | --logudp-destination=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --logudp-multicast-ttl | --logudp-multicast-ttl=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --logudp-secret | --logudp-secret=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --mail-format | --mail-format=)
+      COMPREPLY=($(compgen -W "auto mbox maildir" -- "$cur"))
       return
       ;;
     --mail-lock-check | --mail-lock-check= | -L)
       COMPREPLY=($(compgen -W "" -- "$cur"))
       return
       ;;
+    --max-connections | --max-connections=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --max-connections-per-address | --max-connections-per-address=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
     --no-atomic-open=)
       COMPREPLY=($(compgen -W "true false" -- "$cur"))
+      return
+      ;;
+    --nonauth-file | --nonauth-file=)
+      COMPREPLY=($(compgen -f -- "$cur"))
       return
       ;;
     --old-style-uid=)
@@ -117,8 +217,24 @@ _popper() {
       COMPREPLY=($(compgen -f -- "$cur"))
       return
       ;;
+    --proxy-networks | --proxy-networks=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --reverse-lookup=)
+      COMPREPLY=($(compgen -W "true false" -- "$cur"))
+      return
+      ;;
     --server-mode=)
       COMPREPLY=($(compgen -W "true false" -- "$cur"))
+      return
+      ;;
+    --session-arguments | --session-arguments=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --session-program | --session-program=)
+      COMPREPLY=($(compgen -f -- "$cur"))
       return
       ;;
     --shy=)
@@ -133,6 +249,10 @@ _popper() {
       COMPREPLY=($(compgen -W "true false" -- "$cur"))
       return
       ;;
+    --statistics=)
+      COMPREPLY=($(compgen -W "true false" -- "$cur"))
+      return
+      ;;
     --temp-dir | --temp-dir=)
       COMPREPLY=($(compgen -d -- "$cur"))
       return
@@ -143,6 +263,18 @@ _popper() {
       ;;
     --timeout | --timeout= | -T)
       COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --timing=)
+      COMPREPLY=($(compgen -W "true false" -- "$cur"))
+      return
+      ;;
+    --tracefile | --tracefile= | -t)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
+    --trim-domain=)
+      COMPREPLY=($(compgen -W "true false" -- "$cur"))
       return
       ;;
     --uid-format | --uid-format=)
@@ -161,13 +293,25 @@ _popper() {
       COMPREPLY=($(compgen -W "true false" -- "$cur"))
       return
       ;;
+    --useropt | --useropt=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
     --uw-kluge=)
       COMPREPLY=($(compgen -W "true false" -- "$cur"))
       return
       ;;
+    --whoson-rules | --whoson-rules=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --whoson-server | --whoson-server=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
   esac
   [[ $cur == -* ]] || return
-  COMPREPLY=($(compgen -W "--help --version --show-config --foreground --config --auth-source= --cache-dir= --cache-name= --check-hash-dir --check-old-spool-loc --clear-text-password= --config-file= --conservative-cache --credential-file= --debug --dotlock-stale-after= --fast-update --gate-root= --gate-user= --hash-spool= --home-dir-mail= --home-dir-misc --keep-temp-drop --lock-order= --lock-wait= --log-facility= --login-timeout= --mail-lock-check= --no-atomic-open --old-style-uid --pam-service= --pid-file= --server-mode --shy --spool-dir= --spool-options --temp-dir= --temp-name= --timeout= --uid-format= --update-on-abort --update-status-headers --user-options --uw-kluge" -- "$cur"))
+  COMPREPLY=($(compgen -W "--help --version --show-config --foreground --config --accepts= --auth-file= --auth-source= --autoclose= --block-uid= --cache-dir= --cache-name= --check-hash-dir --check-old-spool-loc --check-password-expired --clear-text-password= --config-file= --conservative-cache --credential-file= --debug --dotlock-stale-after= --downcase-user --drac-host= --failure-delay= --failure-delay-most= --fast-update --folder= --gate-root= --gate-user= --hash-spool= --home-dir-mail= --home-dir-misc --host-name= --keep-temp-drop --lock-order= --lock-wait= --log-facility= --log-format= --log-login= --login-timeout= --loginfo-database= --loginfo-host= --loginfo-password= --loginfo-query= --loginfo-user= --logudp-destination= --logudp-multicast-ttl= --logudp-secret= --mail-format= --mail-lock-check= --max-connections= --max-connections-per-address= --no-atomic-open --nonauth-file= --old-style-uid --pam-service= --pid-file= --proxy-networks= --reverse-lookup --server-mode --session-arguments= --session-program= --shy --spool-dir= --spool-options --statistics --temp-dir= --temp-name= --timeout= --timing --tracefile= --trim-domain --uid-format= --update-on-abort --update-status-headers --user-options --useropt= --uw-kluge --whoson-rules= --whoson-server=" -- "$cur"))
   [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
 }
 complete -F _popper popper

@@ -13,12 +13,12 @@
 namespace pop {
 namespace {
 
-// A gate keeps stamps in store for connections to come; then a stranger has login-timeout to use it.
+// A gate keeps stamps in store for connections to come; then a stranger has login-timeout to use
+// it.
 constexpr std::chrono::seconds stamp_store_time{600};
 
 std::int64_t seconds_since_epoch() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             system_clock().wall().time_since_epoch())
+  return std::chrono::duration_cast<std::chrono::seconds>(system_clock().wall().time_since_epoch())
       .count();
 }
 
@@ -90,8 +90,13 @@ Result<KeeperMessage> Keeper::answer(StampsWanted& wanted, Fd) {
 }
 
 Result<KeeperMessage> Keeper::answer(PasswordAttempt& attempt, Fd client) {
-  Attempt who{attempt.connection,          attempt.user, attempt.address,
-              std::move(attempt.pipelined), "password",   std::move(client)};
+  Attempt who{.connection = attempt.connection,
+              .user = attempt.user,
+              .address = attempt.address,
+              .client_name = std::move(attempt.client_name),
+              .pipelined = std::move(attempt.pipelined),
+              .mechanism = "password",
+              .client = std::move(client)};
   if (Result<void> honest = check_address(who); !honest) {
     if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
     return KeeperMessage{put_off(who, honest.error())};
@@ -103,8 +108,13 @@ Result<KeeperMessage> Keeper::answer(PasswordAttempt& attempt, Fd client) {
 }
 
 Result<KeeperMessage> Keeper::answer(ApopAttempt& attempt, Fd client) {
-  Attempt who{attempt.connection,          attempt.user, attempt.address,
-              std::move(attempt.pipelined), "apop",       std::move(client)};
+  Attempt who{.connection = attempt.connection,
+              .user = attempt.user,
+              .address = attempt.address,
+              .client_name = std::move(attempt.client_name),
+              .pipelined = std::move(attempt.pipelined),
+              .mechanism = "apop",
+              .client = std::move(client)};
   if (Result<void> honest = check_address(who); !honest) {
     if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
     return KeeperMessage{put_off(who, honest.error())};
@@ -158,8 +168,12 @@ Result<void> Keeper::start(Attempt& attempt, Account account) {
                       {"user", account.name},
                       {"from", attempt.address},
                       {"by", std::string{attempt.mechanism}}});
-  return start_session_({std::move(account), std::move(attempt.client),
-                         std::move(attempt.pipelined), attempt.address, name});
+  return start_session_({.account = std::move(account),
+                         .client = std::move(attempt.client),
+                         .pipelined = std::move(attempt.pipelined),
+                         .address = attempt.address,
+                         .client_name = attempt.client_name,
+                         .connection = name});
 }
 
 Verdict Keeper::reject(const Attempt& attempt, const Error& why, std::string reply) {

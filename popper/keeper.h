@@ -60,7 +60,7 @@ class Keeper {
   /// One attempt to log in, whatever the mechanism.
   struct Attempt {
     std::uint64_t connection;
-    std::string user, address, pipelined;
+    std::string user, address, client_name, pipelined;
     std::string_view mechanism;
     Fd client;
   };

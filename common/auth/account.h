@@ -12,7 +12,9 @@ namespace pop {
 
 /// Who a session becomes. System users come from NSS, virtual ones from the credential file.
 struct Account {
-  std::string name;  // as in spool file names
+  std::string name;    // as in spool file names
+  std::string login;   // as the client typed it
+  std::string folder;  // Maildir++ folder without the leading dot; empty: the inbox
   uid_t uid = 0;
   gid_t gid = 0;
   std::filesystem::path home;

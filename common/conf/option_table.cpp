@@ -37,8 +37,7 @@ constexpr Switch extension(std::string_view key) {
 constexpr std::array auth_source_words{
     Mnemonic{"pam", number(AuthSource::pam), "ask PAM, service pam-service"},
     Mnemonic{"credentials", number(AuthSource::credentials), "look in credential-file"},
-    Mnemonic{"shadow", number(AuthSource::shadow), "compare with the system's password files",
-             Ready::later},
+    Mnemonic{"shadow", number(AuthSource::shadow), "compare with the system's password files"},
 };
 constexpr std::array clear_text_words{
     Mnemonic{"default", number(ClearText::by_default),
@@ -94,6 +93,17 @@ constexpr std::array uid_format_words{
     Mnemonic{"qpopper", number(UidFormat::qpopper), "the base-80 form of Qpopper"},
 };
 
+constexpr std::array mail_format_words{
+    Mnemonic{"auto", number(MailFormat::by_place),
+             "Maildir where a directory lies in the place of the spool, else mbox"},
+    Mnemonic{"mbox", number(MailFormat::mbox), "one file a user"},
+    Mnemonic{"maildir", number(MailFormat::maildir), "one directory a user, one file a message"},
+};
+constexpr std::array log_format_words{
+    Mnemonic{"text", number(LogFormat::text), "name key=value ..."},
+    Mnemonic{"json", number(LogFormat::json), "one JSON object a line"},
+};
+
 constexpr Switch no_switch{};
 constexpr Range no_range{};
 constexpr Range within(std::int64_t least, std::int64_t most) {
@@ -104,13 +114,15 @@ constexpr Range strength = within(0, 4294967295);  // sasl-*-ssf
 
 using S = Settings;
 constexpr std::array options{
+    Option{"accepts", "", connections, &S::accepts, "COUNT", start_up, Ready::now,
+           "Accept so many waiting connections in one go", "", no_switch, within(1, 4096)},
     Option{"announce-expire", "", protocol, &S::announce_expire, "DAYS", anywhere, Ready::later,
            "Announce after how many days the server may delete mail (EXPIRE in CAPA)",
            "-1 announces NEVER.", extension("expire"), within(-1, 1'000'000)},
     Option{"announce-login-delay", "", protocol, &S::announce_login_delay, "SECONDS", anywhere,
            Ready::later, "Announce how long to wait between two logins (LOGIN-DELAY in CAPA)",
            "-1 announces nothing.", extension("login_delay"), within(-1, 1'000'000)},
-    Option{"auth-file", "", login, &S::auth_file, "FILE", start_up, Ready::later,
+    Option{"auth-file", "", login, &S::auth_file, "FILE", start_up, Ready::now,
            "Let only the users listed in this file log in, one name a line", "", no_switch,
            no_range, absolute_or_none},
     Option{"auth-source", "", login, &S::auth_source, "SOURCE", start_up, Ready::now,
@@ -118,6 +130,14 @@ constexpr std::array options{
     Option{"auto-delete", "", service, &S::auto_delete, "BOOL", start_up, Ready::later,
            "Delete every message that a client has retrieved",
            "This can lose mail: tell your users before you turn it on."},
+    Option{"autoclose", "", connections, &S::autoclose, "SECONDS", start_up, Ready::now,
+           "Accept no more connections after this time, and end with the last one",
+           "0: never. For inetd's wait mode and for sockets of systemd, which start the program "
+           "again when the next client comes.",
+           no_switch, within(0, 31'536'000)},
+    Option{"block-uid", "", login, &S::block_uid, "UID", start_up, Ready::now,
+           "Refuse users with this user number and below", "-1: refuse root only.", no_switch,
+           within(-1, 4294967294)},
     Option{"bulldb-max-tries", "bulldb-max-retires", bulletins, &S::bulldb_max_tries, "COUNT",
            anywhere, Ready::later, "Try this often to lock the bulletin database",
            "The guide of Qpopper misprints the name; its spelling is accepted too.", no_switch,
@@ -143,7 +163,7 @@ constexpr std::array options{
            "Look for a leftover temporary drop file in spool-dir itself",
            "Of interest when hash-spool or home-dir-mail is set."},
     Option{"check-password-expired", "", login, &S::check_password_expired, "BOOL", start_up,
-           Ready::later, "Refuse a login whose password has expired"},
+           Ready::now, "Refuse a login whose password has expired"},
     Option{"chunky-writes", "", protocol, &S::chunky_writes, "WHEN", anywhere, Ready::later,
            "Gather small replies into large writes", "", no_switch, no_range, any, chunky_words},
     Option{"clear-text-password", "", login, &S::clear_text_password, "WHEN", start_up, Ready::now,
@@ -166,16 +186,30 @@ constexpr std::array options{
     Option{"dotlock-stale-after", "", service, &S::dotlock_stale_after, "SECONDS", start_up,
            Ready::now, "Break a dotlock that was not refreshed for so long", "", no_switch,
            within(30, 86400)},
-    Option{"downcase-user", "", login, &S::downcase_user, "BOOL", start_up, Ready::later,
+    Option{"downcase-user", "", login, &S::downcase_user, "BOOL", start_up, Ready::now,
            "Turn user names into lowercase", "", turns_on('c')},
-    Option{"drac-host", "", logging, &S::drac_host, "HOST", anywhere, Ready::later,
-           "Tell the DRAC service on this host about logins", "", takes_value('D'), no_range, word},
+    Option{"drac-host", "", others, &S::drac_host, "HOST", anywhere, Ready::now,
+           "Tell the DRAC service on this host about logins", "Empty: nobody is told.",
+           takes_value('D'), no_range, word_or_none},
+    Option{"failure-delay", "", connections, &S::failure_delay, "SECONDS", start_up, Ready::now,
+           "Let an address wait after a failed login before the next is looked at",
+           "Each further failure doubles the time, up to failure-delay-most. Nobody else waits. "
+           "0: no delay.",
+           no_switch, within(0, 3600)},
+    Option{"failure-delay-most", "", connections, &S::failure_delay_most, "SECONDS", start_up,
+           Ready::now, "Let no address wait longer than this after failed logins", "", no_switch,
+           within(0, 3600)},
     Option{"fast-update", "", service, &S::fast_update, "BOOL", anywhere, Ready::now,
            "Replace the spool by renaming a new file over it",
            "Every program that delivers must take the dotlock: one that has opened the spool and "
            "waits for another lock would write into the removed file. Programs that keep the "
            "spool open, such as biff(1) or a shell's mail check, look at the old file.",
            turns_on('F')},
+    Option{"folder", "", place, &S::folder, "REGEXP", start_up, Ready::now,
+           "Find the Maildir++ folder in the login name",
+           "An extended regular expression; its first parenthesis is the folder, and the name is "
+           "cut off before the match.",
+           no_switch, no_range, pattern},
     Option{"gate-root", "", program, &S::gate_root, "DIRECTORY", start_up, Ready::now,
            "Lock the process that talks to strangers into this empty directory", "", no_switch,
            no_range, absolute},
@@ -197,6 +231,9 @@ constexpr std::array options{
            no_switch, no_range, file_name},
     Option{"home-dir-misc", "", place, &S::home_dir_misc, "BOOL", start_up, Ready::now,
            "Keep temporary drop file and index in the user's home directory"},
+    Option{"host-name", "", protocol, &S::host_name, "HOST", start_up, Ready::now,
+           "Call this host so in greetings and APOP stamps", "Empty: the machine's own name.",
+           no_switch, no_range, word_or_none},
     Option{"keep-temp-drop", "", service, &S::keep_temp_drop, "BOOL", start_up, Ready::now,
            "Leave the empty temporary drop file behind",
            "Its modification time tells when the user was last here."},
@@ -212,23 +249,57 @@ constexpr std::array options{
            "Wait at most so long for the spool locks", "", no_switch, within(0, 3600)},
     Option{"log-facility", "", logging, &S::log_facility, "FACILITY", start_up, Ready::now,
            "Log to this syslog facility", "", takes_value('y'), no_range, any, facility_words},
-    Option{"log-login", "", logging, &S::log_login, "TEXT", start_up, Ready::later,
+    Option{"log-format", "", logging, &S::log_format, "FORMAT", start_up, Ready::now,
+           "Write log lines in this format", "", no_switch, no_range, any, log_format_words},
+    Option{"log-login", "", logging, &S::log_login, "TEXT", start_up, Ready::now,
            "Log each login with this text",
            "%0 stands for the version, %1 for the user, %2 for the client's name and %3 for its "
            "address."},
     Option{"login-timeout", "", protocol, &S::login_timeout, "SECONDS", start_up, Ready::now,
            "Hang up on a client that has not logged in after so long, however busy it is", "",
            no_switch, within(1, 86400)},
+    Option{"loginfo-database", "", others, &S::loginfo_database, "NAME", start_up, Ready::now,
+           "Use this database", "", no_switch, no_range, word_or_none},
+    Option{"loginfo-host", "", others, &S::loginfo_host, "HOST", start_up, Ready::now,
+           "Record logins in the SQL database on this host", "", no_switch, no_range, word_or_none},
+    Option{"loginfo-password", "", others, &S::loginfo_password, "TEXT", start_up, Ready::now,
+           "Log in to the database with this password"},
+    Option{"loginfo-query", "", others, &S::loginfo_query, "SQL", start_up, Ready::now,
+           "Execute this statement for each login",
+           "%u stands for the user, %a for the client's address and %h for this host; each is "
+           "quoted as a literal."},
+    Option{"loginfo-user", "", others, &S::loginfo_user, "USER", start_up, Ready::now,
+           "Log in to the database as this user", "", no_switch, no_range, word_or_none},
+    Option{"logudp-destination", "", others, &S::logudp_destination, "ADDRESS:PORT", start_up,
+           Ready::now, "Send a UDP packet about each login to this address", "", no_switch,
+           no_range, word_or_none},
+    Option{"logudp-multicast-ttl", "", others, &S::logudp_multicast_ttl, "HOPS", start_up,
+           Ready::now, "Let multicast packets pass so many routers", "", no_switch, within(0, 255)},
+    Option{"logudp-secret", "", others, &S::logudp_secret, "TEXT", start_up, Ready::now,
+           "Sign these packets with this secret"},
     Option{"mail-command", "", protocol, &S::mail_command, "PROGRAM", start_up, Ready::later,
            "Submit mail from XTND XMIT with this program", "", no_switch, no_range, absolute},
+    Option{"mail-format", "", place, &S::mail_format, "FORMAT", start_up, Ready::now,
+           "Expect mail in this format", "", no_switch, no_range, any, mail_format_words},
     Option{"mail-lock-check", "", service, &S::mail_lock_check, "COUNT", anywhere, Ready::now,
            "Look at the age of the mail lock every so many messages", "", takes_value('L'),
            within(1, 1'000'000'000)},
     Option{"max-bulletins", "", bulletins, &S::max_bulletins, "COUNT", anywhere, Ready::later,
            "Show a new user so many old bulletins at most", "", no_switch, small_count},
+    Option{"max-connections", "", connections, &S::max_connections, "COUNT", start_up, Ready::now,
+           "Hold so many connections at most",
+           "0: as the limit of open files allows. When all are "
+           "taken, the client that has been waiting longest without logging in makes room.",
+           no_switch, small_count},
+    Option{"max-connections-per-address", "sameaddrmax", connections,
+           &S::max_connections_per_address, "COUNT", start_up, Ready::now,
+           "Hold so many connections from one address at most",
+           "0: no limit. Logged-in sessions count, too. IPv6 addresses are taken together by their "
+           "first 64 bits.",
+           no_switch, small_count},
     Option{"no-atomic-open", "", service, &S::no_atomic_open, "BOOL", anywhere, Ready::now,
            "Create lock files by linking, for file systems without exclusive creation"},
-    Option{"nonauth-file", "", login, &S::nonauth_file, "FILE", start_up, Ready::later,
+    Option{"nonauth-file", "", login, &S::nonauth_file, "FILE", start_up, Ready::now,
            "Refuse the users listed in this file, one name a line", "", no_switch, no_range,
            absolute_or_none},
     Option{"old-style-uid", "", service, &S::old_style_uid, "BOOL", anywhere, Ready::now,
@@ -238,7 +309,12 @@ constexpr std::array options{
     Option{"pid-file", "", program, &S::pid_file, "FILE", start_up, Ready::now,
            "Write the number of the main process here when standalone", "Empty: nowhere.",
            no_switch, no_range, absolute_or_none},
-    Option{"reverse-lookup", "", logging, &S::reverse_lookup, "BOOL", start_up, Ready::later,
+    Option{"proxy-networks", "", connections, &S::proxy_networks, "NETWORKS", start_up, Ready::now,
+           "Expect the PROXY protocol, version 1 or 2, from these networks",
+           "ADDRESS or ADDRESS/BITS, several with blanks between. From there a connection without "
+           "that header is refused, and from elsewhere one with it.",
+           no_switch, no_range, networks},
+    Option{"reverse-lookup", "", logging, &S::reverse_lookup, "BOOL", start_up, Ready::now,
            "Look up the name of a client's address", "", turns_off('R')},
     Option{"sasl-forward-secrecy", "", tls, &S::sasl_forward_secrecy, "BOOL", start_up,
            Ready::later, "Offer only SASL mechanisms with forward secrecy"},
@@ -261,13 +337,21 @@ constexpr std::array options{
     Option{"server-mode", "", service, &S::server_mode, "BOOL", anywhere, Ready::now,
            "Serve from the spool itself, without a temporary copy",
            "For users whose spool only delivery and this server change.", turns_on('S')},
+    Option{"session-arguments", "popitargs", others, &S::session_arguments, "WORDS", start_up,
+           Ready::now, "Start session-program with these arguments, its own name first",
+           "Empty: its path alone."},
+    Option{"session-program", "popit", others, &S::session_program, "PROGRAM", start_up, Ready::now,
+           "Hand a verified login to this program instead of serving it",
+           "It runs as the user, in the user's Maildir or home directory, with the client on "
+           "descriptors 0 and 1. popper --preauth is such a program.",
+           no_switch, no_range, absolute_or_none},
     Option{"shy", "", protocol, &S::shy, "BOOL", start_up, Ready::now,
            "Hide name and version of the server from clients"},
     Option{"spool-dir", "", place, &S::spool_dir, "DIRECTORY", start_up, Ready::now,
            "Find the spools here", "", no_switch, no_range, absolute},
     Option{"spool-options", "", program, &S::spool_options, "BOOL", start_up, Ready::now,
            "Read .USER.qpopper-options in spool-dir after a login", "", turns_on('U')},
-    Option{"statistics", "", logging, &S::statistics, "BOOL", anywhere, Ready::later,
+    Option{"statistics", "", logging, &S::statistics, "BOOL", anywhere, Ready::now,
            "Log what each session deleted and left", "", turns_on('s')},
     Option{"temp-dir", "", place, &S::temp_dir, "DIRECTORY", start_up, Ready::now,
            "Keep the temporary drop files here",
@@ -280,7 +364,7 @@ constexpr std::array options{
     Option{"timeout", "", protocol, &S::timeout, "SECONDS", anywhere, Ready::now,
            "Hang up on a client that is silent for so long", "RFC 1939 asks for 600 at least.",
            takes_value('T'), within(1, 604800)},
-    Option{"timing", "", logging, &S::timing, "BOOL", anywhere, Ready::later,
+    Option{"timing", "", logging, &S::timing, "BOOL", anywhere, Ready::now,
            "Log how long the parts of a session took"},
     Option{"tls-cipher-list", "", tls, &S::tls_cipher_list, "LIST", start_up, Ready::later,
            "Permit these cipher suites"},
@@ -303,25 +387,39 @@ constexpr std::array options{
            "Restrict the versions of TLS", "", no_switch, no_range, any, tls_version_words},
     Option{"tls-workarounds", "", tls, &S::tls_workarounds, "BOOL", start_up, Ready::later,
            "Work around the faults of old TLS clients"},
-    Option{"tracefile", "", logging, &S::tracefile, "FILE", anywhere, Ready::later,
+    Option{"tracefile", "", logging, &S::tracefile, "FILE", anywhere, Ready::now,
            "Write debug and log records to this file", "", takes_value('t'), no_range,
            absolute_or_none},
-    Option{"trim-domain", "", login, &S::trim_domain, "BOOL", start_up, Ready::later,
+    Option{"trim-domain", "", login, &S::trim_domain, "BOOL", start_up, Ready::now,
            "Cut @DOMAIN off user names", "", turns_on('C')},
     Option{"uid-format", "", service, &S::uid_format, "FORMAT", in_spool_file, Ready::now,
            "Make unique-ids in this form where a message does not store one",
            "A change lets clients download the mail on the server once more.", no_switch, no_range,
            any, uid_format_words},
-    Option{"update-on-abort", "", service, &S::update_on_abort, "BOOL", anywhere, Ready::now,
-           "Carry out deletions also when the connection is lost",
-           "RFC 1939 wants it off; clients on bad lines could then never delete their mail. A message "
-           "that was asked for and deleted in one go stays, since it may not have arrived."},
+    Option{
+        "update-on-abort", "", service, &S::update_on_abort, "BOOL", anywhere, Ready::now,
+        "Carry out deletions also when the connection is lost",
+        "RFC 1939 wants it off; clients on bad lines could then never delete their mail. A message "
+        "that was asked for and deleted in one go stays, since it may not have arrived."},
     Option{"update-status-headers", "", service, &S::update_status_headers, "BOOL", anywhere,
            Ready::now, "Store Status and X-UIDL headers in the spool"},
     Option{"user-options", "", program, &S::user_options, "BOOL", start_up, Ready::now,
            "Read .qpopper-options in the user's home directory after a login", "", turns_on('u')},
+    Option{"useropt", "", others, &S::useropt, "REGEXP", start_up, Ready::now,
+           "Find an argument for session-program in the login name",
+           "An extended regular expression; where it matches, -- and its first parenthesis follow "
+           "the arguments.",
+           no_switch, no_range, pattern},
     Option{"uw-kluge", "UW-kludge", place, &S::uw_kluge, "BOOL", anywhere, Ready::now,
            "Hide the status message that University of Washington software keeps in a spool"},
+    Option{"whoson-rules", "", others, &S::whoson_rules, "RULES", start_up, Ready::now,
+           "Tell the whoson server about these mailboxes only",
+           "allow:REGEXP or deny:REGEXP, several with blanks between; the first that matches the "
+           "name decides, whatever the case of letters. Without a match: deny.",
+           no_switch, no_range, rules},
+    Option{"whoson-server", "", others, &S::whoson_server, "HOST[:PORT]", start_up, Ready::now,
+           "Tell this whoson server who is logged in", "The usual port is 9876.", no_switch,
+           no_range, word_or_none},
 };
 
 // Strictly ascending, so no name occurs twice and nothing needs sorting.
@@ -346,12 +444,16 @@ std::string_view title_of(Section section) {
       return "How mail is served and changed";
     case protocol:
       return "Protocol";
+    case connections:
+      return "Connections";
     case login:
       return "Who may log in";
     case bulletins:
       return "Bulletins";
     case logging:
       return "Logging";
+    case others:
+      return "Other programs";
     case tls:
       return "TLS and SASL";
     case program:

@@ -32,7 +32,8 @@ using Target =
                  std::chrono::seconds Settings::*, std::string Settings::*,
                  std::filesystem::path Settings::*, ClearText Settings::*, TlsSupport Settings::*,
                  TlsVersion Settings::*, ChunkyWrites Settings::*, LogFacility Settings::*,
-                 AuthSource Settings::*, UidFormat Settings::*, LockOrder Settings::*>;
+                 AuthSource Settings::*, UidFormat Settings::*, LockOrder Settings::*,
+                 MailFormat Settings::*, LogFormat Settings::*>;
 
 enum class ValueType : std::uint8_t { boolean, integer, seconds, string, path, mnemonic };
 
@@ -51,6 +52,10 @@ enum class Form : std::uint8_t {
   file_name,         // names something below a directory: no slash in front, no ".."
   user_pattern,      // a file name with exactly one %s, for the user's name, and no slash
   word,              // not empty, no blank
+  word_or_none,      // no blank
+  networks,          // blank-separated ADDRESS[/BITS]
+  pattern,           // a POSIX extended regular expression with a parenthesis, or empty
+  rules,             // blank-separated allow:REGEX and deny:REGEX
 };
 
 /// Who may set an option. A per-user file is the user's .qpopper-options in his home directory or
@@ -81,9 +86,11 @@ enum class Section : std::uint8_t {
   place,
   service,
   protocol,
+  connections,
   login,
   bulletins,
   logging,
+  others,
   tls,
   program
 };

@@ -8,6 +8,8 @@
 #include <type_traits>
 
 #include "base/text.h"
+#include "conf/network_list.h"
+#include "conf/pattern.h"
 
 namespace pop {
 namespace {
@@ -144,6 +146,27 @@ Judged<void> check_form(const Option& option, std::string_view text) {
       if (text.empty() || text.find(' ') != std::string_view::npos) {
         return wrong(option, "must be one word, not " + quoted(text));
       }
+      break;
+    case Form::word_or_none:
+      if (text.find(' ') != std::string_view::npos) {
+        return wrong(option, "must be one word, not " + quoted(text));
+      }
+      break;
+    case Form::networks:
+      if (const auto networks = NetworkList::parse(text); !networks) {
+        return wrong(option, networks.error());
+      }
+      break;
+    case Form::pattern:
+      if (const auto pattern = Pattern::compile(text); !pattern) {
+        return wrong(option, pattern.error());
+      }
+      if (!text.empty() && text.find('(') == std::string_view::npos) {
+        return wrong(option, "wants a parenthesis in " + quoted(text));
+      }
+      break;
+    case Form::rules:
+      if (const auto parsed = RuleList::parse(text); !parsed) return wrong(option, parsed.error());
       break;
   }
   return {};

@@ -23,10 +23,14 @@ enum class LogFacility : std::uint8_t {
   local6,
   local7
 };
-/// auth-source: where a password is checked. `shadow` comes with its own work.
+/// auth-source: where a password is checked.
 enum class AuthSource : std::uint8_t { pam, credentials, shadow };
 /// uid-format: the form of a unique-id that the message itself does not store.
 enum class UidFormat : std::uint8_t { native, qpopper };
+/// mail-format: by_place is Maildir where a directory lies in the place of the spool, else mbox.
+enum class MailFormat : std::uint8_t { by_place, mbox, maildir };
+/// log-format: how an event is written.
+enum class LogFormat : std::uint8_t { text, json };
 /// lock-order: the spool locks in the order in which they are taken.
 enum class LockOrder : std::uint8_t { dotlock_fcntl_flock, dotlock_flock_fcntl, dotlock };
 
@@ -39,8 +43,10 @@ struct Settings {
   bool check_hash_dir = true;           // create missing hash directories
   bool check_old_spool_loc = true;      // look for a leftover temporary drop in plain spool_dir
   std::filesystem::path home_dir_mail;  // file name in the home directory; empty: spool_dir
-  bool home_dir_misc = false;           // temporary drop and cache in the home directory
-  std::filesystem::path temp_dir;       // empty: where the spool is
+  MailFormat mail_format = MailFormat::by_place;
+  std::string folder;          // extended regular expression on the login name: Maildir++ folder
+  bool home_dir_misc = false;  // temporary drop and cache in the home directory
+  std::filesystem::path temp_dir;  // empty: where the spool is
   std::string temp_name = ".%s.pop";
   std::filesystem::path cache_dir;  // empty: the directory of the temporary drop
   std::string cache_name = ".%s.cache";
@@ -73,6 +79,16 @@ struct Settings {
   ChunkyWrites chunky_writes = ChunkyWrites::by_default;
   std::filesystem::path mail_command = "/usr/sbin/sendmail";
 
+  // Connections.
+  std::int64_t max_connections = 0;              // 0: as the limit of open files allows
+  std::int64_t max_connections_per_address = 0;  // 0: no limit; IPv6 by /64
+  std::int64_t accepts = 64;                     // taken at once from one listener
+  std::chrono::seconds autoclose{0};             // 0: never
+  std::chrono::seconds failure_delay{1};         // after the first failed login of an address
+  std::chrono::seconds failure_delay_most{60};   // it doubles up to this
+  std::string proxy_networks;                    // blank-separated ADDRESS[/BITS]
+  std::string host_name;                         // empty: the machine's
+
   // Who may log in.
   AuthSource auth_source = AuthSource::pam;
   std::string pam_service = "pop3";
@@ -80,6 +96,7 @@ struct Settings {
   ClearText clear_text_password = ClearText::by_default;
   std::filesystem::path auth_file;
   std::filesystem::path nonauth_file;
+  std::int64_t block_uid = 10;  // users with this uid and below; -1: only root, as always
   bool check_password_expired = true;
   bool downcase_user = false;
   bool trim_domain = false;
@@ -101,7 +118,24 @@ struct Settings {
   bool timing = false;
   std::string log_login;
   bool reverse_lookup = true;
-  std::string drac_host = "localhost";
+  LogFormat log_format = LogFormat::text;
+
+  // Other programs: who serves a login, and who hears of it.
+  std::filesystem::path session_program;  // empty: this one
+  std::string session_arguments;          // blank-separated, the program's name first
+  std::string useropt;                    // extended regular expression on the login name
+  std::string drac_host;                  // this and the following: empty for nobody
+  std::string logudp_destination;         // ADDRESS:PORT
+  std::string logudp_secret;
+  std::int64_t logudp_multicast_ttl = 1;
+  std::string whoson_server;  // HOST[:PORT]
+  std::string
+      whoson_rules;  // blank-separated "allow:REGEX" and "deny:REGEX", first match; none: deny
+  std::string loginfo_host;  // of the SQL server; this and the query must be there
+  std::string loginfo_user;
+  std::string loginfo_password;
+  std::string loginfo_database;
+  std::string loginfo_query;
 
   // TLS and SASL.
   TlsSupport tls_support = TlsSupport::none;

@@ -133,11 +133,11 @@ class TomlReader {
   void read_tls(const toml::node& node) {
     const auto* text = node.as_string();
     if (text && text->get() == "none") return;
-    if (text && (text->get() == "stls" || text->get() == "alternate-port")) {
+    if (text && (text->get() == "stls" || text->get() == "implicit")) {
       return complain(place_of(node.source()),
                       "tls = " + text->get() + " is not available in this version");
     }
-    complain(place_of(node.source()), "tls wants \"none\", \"stls\" or \"alternate-port\"");
+    complain(place_of(node.source()), "tls wants \"none\", \"stls\" or \"implicit\"");
   }
 
   const std::string& name_;

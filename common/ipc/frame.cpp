@@ -105,25 +105,28 @@ std::string encoded(const StampsWanted& message) {
 
 std::string encoded(const PasswordAttempt& message) {
   const std::string_view password = message.password.octets();
-  return Writer{Type::password_attempt,
-                room_for(message.user, password, message.address, message.pipelined)}
+  return Writer{Type::password_attempt, room_for(message.user, password, message.address,
+                                                 message.pipelined, message.client_name)}
       .number(message.connection)
       .text(message.user)
       .text(password)
       .text(message.address)
       .text(message.pipelined)
+      .text(message.client_name)
       .take();
 }
 
 std::string encoded(const ApopAttempt& message) {
-  return Writer{Type::apop_attempt, room_for(message.user, message.banner_stamp, message.digest,
-                                             message.address, message.pipelined)}
+  return Writer{Type::apop_attempt,
+                room_for(message.user, message.banner_stamp, message.digest, message.address,
+                         message.pipelined, message.client_name)}
       .number(message.connection)
       .text(message.user)
       .text(message.banner_stamp)
       .text(message.digest)
       .text(message.address)
       .text(message.pipelined)
+      .text(message.client_name)
       .take();
 }
 
@@ -150,12 +153,12 @@ StampsWanted read_stamps_wanted(Reader& reader) {
 
 // Braces evaluate left to right, so the fields come in the order they were written.
 PasswordAttempt read_password_attempt(Reader& reader) {
-  return {reader.number64(), reader.string(), Secret{reader.text()}, reader.string(),
-          reader.string()};
+  return {reader.number64(), reader.string(), Secret{reader.text()},
+          reader.string(),   reader.string(), reader.string()};
 }
 
 ApopAttempt read_apop_attempt(Reader& reader) {
-  return {reader.number64(), reader.string(), reader.string(),
+  return {reader.number64(), reader.string(), reader.string(), reader.string(),
           reader.string(),   reader.string(), reader.string()};
 }
 

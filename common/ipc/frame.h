@@ -30,8 +30,9 @@ struct PasswordAttempt {
   std::uint64_t connection = 0;  // the gate's name for it, echoed in the verdict
   std::string user;
   Secret password;
-  std::string address;    // the client's, numeric
-  std::string pipelined;  // what the client sent after this command
+  std::string address;      // the client's, numeric
+  std::string pipelined;    // what the client sent after this command
+  std::string client_name;  // as the DNS says; empty: unknown
 };
 struct ApopAttempt {
   std::uint64_t connection = 0;
@@ -40,6 +41,7 @@ struct ApopAttempt {
   std::string digest;
   std::string address;
   std::string pipelined;
+  std::string client_name;
 };
 
 /// Keeper: what became of an attempt. After `accepted` the session owns the connection.

@@ -186,9 +186,6 @@ TEST_CASE("Usage errors say what is wrong, all at once", "[conf][cli]") {
       {{"-p4"}, "command line: -p: clear-text-password = tls is not available in this version\n"},
       {{"-l1"}, "command line: -l: tls-support is not available in this version\n"},
       {{"-l3"}, "command line: -l: wants a number from 0 to 2, not \"3\"\n"},
-      {{"-R"}, "command line: -R: reverse-lookup is not available in this version\n"},
-      {{"-s"}, "command line: -s: statistics is not available in this version\n"},
-      {{"-t", "/t"}, "command line: -t: tracefile is not available in this version\n"},
       {{"-b/b", "-B"},
        "command line: -b: bulldir is not available in this version\n"
        "command line: -B: bulldb-nonfatal is not available in this version\n"},

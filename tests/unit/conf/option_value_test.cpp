@@ -148,8 +148,6 @@ TEST_CASE("What comes later may only keep its default", "[conf][value]") {
         "clear-text-password = tls is not available in this version");
   CHECK(complaint_about("clear-text-password", "ssl") ==
         "clear-text-password = ssl is not available in this version");
-  CHECK(complaint_about("auth-source", "shadow") ==
-        "auth-source = shadow is not available in this version");
   CHECK(complaint_about("tls-support", "default").empty());
   CHECK(complaint_about("tls-support", "stls") == "tls-support is not available in this version");
 }

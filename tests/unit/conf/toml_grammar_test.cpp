@@ -71,7 +71,7 @@ TEST_CASE("Mistakes in TOML are named with their place", "[conf][toml]") {
       {"lock-order = \"flock\"",
        "f:1:14: \"flock\" is no value of lock-order; values are dotlock-fcntl-flock, "
        "dotlock-flock-fcntl, dotlock\n"},
-      {"statistics = true", "f:1:14: statistics is not available in this version\n"},
+      {"tls-workarounds = true", "f:1:19: tls-workarounds is not available in this version\n"},
       {"uw-kluge = true\nUW-kludge = false", "uw-kluge=true@f:1:1\nf:2:1: uw-kluge is set twice\n"},
       {"listen = \":110\"", "f:1:10: listen must be written as [[listen]] tables\n"},
       {"[listen]\naddress = \":110\"", "f:1:1: listen must be written as [[listen]] tables\n"},
@@ -85,7 +85,7 @@ TEST_CASE("Mistakes in TOML are named with their place", "[conf][toml]") {
       {"[[listen]]\naddress = \":1\"\ntls = \"stls\"\n",
        "listen :1@f:1:1\nf:3:7: tls = stls is not available in this version\n"},
       {"[[listen]]\naddress = \":1\"\ntls = true\n",
-       "listen :1@f:1:1\nf:3:7: tls wants \"none\", \"stls\" or \"alternate-port\"\n"},
+       "listen :1@f:1:1\nf:3:7: tls wants \"none\", \"stls\" or \"implicit\"\n"},
       {"[[listen]]\nadress = \":1\"\n",
        "listen :110@f:1:1\nf:2:1: unknown key \"adress\" in [[listen]]; did you mean address\n"
        "f:1:1: [[listen]] wants address = \"[address][:port]\"\n"},

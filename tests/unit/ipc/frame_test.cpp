@@ -12,11 +12,12 @@ static bool operator==(const StampsWanted& a, const StampsWanted& b) {
 static bool operator==(const PasswordAttempt& a, const PasswordAttempt& b) {
   return a.connection == b.connection && a.user == b.user &&
          a.password.octets() == b.password.octets() && a.address == b.address &&
-         a.pipelined == b.pipelined;
+         a.pipelined == b.pipelined && a.client_name == b.client_name;
 }
 static bool operator==(const ApopAttempt& a, const ApopAttempt& b) {
   return a.connection == b.connection && a.user == b.user && a.banner_stamp == b.banner_stamp &&
-         a.digest == b.digest && a.address == b.address && a.pipelined == b.pipelined;
+         a.digest == b.digest && a.address == b.address && a.pipelined == b.pipelined &&
+         a.client_name == b.client_name;
 }
 static bool operator==(const Stamps& a, const Stamps& b) {
   return a.stamps == b.stamps && a.valid_seconds == b.valid_seconds;
@@ -58,9 +59,9 @@ GateMessage gate_message(Source& source) {
       return StampsWanted{source.below(most_stamps + 1)};
     case 1:
       return PasswordAttempt{source.number64(), source.octets(), Secret{source.octets()},
-                             source.octets(), source.octets()};
+                             source.octets(),   source.octets(), source.octets()};
     default:
-      return ApopAttempt{source.number64(), source.octets(), source.octets(),
+      return ApopAttempt{source.number64(), source.octets(), source.octets(), source.octets(),
                          source.octets(),   source.octets(), source.octets()};
   }
 }
@@ -96,14 +97,15 @@ void check_canonical_or_corrupt(std::string_view frame) {
 
 TEST_CASE("the frame of a password attempt is as its description says", "[ipc][frame]") {
   const std::string frame =
-      encode(PasswordAttempt{0x0102030405060708, "jo", Secret{"pw"}, "::1", ""});
+      encode(PasswordAttempt{0x0102030405060708, "jo", Secret{"pw"}, "::1", "", "h.example"});
   CHECK(frame ==
         "\x02"
         "\x08\0\0\0\x08\x07\x06\x05\x04\x03\x02\x01"
         "\x02\0\0\0jo"
         "\x02\0\0\0pw"
         "\x03\0\0\0::1"
-        "\0\0\0\0"s);
+        "\0\0\0\0"
+        "\x09\0\0\0h.example"s);
 }
 
 TEST_CASE("decode gives back what encode was given", "[ipc][frame][property]") {
