@@ -1,9 +1,11 @@
 #include "base/disk.h"
 
+#include <dirent.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <memory>
 
 namespace pop {
@@ -31,6 +33,24 @@ FileStatus status_of(const struct stat& st) {
           .size = {static_cast<std::uint64_t>(st.st_size)},
           .modified = st.st_mtim,
           .changed = st.st_ctim};
+}
+
+/// Room for some hundred names a call.
+struct Entries {
+  alignas(dirent64) std::array<char, std::size_t{64} * 1024> octets;
+};
+
+void visit_entries(std::span<const char> entries, const VisitName& visit) {
+  while (!entries.empty()) {
+    const auto* entry = reinterpret_cast<const dirent64*>(entries.data());
+    const std::string_view name{entry->d_name};
+    if (name != "." && name != "..") {
+      visit({.name = name,
+             .inode = entry->d_ino,
+             .may_be_regular = entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN});
+    }
+    entries = entries.subspan(entry->d_reclen);
+  }
 }
 
 off_t offset_of(FileBytes bytes) { return static_cast<off_t>(bytes.count); }
@@ -73,6 +93,17 @@ class SystemDisk final : public Disk {
       return failed("stat", name);
     }
     return status_of(st);
+  }
+
+  Result<void> list(int directory, const VisitName& visit) override {
+    if (::lseek(directory, 0, SEEK_SET) != 0) return failed("rewind a directory");
+    const auto buffer = std::make_unique<Entries>();
+    for (;;) {
+      const ssize_t got = ::getdents64(directory, buffer->octets.data(), buffer->octets.size());
+      if (got < 0) return failed("list a directory");
+      if (got == 0) return {};
+      visit_entries({buffer->octets.data(), static_cast<std::size_t>(got)}, visit);
+    }
   }
 
   Result<std::size_t> read(const Fd& file, std::span<char> buffer, FileBytes offset) override {
@@ -153,6 +184,20 @@ class SystemDisk final : public Disk {
     if (::renameat(directory, from.c_str(), directory, to.c_str()) != 0) {
       return failed("rename", from + " to " + to);
     }
+    return {};
+  }
+
+  Result<void> move(int from_directory, const std::string& from, int to_directory,
+                    const std::string& to) override {
+    const std::string what = from + " to " + to;
+    if (::renameat2(from_directory, from.c_str(), to_directory, to.c_str(), RENAME_NOREPLACE) == 0) {
+      return {};
+    }
+    if (errno != EINVAL && errno != ENOSYS) return failed("move", what);
+    if (::linkat(from_directory, from.c_str(), to_directory, to.c_str(), 0) != 0) {
+      return failed("move", what);
+    }
+    if (::unlinkat(from_directory, from.c_str(), 0) != 0) return failed("move", what);
     return {};
   }
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,14 @@ struct FileStatus {
   }
 };
 
+/// What a directory says about one of its names without looking at the file.
+struct ListedName {
+  std::string_view name;  // valid during the visit
+  ino_t inode = 0;        // of the name; some file systems tell another one than status()
+  bool may_be_regular = true;  // false: certainly none
+};
+using VisitName = std::function<void(const ListedName&)>;
+
 /// The narrow way from the engine to the file system: nothing in `store` or `base` that changes a
 /// file goes around it, so that tests can record every change, fail any of them and build each
 /// state a power cut may leave. Descriptors are real ones. Every call may block on the device.
@@ -59,6 +68,11 @@ class Disk {
   [[nodiscard]] virtual Result<FileStatus> status(const Fd& file) = 0;
   /// Of the name itself: a symbolic link is not followed.
   [[nodiscard]] virtual Result<FileStatus> status(int directory, const std::string& name) = 0;
+
+  /// Calls `visit` for every name in an open directory but "." and "..", in no order; names that
+  /// come, go or change meanwhile may be left out or come twice. Not for two at once on one
+  /// descriptor, whose position it moves.
+  [[nodiscard]] virtual Result<void> list(int directory, const VisitName& visit) = 0;
 
   /// Fills the buffer unless the file ends first; returns the bytes read.
   [[nodiscard]] virtual Result<std::size_t> read(const Fd& file, std::span<char> buffer,
@@ -83,6 +97,11 @@ class Disk {
 
   [[nodiscard]] virtual Result<void> rename(int directory, const std::string& from,
                                             const std::string& to) = 0;
+  /// Moves a file to another directory of the same file system in one step, and never over another
+  /// name: Errc::busy if `to` is taken. Where the file system cannot, the file has both names for a
+  /// moment.
+  [[nodiscard]] virtual Result<void> move(int from_directory, const std::string& from,
+                                          int to_directory, const std::string& to) = 0;
   [[nodiscard]] virtual Result<void> link(int directory, const std::string& from,
                                           const std::string& to) = 0;
   [[nodiscard]] virtual Result<void> remove(int directory, const std::string& name) = 0;

@@ -107,7 +107,7 @@ Written begun(Written write, std::uint64_t bytes) {
 class Replay {
  public:
   Replay(const std::vector<Node>& initial, const std::vector<Change>& changes, const Fates& fates)
-      : nodes_{initial}, there_{sectors_there(changes, fates)} {
+      : nodes_{initial}, fates_{fates}, there_{sectors_there(changes, fates)} {
     for (const Node& node : nodes_) length_.push_back(node.content.size());
     for (at_ = 0; at_ < fates.size(); ++at_) {
       fate_ = fates[at_];
@@ -125,7 +125,8 @@ class Replay {
     if (fate_.structure) nodes_[c.directory].entries[c.name] = c.node;
   }
   void apply(const NameRemoved& c) {
-    if (fate_.structure) nodes_[c.directory].entries.erase(c.name);
+    const bool has_other_name = !c.only_after || fates_[*c.only_after].structure;
+    if (fate_.structure && has_other_name) nodes_[c.directory].entries.erase(c.name);
   }
   void apply(const NameMoved& c) {
     if (!fate_.structure) return;
@@ -166,6 +167,7 @@ class Replay {
   void apply(const Marked&) {}
 
   std::vector<Node> nodes_;
+  const Fates& fates_;
   std::vector<std::vector<bool>> there_;
   std::vector<std::uint64_t> length_;  // what the inode says; content may hold more, unseen
   std::size_t at_ = 0;

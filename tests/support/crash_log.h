@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -29,7 +30,11 @@ struct Node {
 
 // What may become of a tree, one step each.
 struct NameAdded { NodeId directory; std::string name; NodeId node; };
-struct NameRemoved { NodeId directory; std::string name; };
+struct NameRemoved {
+  NodeId directory;
+  std::string name;
+  std::optional<std::size_t> only_after{};  // the change that gave the file its other name
+};
 struct NameMoved { NodeId directory; std::string from, to; };
 struct Written { NodeId file; std::uint64_t offset; std::string bytes; std::uint64_t length_before, length_after; };
 struct Resized { NodeId file; std::uint64_t length_before, length_after; };
@@ -48,7 +53,11 @@ class CrashLog {
   NodeId add(Node node);
   [[nodiscard]] Node& initial(NodeId id) { return nodes_[id]; }
   void set_root(NodeId root) { root_ = root; }
-  void append(Change change) { changes_.push_back(std::move(change)); }
+  /// Returns the change's place in the log.
+  std::size_t append(Change change) {
+    changes_.push_back(std::move(change));
+    return changes_.size() - 1;
+  }
 
   std::size_t for_each_crash_state(const CrashLimits& limits,
                                    const SimulatedDisk::Visit& visit) const;

@@ -19,6 +19,9 @@ class ForwardingDisk : public Disk {
   Result<FileStatus> status(int directory, const std::string& name) override {
     return disk_.status(directory, name);
   }
+  Result<void> list(int directory, const VisitName& visit) override {
+    return disk_.list(directory, visit);
+  }
   Result<std::size_t> read(const Fd& file, std::span<char> buffer, FileBytes offset) override {
     return disk_.read(file, buffer, offset);
   }
@@ -37,6 +40,10 @@ class ForwardingDisk : public Disk {
   Result<void> sync_directory(int directory) override { return disk_.sync_directory(directory); }
   Result<void> rename(int directory, const std::string& from, const std::string& to) override {
     return disk_.rename(directory, from, to);
+  }
+  Result<void> move(int from_directory, const std::string& from, int to_directory,
+                    const std::string& to) override {
+    return disk_.move(from_directory, from, to_directory, to);
   }
   Result<void> link(int directory, const std::string& from, const std::string& to) override {
     return disk_.link(directory, from, to);

@@ -103,7 +103,7 @@ class SimulatedDisk::Log {
     return id;
   }
 
-  void append(Change change) { changes_.append(std::move(change)); }
+  std::size_t append(Change change) { return changes_.append(std::move(change)); }
   void name_node(NodeId id, std::string name) { files_[id] = std::move(name); }
 
   /// For call descriptions: the last name that we know of.
@@ -225,6 +225,10 @@ Result<FileStatus> SimulatedDisk::status(int directory, const std::string& name)
   return system_disk().status(directory, name);
 }
 
+Result<void> SimulatedDisk::list(int directory, const VisitName& visit) {
+  return system_disk().list(directory, visit);
+}
+
 Result<std::size_t> SimulatedDisk::read(const Fd& file, std::span<char> buffer, FileBytes offset) {
   return system_disk().read(file, buffer, offset);
 }
@@ -344,6 +348,22 @@ Result<void> SimulatedDisk::rename(int directory, const std::string& from, const
     log_->name_node(*node, Log::last_component(to));
   }
   return renamed;
+}
+
+Result<void> SimulatedDisk::move(int from_directory, const std::string& from, int to_directory,
+                                 const std::string& to) {
+  if (const auto fault = log_->begin("move " + from + " to " + to, Takes::nothing)) {
+    return log_->failure(*fault);
+  }
+  const auto source = log_->parent_of(from_directory, from);
+  const auto target = log_->parent_of(to_directory, to);
+  const auto node = log_->node_of(system_disk().status(from_directory, from));
+  Result<void> moved = system_disk().move(from_directory, from, to_directory, to);
+  if (!moved || !source || !target || !node) return moved;
+  const std::size_t arrival = log_->append(NameAdded{*target, Log::last_component(to), *node});
+  log_->append(NameRemoved{*source, Log::last_component(from), arrival});
+  log_->name_node(*node, Log::last_component(to));
+  return moved;
 }
 
 Result<void> SimulatedDisk::link(int directory, const std::string& from, const std::string& to) {

@@ -54,6 +54,7 @@ struct CrashState {
 /// last successful sync(); names up to the last sync_directory() of their directory.
 /// What may happen to the rest at a power cut:
 /// - each directory keeps its changes (create, rename, link, remove) in order up to some point;
+/// - a move between directories arrives in the one before it leaves the other: never neither name;
 /// - each file keeps its changes of length in order up to some point, independently of its data: a
 ///   truncation may be durable before data written earlier, and new length may show zeros;
 /// - each written sector of 512 bytes is there or not, whatever became of the others; only within
@@ -72,7 +73,7 @@ class SimulatedDisk final : public Disk {
 
   /// Adds a fault. Calls are counted from construction; every call that may change something
   /// counts, whether it succeeds or not: creating or truncating open, open_unnamed, write, copy,
-  /// reserve, truncate, sync, sync_directory, rename, link, remove, make_directory, set_*, touch.
+  /// reserve, truncate, sync, sync_directory, rename, move, link, remove, make_directory, set_*, touch.
   void fail_at(const Fault& fault);
   [[nodiscard]] std::size_t calls() const;        // changing calls so far
   [[nodiscard]] std::size_t faults_hit() const;   // how many of them were made to fail
@@ -97,6 +98,7 @@ class SimulatedDisk final : public Disk {
   Result<Fd> open_unnamed(int directory, mode_t mode) override;
   Result<FileStatus> status(const Fd& file) override;
   Result<FileStatus> status(int directory, const std::string& name) override;
+  Result<void> list(int directory, const VisitName& visit) override;
   Result<std::size_t> read(const Fd& file, std::span<char> buffer, FileBytes offset) override;
   Result<void> write(const Fd& file, std::string_view bytes, FileBytes offset) override;
   Result<void> copy(const Fd& from, FileBytes from_offset, const Fd& to, FileBytes to_offset,
@@ -106,6 +108,8 @@ class SimulatedDisk final : public Disk {
   Result<void> sync(const Fd& file) override;
   Result<void> sync_directory(int directory) override;
   Result<void> rename(int directory, const std::string& from, const std::string& to) override;
+  Result<void> move(int from_directory, const std::string& from, int to_directory,
+                    const std::string& to) override;
   Result<void> link(int directory, const std::string& from, const std::string& to) override;
   Result<void> remove(int directory, const std::string& name) override;
   Result<void> make_directory(int directory, const std::string& name, mode_t mode) override;

@@ -71,6 +71,14 @@ class FailingDisk final : public Disk {
     renamed_at_ = calls_;
     return real_.rename(directory, from, to);
   }
+  Result<void> list(int directory, const VisitName& visit) override {
+    return real_.list(directory, visit);
+  }
+  Result<void> move(int from_directory, const std::string& from, int to_directory,
+                    const std::string& to) override {
+    if (Result<void> hit = next(); !hit) return hit;
+    return real_.move(from_directory, from, to_directory, to);
+  }
   Result<void> link(int directory, const std::string& from, const std::string& to) override {
     if (Result<void> hit = next(); !hit) return hit;
     return real_.link(directory, from, to);

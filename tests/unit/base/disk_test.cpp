@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
 
 #include "support/catch.h"
@@ -122,6 +123,46 @@ TEST_CASE("Disk keeps identity through rename and link", "[disk]") {
   CHECK(!status->same_file(*bed.disk.status(bed.directory)));
   CHECK(bed.disk.sync(file));
   CHECK(bed.disk.sync_directory(directory));
+}
+
+TEST_CASE("Disk lists every name of a directory, again and again", "[disk]") {
+  Bed bed;
+  std::vector<std::string> wanted;
+  for (int i = 0; i < 3000; ++i) wanted.push_back("a-rather-long-name-" + std::to_string(i));
+  for (const std::string& name : wanted) (void)bed.make(name, "");
+  std::filesystem::create_directory(bed.root / "sub");
+  std::filesystem::create_symlink("sub", bed.root / "link");
+  wanted.insert(wanted.end(), {"sub", "link"});
+  std::ranges::sort(wanted);
+  for (int turn = 0; turn < 2; ++turn) {
+    std::vector<std::string> names;
+    REQUIRE(bed.disk.list(bed.directory.get(), [&](const ListedName& listed) {
+      names.emplace_back(listed.name);
+      if (listed.name == "sub" || listed.name == "link") CHECK(!listed.may_be_regular);
+      CHECK(listed.inode == bed.disk.status(bed.directory.get(), names.back())->inode);
+    }));
+    std::ranges::sort(names);
+    CHECK(names == wanted);
+  }
+}
+
+TEST_CASE("Disk moves between directories and never over another file", "[disk]") {
+  Bed bed;
+  (void)bed.make("a", "one");
+  (void)bed.make("b", "two");
+  std::filesystem::create_directory(bed.root / "sub");
+  const auto sub = open_directory(bed.directory.get(), "sub");
+  REQUIRE(sub);
+  REQUIRE(bed.disk.move(bed.directory.get(), "a", sub->get(), "a"));
+  CHECK(get_file(bed.root / "sub/a") == "one");
+  const Result<void> taken = bed.disk.move(bed.directory.get(), "b", sub->get(), "a");
+  REQUIRE(!taken);
+  CHECK(taken.error().code == Errc::busy);
+  CHECK(get_file(bed.root / "sub/a") == "one");
+  CHECK(get_file(bed.root / "b") == "two");
+  const Result<void> missing = bed.disk.move(bed.directory.get(), "a", sub->get(), "c");
+  REQUIRE(!missing);
+  CHECK(missing.error().code == Errc::not_found);
 }
 
 TEST_CASE("Disk sets mode and times", "[disk]") {

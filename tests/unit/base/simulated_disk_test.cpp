@@ -123,6 +123,29 @@ TEST_CASE("Names of a directory are durable in order up to some point", "[disk]"
   CHECK(seen == std::set<std::set<std::string>>{{"f"}, {"a", "f"}, {"b", "f"}, {"b"}});
 }
 
+TEST_CASE("A file that is moved to another directory never loses both names", "[disk]") {
+  Bed bed{"old"};
+  REQUIRE(bed.disk->make_directory(bed.directory.get(), "sub", 0700));
+  REQUIRE(bed.disk->sync_directory(bed.directory.get()));
+  const auto sub = open_directory(bed.directory.get(), "sub");
+  REQUIRE(sub);
+  bed.disk->mark("begin");
+  REQUIRE(bed.disk->move(bed.directory.get(), "f", sub->get(), "g"));
+  REQUIRE(bed.disk->sync_directory(sub->get()));
+  bed.disk->mark("one synced");
+  REQUIRE(bed.disk->sync_directory(bed.directory.get()));
+  bed.disk->mark("both synced");
+  std::set<std::pair<std::size_t, std::string>> seen;
+  bed.disk->for_each_crash_state({}, [&](const CrashState& state) {
+    if (state.marks.empty()) return;
+    const std::string names = std::string{std::filesystem::exists(state.root / "f") ? "f" : ""} +
+                              (std::filesystem::exists(state.root / "sub/g") ? "g" : "");
+    seen.emplace(state.marks.size(), names);
+  });
+  CHECK(seen == std::set<std::pair<std::size_t, std::string>>{
+                    {1, "f"}, {1, "fg"}, {1, "g"}, {2, "fg"}, {2, "g"}, {3, "g"}});
+}
+
 TEST_CASE("A name is not durable because its file was synced", "[disk]") {
   Bed bed{"old"};
   const Fd file = bed.open("new", O_RDWR | O_CREAT | O_EXCL);
