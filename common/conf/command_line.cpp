@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "conf/popserv_grammar.h"
 
 namespace pop {
 namespace {
@@ -15,6 +16,9 @@ using Arguments = std::vector<std::string>;
 
 const Place on_command_line{"command line"};
 
+// How -C with a file's name is told apart from -C alone once CLI11 reads it.
+constexpr const char* popserv_switch = "--popserv-file";
+
 std::string shown(std::string_view foreign) {
   return "\"" + escaped(foreign, 80) + "\"";
 }
@@ -22,7 +26,7 @@ std::string shown(std::string_view foreign) {
 /// One switch as CLI11 knows it: what it is called in complaints, and what it acts on.
 struct KnownSwitch {
   std::string name;
-  const Option* option = nullptr;  // nullptr for -e, which has several
+  const Option* option = nullptr;  // nullptr for -e, which has several, and for -C FILE
   SwitchKind kind = SwitchKind::takes_value;
 };
 
@@ -42,11 +46,16 @@ class SwitchParser {
     version_ = app_.add_flag("-v,-V,--version");
     show_config_ = app_.add_flag("--show-config");
     foreground_ = app_.add_flag("--foreground");
+    wait_mode_ = app_.add_flag("-i");
     add("-e", {"-e", nullptr, SwitchKind::extension});
+    add(popserv_switch, {"-C", nullptr, SwitchKind::takes_value});
     for (const Option& option : all_options()) add_option(option);
   }
 
   void parse(Arguments arguments) {
+    for (std::size_t i = 0; i + 1 < arguments.size(); ++i) {
+      if (arguments[i] == "-C" && !arguments[i + 1].starts_with('-')) arguments[i] = popserv_switch;
+    }
     // "--name=" means an empty value; CLI11 would take the next argument for it.
     for (std::size_t i = 0; i < arguments.size(); ++i) {
       if (!arguments[i].starts_with("--") || !arguments[i].ends_with('=')) continue;
@@ -61,6 +70,7 @@ class SwitchParser {
   [[nodiscard]] bool asks_version() const { return version_->count() > 0; }
   [[nodiscard]] bool asks_show_config() const { return show_config_->count() > 0; }
   [[nodiscard]] bool asks_foreground() const { return foreground_->count() > 0; }
+  [[nodiscard]] bool asks_wait_mode() const { return wait_mode_->count() > 0; }
 
   [[nodiscard]] std::vector<GivenSwitch> given() const {
     std::vector<GivenSwitch> all;
@@ -120,6 +130,7 @@ class SwitchParser {
   CLI::Option* version_;
   CLI::Option* show_config_;
   CLI::Option* foreground_;
+  CLI::Option* wait_mode_;
   std::map<const CLI::Option*, KnownSwitch> known_;
 };
 
@@ -138,6 +149,7 @@ class SwitchApplier {
       case SwitchKind::turns_off:
         return set(given, *given.known->option, "false");
       case SwitchKind::takes_value:
+        if (names_popserv_file(given)) return apply_popserv(given);
         return set(given, *given.known->option, given.value);
       case SwitchKind::takes_number:
         return set_by_number(given);
@@ -157,6 +169,10 @@ class SwitchApplier {
     keep(apply_file(configuration_, {path, {"default file"}}, FileScope::start_up, read));
   }
 
+  [[nodiscard]] static bool names_popserv_file(const GivenSwitch& given) {
+    return !given.known->option && given.known->kind == SwitchKind::takes_value;
+  }
+
   Complaints usage, files;
 
  private:
@@ -167,6 +183,11 @@ class SwitchApplier {
   void keep(Checked<void> applied) {
     if (applied) return;
     std::ranges::move(applied.error(), std::back_inserter(files));
+  }
+
+  void apply_popserv(const GivenSwitch& given) {
+    const Place here{on_command_line.source + ": " + given.known->name};
+    keep(apply_popserv_file(configuration_, {given.value, here}, read_));
   }
 
   void set(const GivenSwitch& given, const Option& option, std::string_view text) {
@@ -223,6 +244,7 @@ PopperRefusal refuse_usage(Complaints complaints) {
 }
 
 bool names_a_file(const GivenSwitch& given) {
+  if (SwitchApplier::names_popserv_file(given)) return true;
   const Option* option = given.known->option;
   return option && std::holds_alternative<std::monostate>(option->target);
 }
@@ -281,6 +303,7 @@ std::expected<PopperCommandLine, PopperRefusal> parse_popper_command_line(
   line.task = task_of(switches);
   line.address = *std::move(address);
   line.background = switches.asks_foreground() ? Background::stay : Background::detach;
+  if (switches.asks_wait_mode()) line.inetd = InetdMode::wait;
   if (line.task == PopperTask::show_help || line.task == PopperTask::show_version) return line;
   return apply_switches(std::move(line), switches, read);
 }

@@ -15,9 +15,13 @@ enum class PopperTask : std::uint8_t { serve, show_help, show_version, show_conf
 
 enum class Background : std::uint8_t { detach, stay };  // stay: --foreground, log to stderr
 
+/// Whether descriptor 0 may be a listening socket: -i insists on inetd's wait mode.
+enum class InetdMode : std::uint8_t { as_socket_tells, wait };
+
 struct PopperCommandLine {
   PopperTask task = PopperTask::serve;
   Background background = Background::detach;
+  InetdMode inetd = InetdMode::as_socket_tells;
   /// Given as first argument: serve standalone, there and nowhere else (configuration.listeners
   /// holds it alone). Without it descriptor 0 is the client, or listeners come from a file.
   std::optional<ListenAddress> address;
@@ -34,8 +38,10 @@ struct PopperRefusal {
 /// The file every program of the suite reads when none is named with -f.
 inline constexpr std::string_view default_config_file = "/etc/popper/popper.toml";
 
-/// Understands `arguments` (without the program's name). Switches and -f FILE act in the order
-/// given, so a later one wins; the default file, if it exists and no -f is given, comes before all.
+/// Understands `arguments` (without the program's name). Switches, -f FILE and -C FILE (a
+/// popserv.conf) act in the order given, so a later one wins; the default file, if it exists and no
+/// file is given, comes before all. -C is Qpopper's trim-domain unless a word follows that does not
+/// begin with "-".
 /// `read` opens the files; nothing is printed. --help and --version win over everything and read
 /// no file.
 [[nodiscard]] std::expected<PopperCommandLine, PopperRefusal> parse_popper_command_line(

@@ -35,6 +35,8 @@ struct Configuration {
   std::vector<ListenAddress> listeners;
   /// One for each option, at its index_of(); an empty source is the built-in default.
   std::vector<Place> origins = std::vector<Place>(all_options().size());
+  /// What is right but may surprise, to be told at the start: of popserv.conf only.
+  Complaints remarks;
 };
 
 /// One setting read from a file and not yet applied.
@@ -50,6 +52,7 @@ struct ParsedText {
   std::vector<ListenAddress> listeners;
   std::vector<Place> listener_places;  // one for each listener
   Complaints complaints;
+  Complaints remarks;  // nothing wrong, but worth telling
 };
 
 /// Parses either grammar, told apart by content: a text is TOML unless the first word of its first

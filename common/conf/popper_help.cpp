@@ -131,7 +131,7 @@ std::string popper_usage() {
     if (argument.empty()) continue;
     words.push_back(std::string{"[-"} + option->letter_switch.letter + " " + argument + "]");
   }
-  for (const char* word : {"[-e login_delay=SECONDS,expire=DAYS]", "[--OPTION[=VALUE]]...",
+  for (const char* word : {"[-i]", "[-C FILE]", "[-e login_delay=SECONDS,expire=DAYS]", "[--OPTION[=VALUE]]...",
                            "[--foreground]", "[--show-config]", "[-h]", "[-v]"}) {
     words.emplace_back(word);
   }
@@ -148,6 +148,9 @@ std::string popper_help() {
   text += entry("    --foreground", "Stay in the foreground and log to standard error");
   text +=
       entry("    --show-config", "Print every option's value and where it comes from, and exit");
+  text += entry("-i", "Insist on inetd's wait mode: descriptor 0 is a listening socket");
+  text += entry("-C FILE",
+                "Read this popserv.conf; -C without a file's name is --trim-domain, as ever");
   text += entry("-h, --help", "Print this help and exit");
   text += entry("-v, -V, --version", "Print the version and exit");
   for (int n = 0; n <= static_cast<int>(Section::program); ++n) {

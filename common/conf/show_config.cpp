@@ -1,6 +1,7 @@
 #include "conf/show_config.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/text.h"
 
@@ -8,7 +9,9 @@ namespace pop {
 namespace {
 
 bool is_secret(const Option& option) {
-  return option.name == "tls-passphrase";
+  constexpr std::array<std::string_view, 3> secrets{"loginfo-password", "logudp-secret",
+                                                    "tls-passphrase"};
+  return std::ranges::find(secrets, option.name) != secrets.end();
 }
 
 bool is_stored(const Option& option) {
@@ -43,6 +46,9 @@ std::string render_effective(const Configuration& configuration) {
   }
   for (const ListenAddress& listener : configuration.listeners) {
     text += "# listen " + to_string(listener) + "\n";
+  }
+  for (const Complaint& remark : configuration.remarks) {
+    text += "# note " + escaped(to_string(remark), 1024) + "\n";
   }
   return text;
 }

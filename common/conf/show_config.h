@@ -9,7 +9,7 @@
 namespace pop {
 
 /// Every option with its effective value and, as a comment, where that came from: text that the
-/// classic grammar reads. A passphrase is not shown.
+/// classic grammar reads. Remarks follow as comments. Passwords and secrets are not shown.
 [[nodiscard]] std::string render_effective(const Configuration& configuration);
 
 /// Every option in the classic grammar, secrets too: read back it gives equal settings.

@@ -231,3 +231,38 @@ TEST_CASE("Usage names each old switch, help each option", "[conf][cli]") {
     CHECK(end - begin < 80);
   }
 }
+
+TEST_CASE("-C is popserv.conf before a file's name, and trim-domain else", "[conf][cli][popserv]") {
+  CHECK(settings_of({"-C"}).trim_domain);
+  CHECK(settings_of({"-C", "-S"}).trim_domain);
+  CHECK(settings_of({"-SC"}).trim_domain);
+  const Files files{{"p.conf", "timelimit 7\nhome.tag x\n"}};
+  const auto line = parse({"-C", "p.conf", "-c"}, files);
+  REQUIRE(line);
+  CHECK(line->configuration.settings.timeout == std::chrono::seconds{7});
+  CHECK(!line->configuration.settings.trim_domain);
+  CHECK(line->configuration.remarks.size() == 1);
+  CHECK(render_effective(line->configuration).find("# note p.conf:2:1: home.tag") !=
+        std::string::npos);
+}
+
+TEST_CASE("popserv.conf takes its turn among the switches, and the default file is not read",
+          "[conf][cli][popserv]") {
+  const Files files{{"p.conf", "timelimit 7\n"},
+                    {"p2.conf", "timelimit x\n"},
+                    {std::string{default_config_file}, "set shy"}};
+  CHECK(settings_of({"-C", "p.conf", "-T8"}, files).timeout == std::chrono::seconds{8});
+  CHECK(settings_of({"-T8", "-C", "p.conf"}, files).timeout == std::chrono::seconds{7});
+  CHECK(!settings_of({"-C", "p.conf"}, files).shy);
+  CHECK(refusal_of({"-C", "p2.conf"}, files) ==
+        "configuration\np2.conf:1:11: timelimit: timeout wants an integer, not \"x\"\n");
+  const auto line = parse({":1110", "-C", "p.conf"}, files);
+  REQUIRE(line);
+  REQUIRE(line->configuration.listeners.size() == 1);
+  CHECK(to_string(line->configuration.listeners[0]) == ":1110");
+}
+
+TEST_CASE("-i insists on wait mode", "[conf][cli][popserv]") {
+  CHECK(parse({})->inetd == InetdMode::as_socket_tells);
+  CHECK(parse({"-i"})->inetd == InetdMode::wait);
+}

@@ -112,3 +112,12 @@ TEST_CASE("A passphrase is handed on but not shown", "[conf][show]") {
   CHECK(render_classic(configuration.settings).find("set tls-passphrase = sesame\n") !=
         std::string::npos);
 }
+
+TEST_CASE("Passwords and secrets of other services are not shown", "[conf][show]") {
+  Configuration configuration;
+  configuration.settings.loginfo_password = "hidden-1";
+  configuration.settings.logudp_secret = "hidden-2";
+  const std::string text = render_effective(configuration);
+  CHECK(text.find("hidden") == std::string::npos);
+  CHECK(text.find("# set loginfo-password = (not shown)") != std::string::npos);
+}
