@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -22,6 +23,9 @@ struct Account {
   std::string shell;
   bool is_virtual = false;
 };
+
+/// What to do about a password that must be changed: a POP3 client cannot change it.
+enum class ExpiredPassword : std::uint8_t { deny, accept };
 
 /// A name that may become part of a file name: 1 to 64 octets, no '/', no controls, not beginning
 /// with '.' or '-'. Everything else is refused before any look-up.

@@ -49,11 +49,15 @@ int LoginCost::in_hashes(CpuTime spent) {
 
 // Only upwards: a locked user's attempt has none, and all failures are evened out to the most.
 void LoginCost::learn(CpuTime spent) {
-  hashes_ = std::max(hashes_, in_hashes(spent));
+  const int learnt = in_hashes(spent);
+  hashes_ = std::max(hashes_, std::min(learnt, learnt_before_));
+  learnt_before_ = learnt;
 }
 
-void LoginCost::even_out(CpuTime spent) {
-  for (int done = in_hashes(spent); done < hashes_; ++done) hash_once(setting_);
+void LoginCost::even_out(CpuTime spent, std::string_view compared) {
+  int done = in_hashes(spent);
+  if (!compared.empty() && compared == hash_kind_of(setting_)) done = std::min(done, 1);
+  for (; done < hashes_; ++done) hash_once(setting_);
 }
 
 }  // namespace pop

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/secret.h"
@@ -24,12 +25,15 @@ class LoginCost {
   /// Of this thread.
   [[nodiscard]] static CpuTime now();
 
-  /// A wrong password for a user of the system took `spent`: if that is more than was known,
-  /// failures cost as much from now on.
+  /// A wrong password for a user of the system took `spent`: if that is more than was known, and
+  /// so was the one before, failures cost as much from now on. One alone may have been slowed down
+  /// by a busy machine.
   void learn(CpuTime spent);
 
-  /// Does what is missing after a failed attempt that took `spent`.
-  void even_out(CpuTime spent);
+  /// Does what is missing after a failed attempt that took `spent`. `compared` is the
+  /// hash_kind_of() an entry that the attempt compared with, and at most once: then an ordinary
+  /// hash counts as one, however slow the machine was. Empty: what was done is not known.
+  void even_out(CpuTime spent, std::string_view compared = {});
 
   /// What a wrong password costs now, in hashes.
   [[nodiscard]] int hashes() const { return hashes_; }
@@ -41,6 +45,7 @@ class LoginCost {
   FindSetting find_setting_;
   std::string setting_;
   int hashes_;
+  int learnt_before_ = 0;
   CpuTime one_hash_{0};  // zero: not measured yet
 };
 

@@ -40,9 +40,4 @@ bool clear_text_offered(ClearText policy, std::string_view numeric_address) {
   return policy != ClearText::never && policy != ClearText::tls;
 }
 
-Result<void> uid_allowed(uid_t uid) {
-  if (uid > highest_blocked_uid) return {};
-  return fail(Errc::denied, "Access is blocked for UIDs below 10");
-}
-
 }  // namespace pop

@@ -23,8 +23,4 @@ enum class ApopSecret : std::uint8_t { absent, present };
 /// 127.0.0.0/8, ::1, and the first as ::ffff:127.0.0.0/104.
 [[nodiscard]] bool is_loopback(std::string_view numeric_address);
 
-/// Users with this uid and those below belong to the system and read no mail here. Errc::denied.
-inline constexpr uid_t highest_blocked_uid = 10;
-[[nodiscard]] Result<void> uid_allowed(uid_t uid);
-
 }  // namespace pop

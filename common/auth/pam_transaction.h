@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "auth/account.h"
 #include "base/error.h"
 #include "base/secret.h"
 
@@ -36,8 +37,6 @@ class PamTransaction {
   /// module changed the user into another one.
   [[nodiscard]] Result<void> authenticate();
 
-  /// What to do about a password that must be changed: a POP3 client cannot change it.
-  enum class ExpiredPassword { deny, accept };
   /// Whether the account may log in now: not locked, not expired, allowed at this hour.
   [[nodiscard]] Result<void> check_account(ExpiredPassword expired);
 

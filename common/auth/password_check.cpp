@@ -2,12 +2,16 @@
 
 #include <optional>
 
+#include "auth/account_rules.h"
 #include "auth/apop.h"
 #include "auth/credential_db.h"
 #include "auth/login_cost.h"
+#include "auth/login_name.h"
 #include "auth/login_policy.h"
 #include "auth/pam_transaction.h"
 #include "auth/password_hash.h"
+#include "auth/shadow_entry.h"
+#include "base/clock.h"
 
 namespace pop {
 namespace {
@@ -16,7 +20,7 @@ using Record = std::optional<Credential>;
 
 // pam_unix hashes twice for a wrong password: it looks first whether the empty one would do.
 constexpr int hashes_of_pam = 2;
-constexpr int hashes_of_credential_file = 1;
+constexpr int hashes_of_our_own = 1;
 
 ApopSecret apop_secret_of(const Record& record) {
   const bool present = record && record->apop_secret && !record->apop_secret->empty();
@@ -39,106 +43,181 @@ Result<Account> virtual_account(std::string_view user, const Credential::Virtual
                  .is_virtual = true};
 }
 
-/// Errc::denied for an unknown user and for one of the system itself.
-Result<Account> permitted_system_account(std::string_view user) {
-  Result<Account> account = find_system_account(user);
-  if (!account && account.error().code == Errc::not_found) {
-    return fail(Errc::denied, "unknown user");
-  }
-  if (!account) return account;
-  if (Result<void> allowed = uid_allowed(account->uid); !allowed) {
-    return std::unexpected(allowed.error());
-  }
-  return account;
+std::int64_t days_since_1970() {
+  const auto now = system_clock().wall().time_since_epoch();
+  return std::chrono::floor<std::chrono::days>(now).count();
 }
 
 class ConfiguredChecker final : public PasswordChecker {
  public:
-  explicit ConfiguredChecker(const Settings& settings)
+  ConfiguredChecker(const Settings& settings, Log* log)
       : source_{settings.auth_source},
         pam_service_{settings.pam_service},
         clear_text_{settings.clear_text_password},
-        expired_{settings.check_password_expired ? PamTransaction::ExpiredPassword::deny
-                                                 : PamTransaction::ExpiredPassword::accept},
+        expired_{settings.check_password_expired ? ExpiredPassword::deny : ExpiredPassword::accept},
+        names_{settings},
+        rules_{settings, log},
         credentials_{settings.credential_file},
-        cost_{source_ == AuthSource::pam ? system_hash_setting : ordinary_hash_setting,
-              source_ == AuthSource::pam ? hashes_of_pam : hashes_of_credential_file} {}
+        cost_{source_ == AuthSource::credentials ? ordinary_hash_setting : system_hash_setting,
+              source_ == AuthSource::pam ? hashes_of_pam : hashes_of_our_own} {}
 
-  Result<Account> check_password(std::string_view user, const Secret& password,
-                                 const LoginOrigin& origin) override {
-    const LoginCost::CpuTime start = LoginCost::now();
-    Result<Account> account = judge_password(user, password, origin);
-    if (!account && account.error().code == Errc::denied) {
-      cost_.even_out(LoginCost::now() - start);
-    }
-    return account;
-  }
-
-  Result<Account> check_apop(std::string_view user, std::string_view banner_stamp,
+  Result<Account> check_password(std::string_view typed, const Secret& password,
+                                 const LoginOrigin& origin) override;
+  Result<Account> check_apop(std::string_view typed, std::string_view banner_stamp,
                              std::string_view digest, const LoginOrigin& origin) override;
-
   bool apop_usable() const override { return credentials_.available(); }
 
  private:
   Result<Record> find_record(std::string_view user) const;
-  Result<Account> judge_password(std::string_view user, const Secret& password,
+  Result<Account> judge_password(const LoginName& name, const Secret& password,
                                  const LoginOrigin& origin);
+  Result<Account> judge_digest(const LoginName& name, std::string_view banner_stamp,
+                               std::string_view digest, const LoginOrigin& origin);
+  Result<Account> ask_record(std::string_view user, const Record& record, const Secret& password);
+  Result<Account> ask_shadow(std::string_view user, const Secret& password);
   Result<Account> ask_pam(std::string_view user, const Secret& password, const LoginOrigin& origin);
-  Result<void> check_with_pam(std::string_view user, const LoginOrigin& origin) const;
+  Result<void> compare(const Secret& password, std::string_view hash);
+  Result<void> check_rules(std::string_view user, const Result<Account>& account);
+  Result<Account> account_of_record(std::string_view user, const Credential& record);
+  Result<Account> permitted_system_account(std::string_view user);
+  Result<void> check_alive(std::string_view user, const LoginOrigin& origin) const;
   Result<PamTransaction> start_pam(std::string_view user, const Secret& password,
                                    const LoginOrigin& origin) const;
-  static Result<Account> account_of_record(std::string_view user, const Credential& record);
 
   AuthSource source_;
   std::string pam_service_;
   ClearText clear_text_;
-  PamTransaction::ExpiredPassword expired_;
+  ExpiredPassword expired_;
+  LoginNames names_;
+  AccountRules rules_;
   CredentialDb credentials_;
   LoginCost cost_;
+  std::string compared_;  // hash_kind_of() what this attempt's password was compared with
 };
+
+Result<void> check_form(const LoginName& name) {
+  if (!is_safe_user_name(name.user)) return fail(Errc::denied, "not a name a user can have");
+  if (!is_safe_folder(name.folder)) return fail(Errc::denied, "not a name a folder can have");
+  return {};
+}
+
+Result<Account> with_login(Result<Account> account, std::string_view typed, LoginName name) {
+  if (!account) return account;
+  account->login = typed;
+  account->folder = std::move(name.folder);
+  return account;
+}
+
+Result<Account> ConfiguredChecker::check_password(std::string_view typed, const Secret& password,
+                                                  const LoginOrigin& origin) {
+  const LoginCost::CpuTime start = LoginCost::now();
+  LoginName name = names_.treat(typed);
+  compared_.clear();
+  Result<Account> account = judge_password(name, password, origin);
+  if (!account && account.error().code == Errc::denied) {
+    cost_.even_out(LoginCost::now() - start, compared_);
+  }
+  return with_login(std::move(account), typed, std::move(name));
+}
 
 Result<Record> ConfiguredChecker::find_record(std::string_view user) const {
   Result<Record> record = credentials_.find(user);
   if (record) return record;
-  // PAM alone is a complete set-up; a file that is there but cannot be read may hold the policy.
+  // The system's users alone are a complete set-up; a file that is there but cannot be read may
+  // hold the policy.
   const bool no_file = record.error().code == Errc::not_found;
-  if (no_file && source_ == AuthSource::pam) return Record{};
+  if (no_file && source_ != AuthSource::credentials) return Record{};
   return std::unexpected(as_unavailable(std::move(record).error()));
 }
 
-Result<Account> ConfiguredChecker::judge_password(std::string_view user, const Secret& password,
+Result<Account> ConfiguredChecker::judge_password(const LoginName& name, const Secret& password,
                                                   const LoginOrigin& origin) {
-  if (!is_safe_user_name(user)) return fail(Errc::denied, "not a name a user can have");
-  const Result<Record> record = find_record(user);
+  if (Result<void> good = check_form(name); !good) return std::unexpected(good.error());
+  const Result<Record> record = find_record(name.user);
   if (!record) return std::unexpected(record.error());
   const Result<void> allowed = clear_text_allowed(clear_text_, apop_secret_of(*record), origin);
   if (!allowed) return std::unexpected(allowed.error());
 
   const bool is_virtual = *record && (*record)->virtual_user;
-  if (source_ == AuthSource::pam && !is_virtual) return ask_pam(user, password, origin);
-  if (!*record) return fail(Errc::denied, "unknown user: not in the credential file");
-  const std::string& hash = (*record)->password_hash;
+  if (!is_virtual && source_ == AuthSource::pam) return ask_pam(name.user, password, origin);
+  if (!is_virtual && source_ == AuthSource::shadow) return ask_shadow(name.user, password);
+  return ask_record(name.user, *record, password);
+}
+
+Result<void> ConfiguredChecker::compare(const Secret& password, std::string_view hash) {
+  compared_ = hash_kind_of(hash);
+  if (password_hash_matches(password, hash)) return {};
+  return fail(Errc::denied, "wrong password");
+}
+
+// --- The credential file
+
+Result<Account> ConfiguredChecker::ask_record(std::string_view user, const Record& record,
+                                              const Secret& password) {
+  if (Result<void> allowed = rules_.check_name(user); !allowed) {
+    return std::unexpected(std::move(allowed).error());
+  }
+  if (!record) return fail(Errc::denied, "unknown user: not in the credential file");
+  const std::string& hash = record->password_hash;
   if (hash.empty()) return fail(Errc::denied, "has no password in the credential file");
-  if (!password_hash_matches(password, hash)) return fail(Errc::denied, "wrong password");
-  return account_of_record(user, **record);
+  if (Result<void> right = compare(password, hash); !right) return std::unexpected(right.error());
+  return account_of_record(user, *record);
 }
 
 Result<Account> ConfiguredChecker::account_of_record(std::string_view user,
                                                      const Credential& record) {
-  if (record.virtual_user) return virtual_account(user, *record.virtual_user);
-  return permitted_system_account(user);
+  if (!record.virtual_user) return permitted_system_account(user);
+  Result<Account> account = virtual_account(user, *record.virtual_user);
+  if (!account) return account;
+  if (Result<void> allowed = check_rules(user, account); !allowed) {
+    return std::unexpected(std::move(allowed).error());
+  }
+  return account;
 }
+
+Result<Account> ConfiguredChecker::permitted_system_account(std::string_view user) {
+  Result<Account> account = find_system_account(user);
+  if (!account && account.error().code != Errc::not_found) return account;
+  if (Result<void> allowed = check_rules(user, account); !allowed) {
+    return std::unexpected(std::move(allowed).error());
+  }
+  if (!account) return fail(Errc::denied, "unknown user");
+  return account;
+}
+
+// After the look-ups, so that those take place for everybody.
+Result<void> ConfiguredChecker::check_rules(std::string_view user, const Result<Account>& account) {
+  if (Result<void> allowed = rules_.check_name(user); !allowed) return allowed;
+  return account ? rules_.check_uid(account->uid) : Result<void>{};
+}
+
+// --- The system's password files
+
+Result<Account> ConfiguredChecker::ask_shadow(std::string_view user, const Secret& password) {
+  Result<Account> account = permitted_system_account(user);
+  if (!account) return account;
+  const Result<std::optional<ShadowEntry>> entry = find_shadow_entry(user);
+  if (!entry) return std::unexpected(entry.error());
+  if (!*entry) return fail(Errc::denied, "has no entry in the shadow file");
+  const std::string_view hash = (*entry)->hash.octets();
+  if (hash.empty()) return fail(Errc::denied, "has an empty password");
+  if (hash.starts_with('!') || hash.starts_with('*')) return fail(Errc::denied, "account locked");
+  Result<void> passed = compare(password, hash);
+  if (passed) passed = check_expiry(**entry, days_since_1970(), expired_);
+  if (!passed) return std::unexpected(std::move(passed).error());
+  return account;
+}
+
+// --- PAM
 
 Result<Account> ConfiguredChecker::ask_pam(std::string_view user, const Secret& password,
                                            const LoginOrigin& origin) {
   const Result<Account> account = find_system_account(user);
   if (!account && account.error().code != Errc::not_found) return account;
-  // Users of the system are not even tried: modules that count failures would let strangers lock
-  // root out. Unknown ones are, so that the modules log them as they log the others.
-  if (account) {
-    if (Result<void> allowed = uid_allowed(account->uid); !allowed) {
-      return std::unexpected(allowed.error());
-    }
+  // Whom the rules refuse is not even tried: modules that count failures would let strangers lock
+  // root out. Unknown users are, so that the modules log them as they log the others.
+  if (Result<void> allowed = check_rules(user, account); !allowed) {
+    return std::unexpected(std::move(allowed).error());
   }
   Result<PamTransaction> transaction = start_pam(user, password, origin);
   if (!transaction) return std::unexpected(std::move(transaction).error());
@@ -159,17 +238,21 @@ Result<PamTransaction> ConfiguredChecker::start_pam(std::string_view user, const
                                 .address = origin.address});
 }
 
-Result<void> ConfiguredChecker::check_with_pam(std::string_view user,
-                                               const LoginOrigin& origin) const {
-  Result<PamTransaction> transaction = start_pam(user, Secret{}, origin);
-  if (!transaction) return std::unexpected(std::move(transaction).error());
-  return transaction->check_account(expired_);
+// --- APOP
+
+Result<Account> ConfiguredChecker::check_apop(std::string_view typed, std::string_view banner_stamp,
+                                              std::string_view digest, const LoginOrigin& origin) {
+  LoginName name = names_.treat(typed);
+  Result<Account> account = judge_digest(name, banner_stamp, digest, origin);
+  return with_login(std::move(account), typed, std::move(name));
 }
 
-Result<Account> ConfiguredChecker::check_apop(std::string_view user, std::string_view banner_stamp,
-                                              std::string_view digest, const LoginOrigin& origin) {
-  if (!is_safe_user_name(user)) return fail(Errc::denied, "not a name a user can have");
-  const Result<Record> record = credentials_.find(user);
+Result<Account> ConfiguredChecker::judge_digest(const LoginName& name,
+                                                std::string_view banner_stamp,
+                                                std::string_view digest,
+                                                const LoginOrigin& origin) {
+  if (Result<void> good = check_form(name); !good) return std::unexpected(good.error());
+  const Result<Record> record = credentials_.find(name.user);
   if (!record) return std::unexpected(as_unavailable(record.error()));
   const bool has_secret = apop_secret_of(*record) == ApopSecret::present;
   static const Secret nobodys{"no user has this one"};
@@ -178,23 +261,36 @@ Result<Account> ConfiguredChecker::check_apop(std::string_view user, std::string
   if (!has_secret) return fail(Errc::denied, "APOP: has no secret in the credential file");
   if (!matches) return fail(Errc::denied, "APOP: wrong digest");
 
-  Result<Account> account = account_of_record(user, **record);
-  if (!account || account->is_virtual || source_ != AuthSource::pam) return account;
-  Result<void> alive = check_with_pam(user, origin);
-  if (!alive) return std::unexpected(std::move(alive).error());
+  Result<Account> account = account_of_record(name.user, **record);
+  if (!account || account->is_virtual) return account;
+  if (Result<void> alive = check_alive(name.user, origin); !alive) {
+    return std::unexpected(std::move(alive).error());
+  }
   return account;
+}
+
+// Whoever decides about the system's users decides also which of them have expired.
+Result<void> ConfiguredChecker::check_alive(std::string_view user,
+                                            const LoginOrigin& origin) const {
+  if (source_ == AuthSource::credentials) return {};
+  if (source_ == AuthSource::shadow) {
+    const Result<std::optional<ShadowEntry>> entry = find_shadow_entry(user);
+    if (!entry) return std::unexpected(entry.error());
+    if (!*entry) return fail(Errc::denied, "has no entry in the shadow file");
+    return check_expiry(**entry, days_since_1970(), expired_);
+  }
+  Result<PamTransaction> transaction = start_pam(user, Secret{}, origin);
+  if (!transaction) return std::unexpected(std::move(transaction).error());
+  return transaction->check_account(expired_);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<PasswordChecker>> make_password_checker(const Settings& settings) {
-  if (settings.auth_source == AuthSource::shadow) {
-    return fail(Errc::usage, "auth-source: this build cannot check passwords against shadow");
-  }
+Result<std::unique_ptr<PasswordChecker>> make_password_checker(const Settings& settings, Log* log) {
   if (settings.clear_text_password == ClearText::tls) {
     return fail(Errc::usage, "clear-text-password: tls would let nobody in, this build has no TLS");
   }
-  return std::make_unique<ConfiguredChecker>(settings);
+  return std::make_unique<ConfiguredChecker>(settings, log);
 }
 
 }  // namespace pop

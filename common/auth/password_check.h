@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "conf/settings.h"
+#include "log/log.h"
 
 namespace pop {
 
@@ -21,7 +22,11 @@ struct LoginOrigin {
 /// Errors of all checks: Errc::denied for wrong password, unknown user, locked or expired account,
 /// where `text` is for the log and says which; the client is told one text for all. Errc::busy,
 /// full, io: nothing can be said about the password now; the client may come again.
-/// Unknown users cost as much time as known ones with a wrong password: the missing hash is done.
+/// Unknown users, and those that the rules refuse, cost as much time as known ones with a wrong
+/// password: the missing hash is done.
+///
+/// `user` is what the client typed; LoginNames says what it stands for. The account's `login` and
+/// `folder` are set.
 class PasswordChecker {
  public:
   virtual ~PasswordChecker() = default;
@@ -37,11 +42,12 @@ class PasswordChecker {
   [[nodiscard]] virtual bool apop_usable() const = 0;
 };
 
-/// As auth-source, pam-service, credential-file, clear-text-password and check-password-expired of
-/// the settings say. auth-source decides about users of the system; virtual users, those whose
-/// record in the credential file says who they are, are always checked with their record.
-/// Errc::usage for settings that this build cannot do.
+/// As auth-source, pam-service, credential-file, clear-text-password, check-password-expired, the
+/// treatment of names and the rules about accounts of the settings say. auth-source decides about
+/// users of the system; virtual users, those whose record in the credential file says who they are,
+/// are always checked with their record. `log`, which may be null and must outlive the checker,
+/// hears of files that cannot be read. Errc::usage for settings that this build cannot do.
 [[nodiscard]] Result<std::unique_ptr<PasswordChecker>> make_password_checker(
-    const Settings& settings);
+    const Settings& settings, Log* log = nullptr);
 
 }  // namespace pop

@@ -49,18 +49,6 @@ std::string new_setting() {
   return {};
 }
 
-/// Kind and cost without the salt: "$y$j9T", "$2b$12", "$6$rounds=9000".
-std::string_view kind_of(std::string_view setting) {
-  const std::size_t second = setting.find('$', 1);
-  const std::size_t third = setting.find('$', second + 1);
-  if (third == std::string_view::npos) return setting.substr(0, second);
-  const std::string_view parameters = setting.substr(second + 1, third - second - 1);
-  const bool is_salt =
-      setting.starts_with("$5$") || setting.starts_with("$6$") || setting.starts_with("$1$");
-  if (is_salt && !parameters.starts_with("rounds=")) return setting.substr(0, second);
-  return setting.substr(0, third);
-}
-
 }  // namespace
 
 Result<std::string> make_password_hash(const Secret& password) {
@@ -91,6 +79,17 @@ std::string hash_setting_of(std::string_view hash) {
   return last > 2 ? std::string{hash.substr(0, last)} : "";
 }
 
+std::string_view hash_kind_of(std::string_view setting) {
+  const std::size_t second = setting.find('$', 1);
+  const std::size_t third = setting.find('$', second + 1);
+  if (third == std::string_view::npos) return setting.substr(0, second);
+  const std::string_view parameters = setting.substr(second + 1, third - second - 1);
+  const bool is_salt =
+      setting.starts_with("$5$") || setting.starts_with("$6$") || setting.starts_with("$1$");
+  if (is_salt && !parameters.starts_with("rounds=")) return setting.substr(0, second);
+  return setting.substr(0, third);
+}
+
 std::string ordinary_hash_setting() {
   return new_setting();
 }
@@ -110,7 +109,7 @@ std::string system_hash_setting() {
     if (::getspent_r(&entry, line.data(), line.size(), &found) != 0) break;
     const std::string setting = hash_setting_of(entry.sp_pwdp);
     if (setting.empty()) continue;
-    Kind& kind = kinds[std::string{kind_of(setting)}];
+    Kind& kind = kinds[std::string{hash_kind_of(setting)}];
     ++kind.entries;
     kind.setting = setting;
   }

@@ -20,6 +20,10 @@ namespace pop {
 /// last part. Empty for what is no hash.
 [[nodiscard]] std::string hash_setting_of(std::string_view hash);
 
+/// Kind and cost of a hash or setting, without salt: "$y$j9T", "$2b$12", "$6$rounds=9000". Two of
+/// one kind cost the same.
+[[nodiscard]] std::string_view hash_kind_of(std::string_view hash);
+
 /// The setting of hashes that make_password_hash() makes.
 [[nodiscard]] std::string ordinary_hash_setting();
 

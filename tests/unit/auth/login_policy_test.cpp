@@ -61,12 +61,6 @@ TEST_CASE("A password is asked for only where it can lead to a login", "[auth][p
   CHECK_FALSE(clear_text_offered(ClearText::local, "192.0.2.1"));
 }
 
-TEST_CASE("Users of the system itself stay out", "[auth][policy]") {
-  for (const uid_t uid : {0U, 1U, 10U}) CHECK_FALSE(uid_allowed(uid));
-  for (const uid_t uid : {11U, 1000U, 65534U}) CHECK(uid_allowed(uid));
-  CHECK(uid_allowed(0).error().text == "Access is blocked for UIDs below 10");
-}
-
 TEST_CASE("Names that may become part of a file name", "[auth][account]") {
   for (const std::string& name : {std::string{"jo"}, std::string{"jo.doe"}, std::string{"jo-doe"},
                                   std::string{"jo@example.org"}, std::string{"j\xc3\xb6"},

@@ -191,7 +191,7 @@ TEST_CASE("Every failure is a refusal that tells the log why", "[auth][check]") 
            Row{"../virtual", "right", "not a name a user can have"},
            Row{"apop-only", "right", "has no password in the credential file"},
            Row{"apop-only", "", "has no password in the credential file"},
-           Row{"root", "right", "Access is blocked for UIDs below 10"},
+           Row{"root", "right", "access is blocked for root"},
            Row{"not-in-passwd", "right", "unknown user"},
            Row{"virtual-root", "right", "a virtual user must not be root"},
        }) {
@@ -216,7 +216,7 @@ TEST_CASE("APOP: right and wrong digests, missing and empty secrets", "[auth][ch
   check_denied(checker->check_apop("nosuch", stamp, digest_of("no user has this one"), stranger),
                no_secret);
   check_denied(checker->check_apop("root", stamp, digest_of("shared"), stranger),
-               "Access is blocked for UIDs below 10");
+               "access is blocked for root");
 }
 
 TEST_CASE("By default an APOP user's password is not taken in the clear", "[auth][check]") {
@@ -257,11 +257,70 @@ TEST_CASE("A file that cannot be used is no verdict on a user", "[auth][check]")
 
 TEST_CASE("What this build cannot do is said at the start", "[auth][check]") {
   Settings settings;
-  settings.auth_source = AuthSource::shadow;
-  CHECK(make_password_checker(settings).error().code == Errc::usage);
-  settings.auth_source = AuthSource::pam;
   settings.clear_text_password = ClearText::tls;
   CHECK(make_password_checker(settings).error().code == Errc::usage);
+}
+
+TEST_CASE("The account is that of the treated name, and keeps the typed one", "[auth][check]") {
+  CredentialSite site;
+  site.settings.downcase_user = true;
+  site.settings.trim_domain = true;
+  site.settings.folder = "[+](.*)";
+  const auto checker = site.checker();
+  const Result<Account> account =
+      checker->check_password("Virtual+Lists@example.org", Secret{"right"}, stranger);
+  REQUIRE(account);
+  CHECK(account->name == "virtual");
+  CHECK(account->folder == "lists");
+  CHECK(account->login == "Virtual+Lists@example.org");
+  const Result<Account> by_digest =
+      checker->check_apop("APOP+x", stamp, digest_of("shared"), stranger);
+  REQUIRE(by_digest);
+  CHECK(by_digest->name == "apop");
+  CHECK(by_digest->folder == "x");
+  CHECK(by_digest->login == "APOP+x");
+  check_denied(checker->check_password("virtual+../jo", Secret{"right"}, stranger),
+               "not a name a folder can have");
+  check_denied(checker->check_password("+lists", Secret{"right"}, stranger),
+               "not a name a user can have");
+}
+
+TEST_CASE("Accounts: rules hold for passwords and digests alike", "[auth][check]") {
+  CredentialSite site;
+  site.settings.clear_text_password = ClearText::always;
+  const TemporaryDirectory lists;
+  const auto check = [&](const std::string& why) {
+    const auto checker = site.checker();
+    CHECK(checker->check_password("virtual", Secret{"right"}, stranger));
+    check_denied(checker->check_password("apop", Secret{"right"}, stranger), why);
+    check_denied(checker->check_password("apop", Secret{"wrong"}, stranger), why);
+    check_denied(checker->check_apop("apop", stamp, digest_of("shared"), stranger), why);
+    // A wrong digest is known at no cost, so it is judged first.
+    check_denied(checker->check_apop("apop", stamp, digest_of("wrong"), stranger),
+                 "APOP: wrong digest");
+  };
+  SECTION("auth-file") {
+    site.settings.auth_file = lists / "allowed";
+    test::put_file(site.settings.auth_file, "virtual\nVirtual\napo");
+    check("not listed in auth-file");
+  }
+  SECTION("nonauth-file") {
+    site.settings.nonauth_file = lists / "refused";
+    test::put_file(site.settings.nonauth_file, "virtua\nvirtual \napop");
+    check("listed in nonauth-file");
+  }
+}
+
+TEST_CASE("Accounts: block-uid is for every kind of user", "[auth][check]") {
+  CredentialSite site;
+  site.settings.block_uid = 1000;
+  check_denied(site.checker()->check_password("virtual", Secret{"right"}, stranger),
+               "access is blocked for UIDs up to 1000");
+  site.settings.block_uid = -1;
+  CHECK(site.checker()->check_password("virtual", Secret{"right"}, stranger));
+  site.settings.clear_text_password = ClearText::always;
+  check_denied(site.checker()->check_password("root", Secret{"right"}, stranger),
+               "access is blocked for root");
 }
 
 // ------------------------------------------------------------------ cost
@@ -294,17 +353,16 @@ void check_costs(const std::function<std::unique_ptr<PasswordChecker>()>& make_c
   for (int round = 0; round < rounds; ++round) {
     const auto checker = make_checker();
     const auto cost = [&](const Attempt& attempt) {
-      return cost_of([&] {
-        (void)checker->check_password(attempt.user, Secret{attempt.password}, stranger);
-      });
+      return cost_of(
+          [&] { (void)checker->check_password(attempt.user, Secret{attempt.password}, stranger); });
     };
     const LoginCost::CpuTime usual = cost(wrong);
     odd = usual > std::chrono::milliseconds{1} ? "" : "a wrong password costs no hash; ";
     for (const Attempt& attempt : attempts) {
       const LoginCost::CpuTime spent = cost(attempt);
       if (!is_same_cost(spent, usual)) {
-        odd += attempt.user + ": " + std::to_string(spent.count()) + " ns, wrong password: " +
-               std::to_string(usual.count()) + " ns; ";
+        odd += attempt.user + ": " + std::to_string(spent.count()) +
+               " ns, wrong password: " + std::to_string(usual.count()) + " ns; ";
       }
     }
     if (odd.empty()) break;
@@ -322,6 +380,38 @@ TEST_CASE("Every refusal costs as much as a wrong password", "[auth][check][cost
                {"locked", "wrong"},
                {"not-in-passwd", "wrong"},
                {"virtual", ""}});
+}
+
+TEST_CASE("A refusal by a list costs as much as a wrong password", "[auth][check][cost]") {
+  CredentialSite site;
+  const TemporaryDirectory lists;
+  site.settings.nonauth_file = lists / "refused";
+  test::put_file(site.settings.nonauth_file, "apop-off\nlocked\n");
+  check_costs([&] { return site.checker(); }, {"virtual", "wrong"},
+              {{"apop-off", "right"}, {"apop-off", "wrong"}, {"locked", "wrong"}});
+}
+
+TEST_CASE("An attempt that compared once did one hash, however long it took", "[auth][cost]") {
+  LoginCost cost{ordinary_hash_setting, 1};
+  const std::string kind{hash_kind_of(ordinary_hash_setting())};
+  const auto one_hash = cost_of([&cost] { cost.even_out(LoginCost::CpuTime{0}); });
+  CHECK(one_hash > std::chrono::milliseconds{1});
+  CHECK(cost_of([&] { cost.even_out(one_hash * 2, kind); }) < one_hash / 2);
+  // A kind that costs next to nothing does not count.
+  CHECK(cost_of([&] { cost.even_out(LoginCost::CpuTime{0}, "$1$"); }) > one_hash / 2);
+}
+
+TEST_CASE("One attempt that took longer than ever teaches nothing, two do", "[auth][cost]") {
+  LoginCost cost{ordinary_hash_setting, 1};
+  const auto one_hash = cost_of([&cost] { cost.even_out(LoginCost::CpuTime{0}); });
+  const auto three = one_hash * 3;
+  cost.learn(three);
+  CHECK(cost.hashes() == 1);
+  cost.learn(LoginCost::CpuTime{0});
+  cost.learn(three);
+  CHECK(cost.hashes() == 1);
+  cost.learn(three);
+  CHECK(cost.hashes() > 1);
 }
 
 // ------------------------------------------------------------------ PAM
@@ -419,7 +509,7 @@ TEST_CASE("PAM: wrong, empty and cut passwords, unknown and system users are ref
   CHECK(denied(site.user(), std::string_view{"right\0x", 7}).find("NUL") != std::string::npos);
   CHECK(denied(site.user(), std::string(600, 'a')).find("too long") != std::string::npos);
   CHECK(denied("no-such-user", "right").starts_with("PAM authenticate: User not known"));
-  CHECK(denied("root", "right") == "Access is blocked for UIDs below 10");
+  CHECK(denied("root", "right") == "access is blocked for root");
 }
 
 TEST_CASE("PAM: locked and expired accounts are refused, also with APOP", "[auth][pam][root]") {
@@ -503,8 +593,108 @@ TEST_CASE("PAM: messages of modules reach the log, escaped", "[auth][pam][root]"
 TEST_CASE("PAM: every refusal costs as much as a wrong password", "[auth][pam][root][cost]") {
   if (!can_test_pam()) return;
   const PamSite site;
+  check_costs(
+      [&] { return site.checker(); }, {site.user(), "wrong"},
+      {{"no-such-user", "wrong"}, {"root", "wrong"}, {"../root", "wrong"}, {"man", "wrong"}});
+}
+
+TEST_CASE("PAM: whom a list refuses costs as much as a wrong password", "[auth][pam][root][cost]") {
+  if (!can_test_pam()) return;
+  PamSite site;
+  const TemporaryDirectory lists;
+  site.settings.auth_file = lists / "allowed";
+  test::put_file(site.settings.auth_file, site.user() + "\n");
   check_costs([&] { return site.checker(); }, {site.user(), "wrong"},
-              {{"no-such-user", "wrong"}, {"root", "wrong"}, {"../root", "wrong"}, {"man", "wrong"}});
+              {{"no-such-user", "wrong"}, {"nobody", "wrong"}});
+}
+
+// ------------------------------------------------------------------ shadow
+
+TEST_CASE("shadow: the right password gives the system's account", "[auth][shadow][root]") {
+  if (!can_test_pam()) return;
+  PamSite site;
+  site.settings.auth_source = AuthSource::shadow;
+  const auto checker = site.checker();
+  const Result<Account> account = checker->check_password(site.user(), Secret{"right"}, stranger);
+  REQUIRE(account);
+  CHECK(account->name == site.user());
+  CHECK(account->uid == find_system_account(site.user())->uid);
+  const auto why = [&](std::string_view user, std::string_view password) {
+    const Result<Account> refused = checker->check_password(user, Secret{password}, stranger);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Errc::denied);
+    return refused.error().text;
+  };
+  CHECK(why(site.user(), "wrong") == "wrong password");
+  CHECK(why(site.user(), "") == "wrong password");
+  CHECK(why("no-such-user", "right") == "unknown user");
+  CHECK(why("root", "") == "access is blocked for root");
+  CHECK(why("nobody", "right") == "account locked");
+}
+
+TEST_CASE("shadow: empty, locked and expired ones are refused", "[auth][shadow][root]") {
+  if (!can_test_pam()) return;
+  PamSite site;
+  site.settings.auth_source = AuthSource::shadow;
+  const auto why = [&](std::string_view password = "right") {
+    const Result<Account> account =
+        site.checker()->check_password(site.user(), Secret{password}, stranger);
+    return account ? std::string{"let in"} : account.error().text;
+  };
+  const auto change = [&](std::vector<std::string> words) {
+    words.push_back(site.user());
+    REQUIRE(run(std::move(words)));
+  };
+  CHECK(why() == "let in");
+  change({"chage", "-E", "1"});
+  CHECK(why() == "account expired");
+  CHECK(why("wrong") == "wrong password");
+  change({"chage", "-E", "-1"});
+  change({"chage", "-d", "0"});
+  CHECK(why().starts_with("password expired"));
+  change({"chage", "-d", "10000", "-M", "30"});
+  CHECK(why().starts_with("password expired"));
+  site.settings.check_password_expired = false;
+  CHECK(why() == "let in");
+  change({"chage", "-I", "5"});
+  CHECK(why().starts_with("password expired"));
+  change({"chage", "-I", "-1", "-M", "-1"});
+  change({"usermod", "-L"});
+  CHECK(why() == "account locked");
+  change({"usermod", "-U"});
+  CHECK(why() == "let in");
+  change({"passwd", "-d"});
+  CHECK(why("") == "has an empty password");
+  CHECK(why() == "has an empty password");
+}
+
+TEST_CASE("shadow: an APOP user whose account has expired stays out", "[auth][shadow][root]") {
+  if (!can_test_pam()) return;
+  PamSite site;
+  site.settings.auth_source = AuthSource::shadow;
+  REQUIRE(CredentialDbWriter::create(system_disk(), site.settings.credential_file));
+  std::vector<CredentialDbWriter::Change> changes;
+  changes.push_back({site.user(), Credential{Secret{"shared"}, "", {}, {}}});
+  REQUIRE(
+      CredentialDbWriter::apply(system_disk(), site.settings.credential_file, std::move(changes)));
+  const auto by_apop = [&] {
+    return site.checker()->check_apop(site.user(), stamp, digest_of("shared"), stranger);
+  };
+  CHECK(by_apop());
+  REQUIRE(run({"chage", "-E", "1", site.user()}));
+  check_denied(by_apop(), "account expired");
+}
+
+TEST_CASE("shadow: every refusal costs as much as a wrong password", "[auth][shadow][root][cost]") {
+  if (!can_test_pam()) return;
+  PamSite site;
+  site.settings.auth_source = AuthSource::shadow;
+  check_costs([&] { return site.checker(); }, {site.user(), "wrong"},
+              {{"no-such-user", "wrong"},
+               {"root", "wrong"},
+               {"../root", "wrong"},
+               {"nobody", "wrong"},
+               {site.user(), ""}});
 }
 
 }  // namespace

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "conf/pattern.h"
+#include "conf/settings.h"
+
+namespace pop {
+
+/// What a name that a client typed stands for. Nothing is checked yet: it may still be no name that
+/// a user can have.
+struct LoginName {
+  std::string user;
+  std::string folder;  // Maildir++ folder without the leading dot; empty: the inbox
+};
+
+/// The one place that treats login names, in this order: downcase-user, trim-domain (cut at the
+/// first @), folder (the first match's parenthesis is the folder, what stands before the match is
+/// the name).
+class LoginNames {
+ public:
+  explicit LoginNames(const Settings& settings);
+
+  [[nodiscard]] LoginName treat(std::string_view typed) const;
+
+ private:
+  bool downcase_, trim_;
+  std::optional<Pattern> folder_;  // none: no folders
+};
+
+/// A name that may become a directory's behind a dot: at most 128 octets, no '/', no controls, and
+/// no dot at either end nor beside another. Empty is the inbox.
+[[nodiscard]] bool is_safe_folder(std::string_view folder);
+
+}  // namespace pop
