@@ -143,8 +143,16 @@ class SpoolLookAhead final : public LookAhead {
   std::string_view bytes(FileBytes offset, std::size_t count) override {
     if (offset >= size_) return {};
     buffer_.resize(std::min<std::uint64_t>(count, (size_ - offset).count));
-    const Result<std::size_t> got = disk_.read(spool_, buffer_, offset);
-    return std::string_view{buffer_}.substr(0, got.value_or(0));
+    Result<std::size_t> got = disk_.read(spool_, buffer_, offset);
+    if (got) return std::string_view{buffer_}.substr(0, *got);
+    if (!failure_) failure_ = std::move(got).error();
+    return {};
+  }
+
+  /// The scanner takes what it could not see for nothing, so after an error its messages are
+  /// guesses.
+  [[nodiscard]] Result<void> all_seen() const {
+    return failure_ ? std::unexpected(*failure_) : Result<void>{};
   }
 
  private:
@@ -152,6 +160,7 @@ class SpoolLookAhead final : public LookAhead {
   const Fd& spool_;
   FileBytes size_;
   std::string buffer_;
+  std::optional<Error> failure_;
 };
 
 }  // namespace
@@ -180,6 +189,7 @@ Result<void> scan_spool(Disk& disk, const Fd& spool, FileBytes size, const ScanO
   ListingBuilder builder{listing};
   Result<void> fed = feed_range(disk, spool, at, size, scanner, between_pieces,
                                 [&](const ScannedMessage& message) { builder.add(message); });
+  if (fed) fed = look_ahead.all_seen();
   if (!fed) return fed;
   listing.format = scanner.format();
   listing.size = size;
@@ -192,14 +202,14 @@ Result<bool> still_stands(Disk& disk, const Fd& spool, const SpoolMessage& messa
   MboxScanner scanner{options, &look_ahead, message.separator, format};
   std::size_t found = 0;
   bool same = true;
-  const Result<void> fed =
-      feed_range(disk, spool, message.separator, message.end, scanner, {},
-                 [&](const ScannedMessage& now) {
-                   ++found;
-                   same = same && now.fingerprint == message.fingerprint &&
-                          now.header == message.header && now.content_end == message.content_end;
-                 });
+  const Result<void> fed = feed_range(
+      disk, spool, message.separator, message.end, scanner, {}, [&](const ScannedMessage& now) {
+        ++found;
+        same = same && now.fingerprint == message.fingerprint && now.header == message.header &&
+               now.content_end == message.content_end;
+      });
   if (!fed && fed.error().code == Errc::io) return std::unexpected(fed.error());
+  if (const Result<void> seen = look_ahead.all_seen(); !seen) return std::unexpected(seen.error());
   return fed && same && found == 1;
 }
 
@@ -207,15 +217,15 @@ std::vector<std::size_t> relocated(const SpoolListing& old, const SpoolListing& 
   const auto by_fingerprint = [](const SpoolListing& listing) {
     std::vector<std::size_t> order(listing.messages.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::ranges::stable_sort(
-        order, {}, [&](std::size_t i) { return listing.messages[i].fingerprint; });
+    std::ranges::stable_sort(order, {},
+                             [&](std::size_t i) { return listing.messages[i].fingerprint; });
     return order;
   };
   std::vector<std::size_t> where(old.messages.size(), npos);
   const std::vector<std::size_t> old_order = by_fingerprint(old), now_order = by_fingerprint(now);
   for (std::size_t i = 0, j = 0; i < old_order.size() && j < now_order.size();) {
-    const auto comparison = old.messages[old_order[i]].fingerprint <=>
-                            now.messages[now_order[j]].fingerprint;
+    const auto comparison =
+        old.messages[old_order[i]].fingerprint <=> now.messages[now_order[j]].fingerprint;
     if (comparison == 0) where[old_order[i]] = now_order[j];
     if (comparison <= 0) ++i;
     if (comparison >= 0) ++j;
