@@ -188,9 +188,11 @@ constexpr std::array options{
            within(30, 86400)},
     Option{"downcase-user", "", login, &S::downcase_user, "BOOL", start_up, Ready::now,
            "Turn user names into lowercase", "", turns_on('c')},
-    Option{"drac-host", "", others, &S::drac_host, "HOST", anywhere, Ready::now,
-           "Tell the DRAC service on this host about logins", "Empty: nobody is told.",
-           takes_value('D'), no_range, word_or_none},
+    Option{"drac-host", "", others, &S::drac_host, "HOST[:PORT]", start_up, Ready::now,
+           "Tell the DRAC service on this host about logins",
+           "Empty: nobody is told. Without a port the host's rpcbind is asked. IPv4 clients only. "
+           "libtirpc must be installed.",
+           takes_value('D'), no_range, host},
     Option{"failure-delay", "", connections, &S::failure_delay, "SECONDS", start_up, Ready::now,
            "Let an address wait after a failed login before the next is looked at",
            "Each further failure doubles the time, up to failure-delay-most. Nobody else waits. "
@@ -260,19 +262,22 @@ constexpr std::array options{
            no_switch, within(1, 86400)},
     Option{"loginfo-database", "", others, &S::loginfo_database, "NAME", start_up, Ready::now,
            "Use this database", "", no_switch, no_range, word_or_none},
-    Option{"loginfo-host", "", others, &S::loginfo_host, "HOST", start_up, Ready::now,
-           "Record logins in the SQL database on this host", "", no_switch, no_range, word_or_none},
+    Option{"loginfo-host", "", others, &S::loginfo_host, "HOST[:PORT]", start_up, Ready::now,
+           "Record logins in the MySQL or MariaDB database on this host",
+           "libmariadb must be installed. Nothing is recorded without a loginfo-query.", no_switch,
+           no_range, host},
     Option{"loginfo-password", "", others, &S::loginfo_password, "TEXT", start_up, Ready::now,
            "Log in to the database with this password"},
     Option{"loginfo-query", "", others, &S::loginfo_query, "SQL", start_up, Ready::now,
            "Execute this statement for each login",
-           "%u stands for the user, %a for the client's address and %h for this host; each is "
-           "quoted as a literal."},
+           "%u stands for the user, %a for the client's address and %h for this host; each "
+           "becomes a quoted literal. %% is a percent sign.",
+           no_switch, no_range, statement},
     Option{"loginfo-user", "", others, &S::loginfo_user, "USER", start_up, Ready::now,
            "Log in to the database as this user", "", no_switch, no_range, word_or_none},
     Option{"logudp-destination", "", others, &S::logudp_destination, "ADDRESS:PORT", start_up,
-           Ready::now, "Send a UDP packet about each login to this address", "", no_switch,
-           no_range, word_or_none},
+           Ready::now, "Send a UDP packet about each login to this address",
+           "popper-formats(5) has the packet.", no_switch, no_range, host_and_port},
     Option{"logudp-multicast-ttl", "", others, &S::logudp_multicast_ttl, "HOPS", start_up,
            Ready::now, "Let multicast packets pass so many routers", "", no_switch, within(0, 255)},
     Option{"logudp-secret", "", others, &S::logudp_secret, "TEXT", start_up, Ready::now,
@@ -418,8 +423,10 @@ constexpr std::array options{
            "name decides, whatever the case of letters. Without a match: deny.",
            no_switch, no_range, rules},
     Option{"whoson-server", "", others, &S::whoson_server, "HOST[:PORT]", start_up, Ready::now,
-           "Tell this whoson server who is logged in", "The usual port is 9876.", no_switch,
-           no_range, word_or_none},
+           "Tell this whoson server who is logged in",
+           "Without a port: 9876. LOGOUT is sent when the last session of an address has ended; "
+           "never when inetd starts the program for each client.",
+           no_switch, no_range, host},
 };
 
 // Strictly ascending, so no name occurs twice and nothing needs sorting.

@@ -56,6 +56,9 @@ enum class Form : std::uint8_t {
   networks,          // blank-separated ADDRESS[/BITS]
   pattern,           // a POSIX extended regular expression with a parenthesis, or empty
   rules,             // blank-separated allow:REGEX and deny:REGEX
+  host,              // HOST[:PORT], or empty
+  host_and_port,     // HOST:PORT, or empty
+  statement,         // SQL with placeholders, or empty
 };
 
 /// Who may set an option. A per-user file is the user's .qpopper-options in his home directory or

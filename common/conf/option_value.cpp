@@ -10,6 +10,8 @@
 #include "base/text.h"
 #include "conf/network_list.h"
 #include "conf/pattern.h"
+#include "conf/query_template.h"
+#include "conf/service_address.h"
 
 namespace pop {
 namespace {
@@ -114,6 +116,16 @@ bool is_user_pattern(std::string_view text) {
          text.substr(first).starts_with("%s") && text.find('/') == std::string_view::npos;
 }
 
+Judged<void> check_service(const Option& option, std::string_view text) {
+  if (text.empty()) return {};
+  const auto service = parse_service_address(text);
+  if (!service) return wrong(option, service.error());
+  if (option.form == Form::host_and_port && service->port == 0) {
+    return wrong(option, "wants a port, as in " + std::string{text} + ":5000");
+  }
+  return {};
+}
+
 Judged<void> check_form(const Option& option, std::string_view text) {
   if (std::ranges::any_of(text, is_control)) {
     return wrong(option, "may not hold control characters: " + quoted(text));
@@ -167,6 +179,14 @@ Judged<void> check_form(const Option& option, std::string_view text) {
       break;
     case Form::rules:
       if (const auto parsed = RuleList::parse(text); !parsed) return wrong(option, parsed.error());
+      break;
+    case Form::host:
+    case Form::host_and_port:
+      return check_service(option, text);
+    case Form::statement:
+      if (const auto parsed = QueryTemplate::parse(text); !parsed) {
+        return wrong(option, parsed.error());
+      }
       break;
   }
   return {};

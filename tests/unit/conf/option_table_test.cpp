@@ -128,13 +128,15 @@ TEST_CASE("The restrictions are those of the manual", "[conf][table]") {
                                                            "bulldir",
                                                            "config-file",
                                                            "debug",
-                                                           "drac-host",
                                                            "fast-update",
                                                            "mail-lock-check",
                                                            "server-mode",
                                                            "statistics",
                                                            "timeout",
                                                            "tracefile"};
+  // The manual would let a user choose which host hears of his logins; here only the
+  // administrator does.
+  CHECK(option_named("drac-host").may_be_set == MayBeSet::start_up);
   const std::set<std::string_view> manual_refuses{
       "clear-text-password",  "downcase-user",  "home-dir-mail",
       "home-dir-misc",        "kerberos",       "kerberos-service",
