@@ -25,10 +25,11 @@ expect "qpopper" popper --uid-format = q
 expect "native qpopper" popper --uid-format ""
 expect "local0 local1 local2 local3 local4 local5 local6 local7" popper -y local
 expect "always default local never" popper --clear-text-password = ""
-expect "credentials pam" popper --auth-source = ""
+expect "credentials pam shadow" popper --auth-source = ""
 expect "false true" popper --shy = ""
 expect "" popper --shy ""
-expect "" popper --statist
+expect "--statistics" popper --statist
+expect "" popper --sasl-no
 expect "$1" popper -f "${1%.bash}"
 expect "$1" popper --config = "${1%.bash}"
 exit $((failures > 0))
