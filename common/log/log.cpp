@@ -3,56 +3,77 @@
 #include <utility>
 
 #include "base/text.h"
+#include "log/log_line.h"
 
 namespace pop {
 
-namespace {
+Log::Log(std::unique_ptr<LogSink> sink, Severity least, LineFormat format)
+    : sink_{std::move(sink)}, least_{least}, format_{format} {}
 
-// Long enough for any path or address; a line beyond about 2 KiB is cut by many syslog daemons.
-constexpr std::size_t longest_value = 512;
-constexpr std::size_t longest_sentence = 1536;
+void Log::event(Severity severity, std::string_view name, LogFields fields) {
+  if (!wants(severity)) return;
+  put(severity, text_line(name, fields), is_json() ? json_line(severity, name, fields) : "");
+}
 
-// A quotation mark inside becomes \x22, so that the next one always ends the value.
-std::string quoted(std::string_view clean) {
-  std::string result{'"'};
-  for (const char c : clean) {
-    if (c == '"') {
-      result += "\\x22";
-    } else {
-      result += c;
+void Log::sentence(Severity severity, std::string_view text, LogFields ties) {
+  if (!wants(severity)) return;
+  put(severity, cut_sentence(text),
+      is_json() ? json_line(severity, "sentence", ties, {{"text", std::string{text}}}) : "");
+}
+
+void Log::failure(std::string_view doing, const Error& error, LogFields ties) {
+  const Severity severity = consequence_of(error.code).severity;
+  if (!wants(severity)) return;
+  const std::string name{doing};
+  put(severity, cut_sentence(name + ": " + error.text),
+      is_json() ? json_line(severity, "failure", ties, {{"doing", name}, {"why", error.text}})
+                : "");
+}
+
+void Log::put(Severity severity, const std::string& text, const std::string& json) {
+  if (severity >= least_) sink_->write(severity, is_json() ? json : text);
+  if (trace_) trace_->write(severity, text);
+}
+
+std::string_view name_of(Severity severity) {
+  switch (severity) {
+    case Severity::debug:
+      return "debug";
+    case Severity::info:
+      return "info";
+    case Severity::notice:
+      return "notice";
+    case Severity::warning:
+      return "warning";
+    case Severity::error:
+      return "error";
+    case Severity::critical:
+      return "critical";
+  }
+  return "unknown";
+}
+
+std::string name_in_sentence(std::string_view hostile) {
+  std::string result;
+  for (const char c : escaped(hostile)) {
+    switch (c) {
+      case ' ':
+        result += "\\x20";
+        break;
+      case '"':
+        result += "\\x22";
+        break;
+      case '(':
+        result += "\\x28";
+        break;
+      case ')':
+        result += "\\x29";
+        break;
+      default:
+        result += c;
     }
   }
-  return result + '"';
-}
-
-std::string shown(std::string_view value) {
-  std::string clean = escaped(value, longest_value);
-  const bool plain = !clean.empty() && clean.find_first_of(" \"=") == std::string::npos;
-  return plain ? clean : quoted(clean);
-}
-
-}  // namespace
-
-Log::Log(std::unique_ptr<LogSink> sink, Severity least) : sink_{std::move(sink)}, least_{least} {}
-
-void Log::event(Severity severity, std::string_view name, std::initializer_list<LogField> fields) {
-  if (!wants(severity)) return;
-  std::string line{name};
-  for (const LogField& field : fields) {
-    line += ' ';
-    line += field.key;
-    line += '=';
-    line += shown(field.value);
-  }
-  sink_->write(severity, line);
-}
-
-void Log::sentence(Severity severity, std::string_view text) {
-  if (wants(severity)) sink_->write(severity, escaped(text, longest_sentence));
-}
-
-void Log::failure(std::string_view doing, const Error& error) {
-  sentence(consequence_of(error.code).severity, std::string{doing} + ": " + error.text);
+  return result;
 }
 
 }  // namespace pop

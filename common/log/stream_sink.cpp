@@ -35,30 +35,18 @@ void write_whole(int descriptor, std::string_view text) {
 
 }  // namespace
 
-StreamSink::StreamSink(int descriptor, const Clock& clock)
-    : descriptor_{descriptor}, clock_{clock} {}
+StreamSink::StreamSink(int descriptor, const Clock& clock, LineFormat format)
+    : descriptor_{descriptor}, clock_{clock}, format_{format} {}
 
 void StreamSink::write(Severity severity, std::string_view line) {
-  write_whole(descriptor_, fmt::format("{} [{}] {}: {}\n", stamp_of(clock_.wall()), ::getpid(),
-                                       name_of(severity), line));
-}
-
-std::string_view name_of(Severity severity) {
-  switch (severity) {
-    case Severity::debug:
-      return "debug";
-    case Severity::info:
-      return "info";
-    case Severity::notice:
-      return "notice";
-    case Severity::warning:
-      return "warning";
-    case Severity::error:
-      return "error";
-    case Severity::critical:
-      return "critical";
+  const std::string stamp = stamp_of(clock_.wall());
+  if (format_ == LineFormat::json) {  // the line is an object: these become its first members
+    line.remove_prefix(1);
+    return write_whole(descriptor_,
+                       fmt::format("{{\"time\":\"{}\",\"pid\":{},{}\n", stamp, ::getpid(), line));
   }
-  return "unknown";
+  write_whole(descriptor_,
+              fmt::format("{} [{}] {}: {}\n", stamp, ::getpid(), name_of(severity), line));
 }
 
 }  // namespace pop

@@ -5,21 +5,21 @@
 
 namespace pop {
 
-/// Writes "2026-01-31T12:00:00.123Z [pid] severity: line" to a descriptor, one write(2) a line so
-/// that processes sharing it do not mix theirs. For --foreground and tests. What cannot be
-/// written is lost: there is nobody left to tell.
+/// Writes "2026-01-31T12:00:00.123Z [pid] severity: line" to a descriptor, or the line's object
+/// with "time" and "pid" as its first members, one write(2) a line so that processes sharing it do
+/// not mix theirs. For --foreground and tests. What cannot be written is lost: there is nobody left
+/// to tell.
 class StreamSink final : public LogSink {
  public:
   /// `descriptor` (usually 2) stays the caller's; `clock` must outlive the sink.
-  StreamSink(int descriptor, const Clock& clock);
+  StreamSink(int descriptor, const Clock& clock, LineFormat format = LineFormat::text);
 
   void write(Severity severity, std::string_view line) override;
 
  private:
   int descriptor_;
   const Clock& clock_;
+  LineFormat format_;
 };
-
-[[nodiscard]] std::string_view name_of(Severity severity);
 
 }  // namespace pop

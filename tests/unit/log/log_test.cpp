@@ -23,8 +23,8 @@ struct Recorded {
   test::RecordingSink::Lines lines;
   Log log;
 
-  explicit Recorded(Severity least = Severity::debug)
-      : log{std::make_unique<test::RecordingSink>(lines), least} {}
+  explicit Recorded(Severity least = Severity::debug, LineFormat format = LineFormat::text)
+      : log{std::make_unique<test::RecordingSink>(lines), least, format} {}
   [[nodiscard]] std::string last() const { return lines.empty() ? "" : lines.back().second; }
 };
 
@@ -109,4 +109,59 @@ TEST_CASE("quieter events than wanted are not logged", "[log]") {
   recorded.log.event(Severity::warning, "e", {});
   recorded.log.sentence(Severity::critical, "s");
   CHECK(recorded.lines.size() == 2);
+}
+
+TEST_CASE("in JSON an event is one object", "[log][json]") {
+  Recorded recorded{Severity::debug, LineFormat::json};
+  recorded.log.event(Severity::notice, "login", {{"id", "1.2"}, {"user", "jo \"x\" \\"}});
+  CHECK(recorded.last() == R"({"event":"login","severity":"notice","id":"1.2",)"
+                           R"("user":"jo \"x\" \\x5c"})");
+  recorded.log.event(Severity::debug, "drain", {});
+  CHECK(recorded.last() == R"({"event":"drain","severity":"debug"})");
+}
+
+TEST_CASE("in JSON sentences and failures are tied to their connection", "[log][json]") {
+  Recorded recorded{Severity::debug, LineFormat::json};
+  recorded.log.sentence(Severity::notice, "Stats: jo 1 2 3 4\n", {{"id", "1.2"}});
+  CHECK(recorded.last() == R"({"event":"sentence","severity":"notice","id":"1.2",)"
+                           R"("text":"Stats: jo 1 2 3 4\\x0a"})");
+  recorded.log.failure("serve jo", {Errc::io, "open x: no"}, {{"id", "1.2"}});
+  CHECK(recorded.last() == R"({"event":"failure","severity":"error","id":"1.2",)"
+                           R"("doing":"serve jo","why":"open x: no"})");
+}
+
+TEST_CASE("in text ties are left out", "[log]") {
+  Recorded recorded;
+  recorded.log.sentence(Severity::notice, "Stats: jo", {{"id", "1.2"}});
+  CHECK(recorded.last() == "Stats: jo");
+  recorded.log.failure("serve jo", {Errc::io, "no"}, {{"id", "1.2"}});
+  CHECK(recorded.last() == "serve jo: no");
+}
+
+TEST_CASE("a trace hears everything, and as text", "[log][trace]") {
+  Recorded recorded{Severity::notice, LineFormat::json};
+  test::RecordingSink::Lines traced;
+  CHECK_FALSE(recorded.log.wants(Severity::debug));
+  recorded.log.set_trace(std::make_unique<test::RecordingSink>(traced));
+  CHECK(recorded.log.wants(Severity::debug));
+  recorded.log.event(Severity::debug, "command", {{"verb", "STAT"}});
+  CHECK(recorded.lines.empty());
+  recorded.log.sentence(Severity::notice, "Stats: jo");
+  recorded.log.failure("serve jo", {Errc::io, "no"});
+  CHECK(recorded.lines.size() == 2);
+  REQUIRE(traced.size() == 3);
+  CHECK(traced[0] == std::pair{Severity::debug, std::string{"command verb=STAT"}});
+  CHECK(traced[1].second == "Stats: jo");
+  CHECK(traced[2].second == "serve jo: no");
+  recorded.log.set_trace(nullptr);
+  recorded.log.event(Severity::debug, "command", {});
+  CHECK(traced.size() == 3);
+}
+
+TEST_CASE("a name in a sentence is one word that ends nothing", "[log]") {
+  using namespace std::string_literals;
+  CHECK(name_in_sentence("jo.doe@example.org") == "jo.doe@example.org");
+  CHECK(name_in_sentence("a b") == "a\\x20b");
+  CHECK(name_in_sentence("\"(x)\"") == "\\x22\\x28x\\x29\\x22");
+  CHECK(name_in_sentence("\n\0\xff\\"s) == "\\x0a\\x00\\xff\\x5c");
 }

@@ -54,6 +54,14 @@ TEST_CASE("StreamSink writes time, process, severity and line", "[log][stream]")
   CHECK(pipe.content() == "1969-12-31T23:59:59.999Z " + pid + "debug: \n");
 }
 
+TEST_CASE("StreamSink adds time and process to an object", "[log][stream]") {
+  const Pipe pipe;
+  StreamSink{pipe.writer.get(), FixedClock{std::chrono::milliseconds{7}}, LineFormat::json}.write(
+      Severity::info, R"({"event":"login"})");
+  CHECK(pipe.content() == "{\"time\":\"1970-01-01T00:00:00.007Z\",\"pid\":" +
+                              std::to_string(::getpid()) + ",\"event\":\"login\"}\n");
+}
+
 TEST_CASE("StreamSink writes as it can and gives up without harm", "[log][stream]") {
   const FixedClock clock{std::chrono::milliseconds{0}};
   const Pipe pipe;
