@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "base/text.h"
 #include "pop3/reply.h"
 #include "popper/connection_name.h"
 #include "popper/listener.h"
+#include "popper/name_lookup.h"
 
 namespace pop {
 namespace {
@@ -28,6 +28,11 @@ std::string bare(std::string reply) {
   return reply;
 }
 
+// The gate's word about a name is for the log only, and not even there believed whatever it is.
+std::string name_or_address(const std::string& name, const std::string& address) {
+  return is_host_name(name) ? name : address;
+}
+
 std::uint64_t connection_of(const GateMessage& message) {
   if (const auto* attempt = std::get_if<PasswordAttempt>(&message)) return attempt->connection;
   if (const auto* attempt = std::get_if<ApopAttempt>(&message)) return attempt->connection;
@@ -44,7 +49,10 @@ const std::array<Keeper::RequestRule, std::variant_size_v<GateMessage>> Keeper::
 }};
 
 Keeper::Keeper(const KeeperContext& context, Logins logins, StartSession start_session)
-    : context_{context}, logins_{logins}, start_session_{std::move(start_session)} {}
+    : context_{context},
+      names_{context.handover.settings},
+      logins_{logins},
+      start_session_{std::move(start_session)} {}
 
 Result<KeeperMessage> Keeper::answer(Channel::Received received) {
   Result<GateMessage> message = decode_gate_message(received.record);
@@ -91,11 +99,12 @@ Result<KeeperMessage> Keeper::answer(StampsWanted& wanted, Fd) {
 
 Result<KeeperMessage> Keeper::answer(PasswordAttempt& attempt, Fd client) {
   Attempt who{.connection = attempt.connection,
-              .user = attempt.user,
+              .user = names_.treat(attempt.user).user,
               .address = attempt.address,
-              .client_name = std::move(attempt.client_name),
+              .client_name = name_or_address(attempt.client_name, attempt.address),
               .pipelined = std::move(attempt.pipelined),
               .mechanism = "password",
+              .rejection = reply::password_incorrect,
               .client = std::move(client)};
   if (Result<void> honest = check_address(who); !honest) {
     if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
@@ -103,23 +112,25 @@ Result<KeeperMessage> Keeper::answer(PasswordAttempt& attempt, Fd client) {
   }
   Result<Account> account = check(attempt);
   attempt.password = {};  // before anything may fork
-  return KeeperMessage{
-      judge(std::move(who), std::move(account), reply::password_incorrect(attempt.user))};
+  return KeeperMessage{judge(std::move(who), std::move(account))};
 }
 
 Result<KeeperMessage> Keeper::answer(ApopAttempt& attempt, Fd client) {
   Attempt who{.connection = attempt.connection,
-              .user = attempt.user,
+              .user = names_.treat(attempt.user).user,
               .address = attempt.address,
-              .client_name = std::move(attempt.client_name),
+              .client_name = name_or_address(attempt.client_name, attempt.address),
               .pipelined = std::move(attempt.pipelined),
               .mechanism = "apop",
+              .rejection = [](std::string_view) { return reply::digest_incorrect(); },
               .client = std::move(client)};
   if (Result<void> honest = check_address(who); !honest) {
     if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
     return KeeperMessage{put_off(who, honest.error())};
   }
-  return KeeperMessage{judge(std::move(who), check(attempt), reply::digest_incorrect())};
+  context_.log.sentence(Severity::info, "apop \"" + name_in_sentence(who.user) + "\"",
+                        {{"id", connection_name(who.connection)}});
+  return KeeperMessage{judge(std::move(who), check(attempt))};
 }
 
 // The kernel's word counts, not the gate's: rules and logs go by the address.
@@ -142,14 +153,12 @@ Result<Account> Keeper::check(const ApopAttempt& attempt) const {
                                      {attempt.address});
 }
 
-Verdict Keeper::judge(Attempt attempt, Result<Account> account, std::string rejection) {
-  if (!account && account.error().code == Errc::denied) {
-    return reject(attempt, account.error(), std::move(rejection));
-  }
+Verdict Keeper::judge(Attempt attempt, Result<Account> account) {
+  if (!account && account.error().code == Errc::denied) return reject(attempt, account.error());
   if (!account) return put_off(attempt, account.error());
   if (Result<void> started = start(attempt, std::move(*account)); !started) {
     if (started.error().code != Errc::denied) return put_off(attempt, started.error());
-    return reject(attempt, started.error(), std::move(rejection));
+    return reject(attempt, started.error());
   }
   remember_judged(attempt.connection);
   if (logins_ == Logins::one) phase_ = Phase::over;
@@ -168,41 +177,47 @@ Result<void> Keeper::start(Attempt& attempt, Account account) {
                       {"user", account.name},
                       {"from", attempt.address},
                       {"by", std::string{attempt.mechanism}}});
+  if (attempt.client_name == attempt.address) attempt.client_name.clear();
   return start_session_({.account = std::move(account),
                          .client = std::move(attempt.client),
                          .pipelined = std::move(attempt.pipelined),
                          .address = attempt.address,
-                         .client_name = attempt.client_name,
+                         .client_name = std::move(attempt.client_name),
                          .connection = name});
 }
 
-Verdict Keeper::reject(const Attempt& attempt, const Error& why, std::string reply) {
+// Log analysers know both sentences, in this order.
+Verdict Keeper::reject(const Attempt& attempt, const Error& why) {
   remember_judged(attempt.connection);
-  log_refusal(attempt, reply);
-  context_.log.sentence(Severity::notice, "[AUTH] Failed attempted login to " + attempt.user +
-                                              " from host (" + attempt.address + ") " +
-                                              attempt.address);
+  const std::string user = name_in_sentence(attempt.user);
+  log_refusal(attempt, attempt.rejection(user));
+  context_.log.sentence(Severity::notice,
+                        "[AUTH] Failed attempted login to " + user + " from host (" +
+                            attempt.client_name + ") " + attempt.address,
+                        {{"id", connection_name(attempt.connection)}});
   context_.log.event(Severity::info, "login-failed",
                      {{"id", connection_name(attempt.connection)},
                       {"user", attempt.user},
                       {"from", attempt.address},
                       {"by", std::string{attempt.mechanism}},
                       {"why", why.text}});
-  return {attempt.connection, Verdict::Outcome::rejected, bare(std::move(reply))};
+  return {attempt.connection, Verdict::Outcome::rejected, bare(attempt.rejection(attempt.user))};
 }
 
 Verdict Keeper::put_off(const Attempt& attempt, const Error& why) {
   remember_judged(attempt.connection);
   std::string reply = reply::login_unavailable();
   log_refusal(attempt, reply);
-  context_.log.failure("log " + escaped(attempt.user) + " in", why);
+  context_.log.failure("log " + name_in_sentence(attempt.user) + " in", why,
+                       {{"id", connection_name(attempt.connection)}});
   return {attempt.connection, Verdict::Outcome::unavailable, bare(std::move(reply))};
 }
 
 void Keeper::log_refusal(const Attempt& attempt, std::string_view reply) const {
-  std::string sentence = attempt.user + " at " + attempt.address + " (" + attempt.address + "): ";
+  std::string sentence = name_in_sentence(attempt.user) + " at " + attempt.client_name + " (" +
+                         attempt.address + "): ";
   sentence += reply.substr(0, reply.find('\r'));
-  context_.log.sentence(Severity::notice, sentence);
+  context_.log.sentence(Severity::notice, sentence, {{"id", connection_name(attempt.connection)}});
 }
 
 bool Keeper::was_judged(std::uint64_t connection) const {

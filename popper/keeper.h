@@ -7,6 +7,7 @@
 #include <string>
 #include <variant>
 
+#include "auth/login_name.h"
 #include "auth/password_check.h"
 #include "ipc/channel.h"
 #include "ipc/frame.h"
@@ -60,8 +61,11 @@ class Keeper {
   /// One attempt to log in, whatever the mechanism.
   struct Attempt {
     std::uint64_t connection;
-    std::string user, address, client_name, pipelined;
+    std::string user, address;  // the treated name
+    std::string client_name;    // or the address
+    std::string pipelined;
     std::string_view mechanism;
+    std::string (*rejection)(std::string_view user);  // of this mechanism
     Fd client;
   };
 
@@ -73,9 +77,9 @@ class Keeper {
   [[nodiscard]] Result<void> check_address(const Attempt& attempt) const;
   [[nodiscard]] Result<Account> check(const PasswordAttempt& attempt) const;
   [[nodiscard]] Result<Account> check(const ApopAttempt& attempt) const;
-  [[nodiscard]] Verdict judge(Attempt attempt, Result<Account> account, std::string rejection);
+  [[nodiscard]] Verdict judge(Attempt attempt, Result<Account> account);
   [[nodiscard]] Result<void> start(Attempt& attempt, Account account);
-  [[nodiscard]] Verdict reject(const Attempt& attempt, const Error& why, std::string reply);
+  [[nodiscard]] Verdict reject(const Attempt& attempt, const Error& why);
   [[nodiscard]] Verdict put_off(const Attempt& attempt, const Error& why);
   void log_refusal(const Attempt& attempt, std::string_view reply) const;
 
@@ -83,6 +87,7 @@ class Keeper {
   void remember_judged(std::uint64_t connection);
 
   KeeperContext context_;
+  LoginNames names_;
   Logins logins_;
   StartSession start_session_;
   Phase phase_ = Phase::authorization;

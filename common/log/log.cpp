@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "base/text.h"
 #include "log/log_line.h"
 
 namespace pop {
@@ -54,25 +53,27 @@ std::string_view name_of(Severity severity) {
 }
 
 std::string name_in_sentence(std::string_view hostile) {
+  constexpr std::size_t longest_name = 128;
   std::string result;
-  for (const char c : escaped(hostile)) {
+  for (const char c : hostile.substr(0, longest_name)) {
     switch (c) {
       case ' ':
-        result += "\\x20";
+        result += "%20";
         break;
       case '"':
-        result += "\\x22";
+        result += "%22";
         break;
       case '(':
-        result += "\\x28";
+        result += "%28";
         break;
       case ')':
-        result += "\\x29";
+        result += "%29";
         break;
       default:
         result += c;
     }
   }
+  if (hostile.size() > longest_name) result += "...";
   return result;
 }
 

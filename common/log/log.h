@@ -65,8 +65,9 @@ class Log {
 /// "debug" to "critical".
 [[nodiscard]] std::string_view name_of(Severity severity);
 
-/// A name from outside made fit for a sentence: escaped, and so are blanks, quotation marks and
-/// parentheses, so that it stays one word and cannot continue the sentence.
+/// A name from outside made fit for a sentence: cut, and blanks, quotation marks and parentheses
+/// become %20, %22, %28 and %29, so that it stays one word and cannot continue the sentence. The log
+/// does the rest.
 [[nodiscard]] std::string name_in_sentence(std::string_view hostile);
 
 }  // namespace pop

@@ -159,9 +159,11 @@ TEST_CASE("a trace hears everything, and as text", "[log][trace]") {
 }
 
 TEST_CASE("a name in a sentence is one word that ends nothing", "[log]") {
-  using namespace std::string_literals;
   CHECK(name_in_sentence("jo.doe@example.org") == "jo.doe@example.org");
-  CHECK(name_in_sentence("a b") == "a\\x20b");
-  CHECK(name_in_sentence("\"(x)\"") == "\\x22\\x28x\\x29\\x22");
-  CHECK(name_in_sentence("\n\0\xff\\"s) == "\\x0a\\x00\\xff\\x5c");
+  CHECK(name_in_sentence("a b") == "a%20b");
+  CHECK(name_in_sentence("\"(x)\"") == "%22%28x%29%22");
+  CHECK(name_in_sentence(std::string(10'000, 'x')) == std::string(128, 'x') + "...");
+  Recorded recorded;
+  recorded.log.sentence(Severity::info, "login of " + name_in_sentence("a \n\xff"));
+  CHECK(recorded.last() == "login of a%20\\x0a\\xff");
 }
