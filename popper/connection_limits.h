@@ -4,6 +4,8 @@
 #include <cstddef>
 
 #include "base/error.h"
+#include "conf/settings.h"
+#include "popper/connection_census.h"
 
 namespace pop {
 
@@ -16,19 +18,52 @@ struct StrangerLimits {
   std::chrono::seconds farewell{2};                // for reading our last line
 };
 
-/// How many connections a gate may hold. Counts; the caller closes what does not fit.
+/// How many connections there may be, in this process and in all. Counts; the
+/// caller closes what does not fit.
 class ConnectionLimits {
  public:
-  explicit ConnectionLimits(std::size_t most) : most_{most} {}
+  ConnectionLimits(std::size_t here, const Settings& settings);
 
   /// As the limit of open files allows; raises the soft limit to the hard one.
-  [[nodiscard]] static Result<ConnectionLimits> from_open_files();
+  [[nodiscard]] static Result<ConnectionLimits> from_open_files(const Settings& settings);
 
-  [[nodiscard]] bool has_room(std::size_t connections) const { return connections < most_; }
-  [[nodiscard]] std::size_t most() const { return most_; }
+  [[nodiscard]] bool has_room_here(std::size_t connections) const { return connections < here_; }
+  /// `connections` of all processes, the new one not among them.
+  [[nodiscard]] bool has_room(std::size_t connections) const {
+    return most_ == 0 || connections < most_;
+  }
+  /// A newcomer may come in before a stranger of another process has made room.
+  [[nodiscard]] bool has_slack(std::size_t connections) const {
+    return connections <= most_ + most_ / 16;
+  }
+  /// So somebody has to make room after the fact.
+  [[nodiscard]] bool is_exceeded_by(std::size_t connections) const {
+    return most_ != 0 && connections > most_;
+  }
+  [[nodiscard]] bool has_room_for_address(std::size_t connections_from_it) const {
+    return most_from_address_ == 0 || connections_from_it < most_from_address_;
+  }
+  [[nodiscard]] bool are_for_all() const { return most_ != 0; }
 
  private:
-  std::size_t most_;
+  std::size_t here_, most_, most_from_address_;  // the last two: 0 for no limit
+};
+
+/// How long an address waits after failed logins: a first time, doubled by each
+/// further failure up to a most. All connections of an address wait together,
+/// and nobody else does.
+class FailureDelays {
+ public:
+  explicit FailureDelays(const Settings& settings);
+
+  /// From now until the next check; zero: now.
+  [[nodiscard]] std::chrono::milliseconds left(const Failures& failures) const;
+  /// How long failures must be remembered: whoever lets them be forgotten tries
+  /// no more often than who does not.
+  [[nodiscard]] std::chrono::milliseconds memory() const { return 2 * most_; }
+
+ private:
+  std::chrono::milliseconds first_, most_;
 };
 
 }  // namespace pop

@@ -6,28 +6,35 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
+#include "conf/network_list.h"
 #include "ipc/channel.h"
 #include "ipc/frame.h"
 #include "log/log.h"
 #include "pop3/line_reader.h"
 #include "pop3/login_dialogue.h"
+#include "popper/connection_census.h"
 #include "popper/connection_limits.h"
 #include "popper/deadlines.h"
 #include "popper/handover.h"
+#include "popper/proxy_header.h"
 
 namespace pop {
 
-/// Orders from the master to a gate, one record each, with a descriptor where there is one to give.
+/// Orders from the master to a gate, one record each, with a descriptor where
+/// there is one to give.
 namespace gate_order {
-inline constexpr std::string_view keeper = "keeper";    // here is the channel of one more keeper
-inline constexpr std::string_view listen = "listen";    // accept connections here
-inline constexpr std::string_view retire = "retire";    // accept no more; end when all are gone
-inline constexpr std::string_view drain = "drain";      // same, and send away who has not begun
+inline constexpr std::string_view keeper = "keeper";  // here is the channel of one more keeper
+inline constexpr std::string_view listen = "listen";  // accept connections here
+inline constexpr std::string_view names = "names";    // ask this resolver for clients' names
+inline constexpr std::string_view census = "census";  // one more table of who is connected
+inline constexpr std::string_view retire = "retire";  // accept no more; end when all are gone
+inline constexpr std::string_view drain = "drain";    // same, and send away who has not begun
 }  // namespace gate_order
 
 /// What a gate works with; all must outlive it.
@@ -36,16 +43,20 @@ struct GateContext {
   Log& log;
   Clock& clock;
   ConnectionLimits limits;
+  Census& census;
 };
 
-/// Owns every connection up to login, in one loop that never blocks on any of them. Opens nothing:
-/// all it has was handed to it, so it runs in a sandbox.
+/// Owns every connection up to login, in one loop that never blocks on any of
+/// them. Opens nothing: all it has was handed to it, so it runs in a sandbox.
 class Gate {
  public:
   [[nodiscard]] static Result<Gate> create(const GateContext& context);
 
   void add_keeper(Channel keeper);
   void add_listener(Fd socket);
+  /// Clients' names come from here, where reverse-lookup is set. Nobody ever
+  /// waits for them, and when it closes there are none.
+  void ask_names_of(Channel resolver);
   /// Orders come from here; when it closes, the gate retires.
   void obey(Channel master);
   /// A client from elsewhere than a listener.
@@ -59,31 +70,51 @@ class Gate {
  private:
   using Time = std::chrono::steady_clock::time_point;
   enum class State : std::uint8_t {
-    awaiting_stamp,  // for the greeting
+    awaiting_header,  // of the proxy
+    awaiting_stamp,   // for the greeting
     talking,
     queued,    // for a keeper that is free
+    delayed,   // its address has failed before
     checking,  // a keeper has it
     leaving    // our last words are on the way
   };
+  /// From the first octet on that a stranger sends.
+  struct Conversation {
+    std::optional<LoginDialogue> dialogue;  // from the first line on
+    LineReader lines;
+    std::size_t lines_taken = 0, octets_read = 0;
+  };
+  /// There may be very many who never say a word, so what few need is made when
+  /// they need it.
   struct Stranger {
     Fd socket;
-    std::string address;
     State state = State::awaiting_stamp;
-    std::uint32_t watched_for = 0;  // epoll events; 0: not in the set
     bool said_goodbye = false;
-    std::string banner_stamp;
-    std::optional<LoginDialogue> dialogue;  // from the greeting on
-    LineReader lines;
+    bool is_counted = false;        // by its address
+    std::uint32_t watched_for = 0;  // epoll events; 0: not in the set
+    std::uint32_t octets_discarded = 0;
+    AddressKey key;
+    std::string address;       // the client's, numeric
+    std::string banner_stamp;  // until a keeper has taken it
     std::string unsent;
+    std::unique_ptr<Conversation> conversation;
     std::unique_ptr<GateMessage> attempt;  // to be sent once all is said
-    Time begun, heard, farewell_ends;
-    std::size_t lines_taken = 0, octets_read = 0, octets_discarded = 0;
+    std::unique_ptr<std::string> header;   // of the proxy, as far as it came
+    std::unique_ptr<ProxyTls> tls;         // as the proxy says
+    std::unique_ptr<std::string> name;     // as the DNS says
+    Time begun, heard;
+    Time until;  // leaving: we go; delayed: the check may be made
   };
   struct KeeperLine {
     Channel channel;
     std::uint64_t number;
     enum class Busy : std::uint8_t { no, stamps, attempt } busy = Busy::no;
     std::uint64_t connection = 0;  // busy with its attempt
+  };
+  /// An event that a flood of strangers must not make a flood in the log.
+  struct Repeated {
+    std::size_t times = 0;  // since it was logged last
+    Time next{};
   };
   struct Stamp {
     std::string text;
@@ -107,10 +138,27 @@ class Gate {
   void resume_listening();
   void send_idle_strangers_away();
 
+  void take_names();
+  void ask_name(std::uint64_t id, const Stranger& stranger);
+
+  // Who may come in
+  [[nodiscard]] bool make_room();
+  [[nodiscard]] bool evict_oldest();
+  void shed_excess();
+  void plan_shedding();
+  void log_repeated(std::string_view event, Repeated& repeated, const std::string& address);
+  [[nodiscard]] std::optional<Time> oldest_idle() const;
+
   // Strangers
   void on_event(std::uint64_t id, std::uint32_t events);
+  void set_state(std::uint64_t id, Stranger& stranger, State state);
+  void read_header(std::uint64_t id, Stranger& stranger, std::string_view input);
+  void log_proxy(std::uint64_t id, const Stranger& stranger, const std::string& proxy);
+  void welcome(std::uint64_t id, Stranger& stranger);
   void greet(std::uint64_t id, Stranger& stranger, std::string stamp);
   void read_from(std::uint64_t id, Stranger& stranger);
+  void hear(Stranger& stranger, std::string_view input);
+  [[nodiscard]] LoginDialogue& dialogue_with(Stranger& stranger);
   enum class Answered : std::uint8_t { all, enough_for_now };
   [[nodiscard]] Answered answer_lines(std::uint64_t id, Stranger& stranger);
   void log_command(std::uint64_t id, const LineReader::Line& line);
@@ -122,11 +170,14 @@ class Gate {
   void unwatch(Stranger& stranger);
   void drop(std::uint64_t id);
   void on_deadline(std::uint64_t id);
+  void time_out(std::uint64_t id, Stranger& stranger);
   [[nodiscard]] std::optional<Time> deadline_of(const Stranger& stranger) const;
   [[nodiscard]] CapabilityFacts facts_for(const Stranger& stranger) const;
 
   // Keepers
+  void queue(std::uint64_t id, Stranger& stranger);
   void dispatch();
+  [[nodiscard]] bool must_wait(std::uint64_t id, Stranger& stranger);
   [[nodiscard]] KeeperLine* free_keeper();
   void want_stamps(KeeperLine& keeper);
   void send_attempt(KeeperLine& keeper, std::uint64_t id, Stranger& stranger);
@@ -138,14 +189,22 @@ class Gate {
   [[nodiscard]] bool stamps_are_short();
   [[nodiscard]] std::optional<std::string> take_stamp();
 
+  // In the deadlines, no connections: listen again, and see whether there are
+  // too many.
+  static constexpr std::uint64_t resume_listening_mark = 0, shed_excess_mark = 1;
+
   GateContext context_;
   StrangerLimits per_stranger_;
+  FailureDelays delays_;
+  NetworkList proxies_;
   Fd epoll_;
-  std::optional<Channel> master_;
+  std::optional<Channel> master_, resolver_;
   std::vector<Fd> listeners_;
   bool listening_ = true;
   bool retiring_ = false;
   Strangers strangers_;
+  std::set<std::uint64_t> idle_;  // who can make room, the longest connected first
+  Repeated turned_away_, too_many_from_address_, evicted_, without_header_;
   std::uint64_t last_id_;
   Deadlines deadlines_;
   std::list<KeeperLine> keepers_;
@@ -159,7 +218,8 @@ class Gate {
 /// Program of a gate, with its inherited descriptors in place.
 [[nodiscard]] int run_gate();
 
-/// For one connection only: the gate of a popper that was given its client. Shuts itself in first.
+/// For one connection only: the gate of a popper that was given its client.
+/// Shuts itself in first.
 [[nodiscard]] int run_single_gate(const Handover& handover, Log& log, Fd client, Channel keeper);
 
 }  // namespace pop

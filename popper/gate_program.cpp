@@ -22,14 +22,14 @@ Result<void> shut_in(const Handover& handover) {
 }
 
 template <class Equip>
-int serve(const Handover& handover, Log& log, Equip equip) {
+int serve(const Handover& handover, Log& log, Result<Census> census, Equip equip) {
   ::prctl(PR_SET_NAME, "pop-gate");
-  const Result<ConnectionLimits> limits = ConnectionLimits::from_open_files();
-  if (!limits) {
-    log.failure("start a gate", limits.error());
+  const Result<ConnectionLimits> limits = ConnectionLimits::from_open_files(handover.settings);
+  if (!limits || !census) {
+    log.failure("start a gate", !limits ? limits.error() : census.error());
     return EXIT_FAILURE;
   }
-  Result<Gate> gate = Gate::create({handover, log, system_clock(), *limits});
+  Result<Gate> gate = Gate::create({handover, log, system_clock(), *limits, *census});
   Result<void> done = gate ? shut_in(handover) : std::unexpected(gate.error());
   if (!done) {
     log.failure("start a gate", done.error());
@@ -52,11 +52,11 @@ int run_gate() {
   if (!handover) return EXIT_FAILURE;
   memory = Fd{};
   Log log = open_log(handover->log, handover->settings);
-  return serve(*handover, log, [&](Gate& gate) { gate.obey(std::move(master)); });
+  return serve(*handover, log, Census::alone(), [&](Gate& gate) { gate.obey(std::move(master)); });
 }
 
 int run_single_gate(const Handover& handover, Log& log, Fd client, Channel keeper) {
-  return serve(handover, log, [&](Gate& gate) {
+  return serve(handover, log, Census::alone(), [&](Gate& gate) {
     gate.retire();  // after the one
     gate.adopt(std::move(client));
     gate.add_keeper(std::move(keeper));

@@ -1,0 +1,195 @@
+// The gate's side of its keepers: stamps for greetings, attempts to log in,
+// verdicts.
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/secret.h"
+#include "pop3/reply.h"
+#include "popper/gate.h"
+
+namespace pop {
+namespace {
+
+constexpr std::size_t stamps_in_store = 16;
+constexpr std::uint32_t stamps_at_once = 32;
+constexpr std::chrono::seconds look_for_apop_again{60};
+
+}  // namespace
+
+Gate::KeeperLine* Gate::free_keeper() {
+  const auto found = std::ranges::find(keepers_, KeeperLine::Busy::no, &KeeperLine::busy);
+  return found == keepers_.end() ? nullptr : &*found;
+}
+
+void Gate::queue(std::uint64_t id, Stranger& stranger) {
+  set_state(id, stranger, State::queued);
+  unwatch(stranger);
+  queued_.push_back(id);
+  dispatch();
+}
+
+void Gate::dispatch() {
+  while (KeeperLine* const keeper = free_keeper()) {
+    if (stamps_are_short()) {
+      want_stamps(*keeper);
+      continue;
+    }
+    if (queued_.empty()) return;
+    const std::uint64_t id = queued_.front();
+    queued_.pop_front();
+    const auto found = strangers_.find(id);
+    if (found == strangers_.end() || found->second.state != State::queued) continue;
+    if (must_wait(id, found->second)) continue;
+    send_attempt(*keeper, id, found->second);
+  }
+}
+
+// Asked only now, when a keeper could begin: what came of earlier attempts is
+// known then, however many connections of one address have been waiting side by
+// side.
+bool Gate::must_wait(std::uint64_t id, Stranger& stranger) {
+  const Time now = context_.clock.steady();
+  const Failures failures = context_.census.failures_of(stranger.key, now, delays_.memory());
+  const std::chrono::milliseconds left = delays_.left(failures);
+  if (left == left.zero()) {
+    context_.census.note_attempt(stranger.key, now, delays_.memory());
+    return false;
+  }
+  stranger.until = now + left;
+  set_state(id, stranger, State::delayed);
+  deadlines_.add(id, *deadline_of(stranger));
+  return true;
+}
+
+bool Gate::stamps_are_short() {
+  const Time now = context_.clock.steady();
+  if (stamps_on_the_way_ || now < no_apop_until_ || (retiring_ && without_stamp_.empty())) {
+    return false;
+  }
+  while (!stamps_.empty() && stamps_.front().expires <= now) stamps_.pop_front();
+  return stamps_.size() < stamps_in_store;
+}
+
+void Gate::want_stamps(KeeperLine& keeper) {
+  // A gate that takes no more connections wants no store.
+  const auto waiting = static_cast<std::uint32_t>(without_stamp_.size());
+  const std::uint32_t count = retiring_ ? std::min(waiting, most_stamps) : stamps_at_once;
+  if (Result<void> sent = keeper.channel.send(encode(GateMessage{StampsWanted{count}})); !sent) {
+    return lose_keeper(keeper.number, sent.error().text);
+  }
+  keeper.busy = KeeperLine::Busy::stamps;
+  stamps_on_the_way_ = true;
+}
+
+void Gate::send_attempt(KeeperLine& keeper, std::uint64_t id, Stranger& stranger) {
+  std::visit(
+      [&](auto& attempt) {
+        if constexpr (requires { attempt.pipelined; }) {
+          if (attempt.pipelined.empty())
+            attempt.pipelined = stranger.conversation->lines.take_rest();
+          if (stranger.name) attempt.client_name = *stranger.name;
+        }
+      },
+      *stranger.attempt);
+  std::string frame = encode(*stranger.attempt);
+  const Result<void> sent = keeper.channel.send(frame, stranger.socket.get());
+  wipe(frame);
+  if (!sent) {
+    queued_.push_front(id);
+    return lose_keeper(keeper.number, sent.error().text);
+  }
+  if (std::holds_alternative<ApopAttempt>(*stranger.attempt)) stranger.banner_stamp.clear();
+  stranger.attempt.reset();
+  set_state(id, stranger, State::checking);
+  keeper.busy = KeeperLine::Busy::attempt;
+  keeper.connection = id;
+}
+
+void Gate::on_keeper(std::uint64_t number) {
+  const auto keeper = std::ranges::find(keepers_, number, &KeeperLine::number);
+  if (keeper == keepers_.end()) return;
+  Result<std::optional<Channel::Received>> received = keeper->channel.receive();
+  if (!received && received.error().code == Errc::busy) return;
+  if (!received) return lose_keeper(number, received.error().text);
+  if (!*received) return lose_keeper(number, "it has ended");
+  Result<KeeperMessage> message = decode_keeper_message((*received)->record);
+  if (!message) return lose_keeper(number, message.error().text);
+  std::visit([&](auto& content) { take_message(*keeper, std::move(content)); }, *message);
+  dispatch();
+}
+
+void Gate::take_message(KeeperLine& keeper, Stamps stamps) {
+  keeper.busy = KeeperLine::Busy::no;
+  stamps_on_the_way_ = false;
+  const Time now = context_.clock.steady();
+  const std::chrono::seconds login_timeout = context_.handover.settings.login_timeout;
+  const Time expires = now + std::chrono::seconds{stamps.valid_seconds} - login_timeout;
+  for (std::string& stamp : stamps.stamps) stamps_.push_back({std::move(stamp), expires});
+  if (stamps.stamps.empty()) no_apop_until_ = now + look_for_apop_again;
+  while (!without_stamp_.empty()) {
+    std::optional<std::string> stamp = take_stamp();
+    if (!stamp) return;
+    const std::uint64_t id = without_stamp_.front();
+    without_stamp_.pop_front();
+    const auto found = strangers_.find(id);
+    if (found == strangers_.end() || found->second.state != State::awaiting_stamp) continue;
+    greet(id, found->second, std::move(*stamp));
+    settle(id);
+  }
+}
+
+// Nothing: one must be fetched first. Empty: APOP cannot be used.
+std::optional<std::string> Gate::take_stamp() {
+  const Time now = context_.clock.steady();
+  while (!stamps_.empty() && stamps_.front().expires <= now) stamps_.pop_front();
+  if (stamps_.empty()) return now < no_apop_until_ ? std::optional<std::string>{""} : std::nullopt;
+  std::string stamp = std::move(stamps_.front().text);
+  stamps_.pop_front();
+  return stamp;
+}
+
+void Gate::take_message(KeeperLine& keeper, Verdict verdict) {
+  if (keeper.busy != KeeperLine::Busy::attempt || keeper.connection != verdict.connection) {
+    return lose_keeper(keeper.number, "it answered what nobody asked");
+  }
+  keeper.busy = KeeperLine::Busy::no;
+  const auto found = strangers_.find(verdict.connection);
+  if (found != strangers_.end() && verdict.outcome == Verdict::Outcome::rejected) {
+    context_.census.note_failure(found->second.key, context_.clock.steady(), delays_.memory());
+  }
+  end_check(verdict.connection,
+            {static_cast<LoginVerdict::Outcome>(verdict.outcome), std::move(verdict.reply)});
+}
+
+void Gate::end_check(std::uint64_t id, const LoginVerdict& verdict) {
+  const auto found = strangers_.find(id);
+  if (found == strangers_.end()) return;
+  if (verdict.outcome == LoginVerdict::Outcome::accepted) return drop(id);
+  set_state(id, found->second, State::talking);
+  perform(id, found->second, found->second.conversation->dialogue->on_verdict(verdict));
+  settle(id);
+}
+
+void Gate::lose_keeper(std::uint64_t number, std::string_view why) {
+  const auto keeper = std::ranges::find(keepers_, number, &KeeperLine::number);
+  if (keeper == keepers_.end()) return;
+  context_.log.event(Severity::warning, "keeper-lost", {{"why", std::string{why}}});
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, keeper->channel.fd(), nullptr);
+  const KeeperLine::Busy busy = keeper->busy;
+  const std::uint64_t connection = keeper->connection;
+  keepers_.erase(keeper);
+  if (busy == KeeperLine::Busy::stamps) stamps_on_the_way_ = false;
+  if (busy == KeeperLine::Busy::attempt) {
+    end_check(connection, {LoginVerdict::Outcome::unavailable, reply::login_unavailable()});
+  }
+}
+
+static_assert(static_cast<int>(LoginVerdict::Outcome::accepted) ==
+                  static_cast<int>(Verdict::Outcome::accepted) &&
+              static_cast<int>(LoginVerdict::Outcome::unavailable) ==
+                  static_cast<int>(Verdict::Outcome::unavailable));
+
+}  // namespace pop

@@ -1,0 +1,407 @@
+// The gate's strangers: who may come in, what they say and hear, and when they
+// must go.
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "auth/login_policy.h"
+#include "base/secret.h"
+#include "pop3/reply.h"
+#include "popper/connection_name.h"
+#include "popper/gate.h"
+#include "popper/gate_events.h"
+#include "popper/listener.h"
+
+namespace pop {
+namespace {
+
+// Between two looks whether there are too many of us: while there are nearly
+// too many, and else.
+constexpr std::chrono::milliseconds soon{250}, later{1000};
+
+// No waiting: who is sent away is not worth it.
+void say_last_words(const Fd& client) {
+  const std::string text = reply::too_many_connections();
+  (void)::send(client.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+}  // namespace
+
+// --- Who may come in
+
+// For a connection more. When all are taken, the stranger that has been there
+// longest makes room, wherever it is: this process goes on, and the one that
+// has the other sheds it soon.
+bool Gate::make_room() {
+  if (!context_.limits.has_room_here(strangers_.size())) return evict_oldest();
+  const std::size_t connections = context_.census.connections();
+  if (context_.limits.has_room(connections)) return true;
+  const std::optional<Time> ours = oldest_idle(), theirs = context_.census.oldest_idle_elsewhere();
+  const bool is_elsewhere = theirs && (!ours || *theirs < *ours);
+  if (is_elsewhere && context_.limits.has_slack(connections)) return true;
+  return evict_oldest();
+}
+
+std::optional<Gate::Time> Gate::oldest_idle() const {
+  if (idle_.empty()) return std::nullopt;
+  return strangers_.at(*idle_.begin()).begun;
+}
+
+bool Gate::evict_oldest() {
+  if (idle_.empty()) return false;
+  const std::uint64_t id = *idle_.begin();
+  const Stranger& stranger = strangers_.at(id);
+  log_repeated("evicted", evicted_, stranger.address);
+  if (stranger.state != State::leaving) say_last_words(stranger.socket);
+  drop(id);
+  return true;
+}
+
+void Gate::shed_excess() {
+  while (context_.limits.is_exceeded_by(context_.census.connections())) {
+    const std::optional<Time> ours = oldest_idle(),
+                              theirs = context_.census.oldest_idle_elsewhere();
+    if (!ours || (theirs && *theirs < *ours)) return;
+    (void)evict_oldest();
+    context_.census.tell_oldest_idle(oldest_idle());
+  }
+}
+
+void Gate::plan_shedding() {
+  if (!context_.limits.are_for_all()) return;
+  const std::size_t connections = context_.census.connections();
+  const bool is_near = !context_.limits.has_room(connections + connections / 8);
+  deadlines_.add(shed_excess_mark, context_.clock.steady() + (is_near ? soon : later));
+}
+
+// A flood of strangers must not become one of log lines.
+void Gate::log_repeated(std::string_view event, Repeated& repeated, const std::string& address) {
+  const Time now = context_.clock.steady();
+  ++repeated.times;
+  if (now < repeated.next) return;
+  context_.log.event(Severity::warning, event,
+                     {{"from", address}, {"times", std::to_string(repeated.times)}});
+  repeated = {0, now + std::chrono::seconds{1}};
+}
+
+// --- From the first moment to the last
+
+void Gate::on_event(std::uint64_t id, std::uint32_t events) {
+  const auto found = strangers_.find(id);
+  if (found == strangers_.end()) return;
+  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_from(id, found->second);
+  settle(id);
+}
+
+CapabilityFacts Gate::facts_for(const Stranger& stranger) const {
+  const Settings& settings = context_.handover.settings;
+  CapabilityFacts facts;
+  facts.host = context_.handover.host;
+  facts.shy = settings.shy;
+  facts.apop = !stranger.banner_stamp.empty();
+  facts.expire_days = settings.announce_expire;
+  facts.login_delay = settings.announce_login_delay;
+  facts.user_pass = clear_text_offered(settings.clear_text_password, stranger.address);
+  return facts;
+}
+
+void Gate::set_state(std::uint64_t id, Stranger& stranger, State state) {
+  stranger.state = state;
+  if (state == State::queued || state == State::checking) {
+    idle_.erase(id);
+  } else {
+    idle_.insert(id);
+  }
+}
+
+void Gate::adopt(Fd client) {
+  const Result<std::string> peer = peer_address(client.get());
+  if (!peer) return;  // gone already
+  if (!make_room()) {
+    log_repeated("too-many-connections", turned_away_, *peer);
+    return say_last_words(client);
+  }
+  make_non_blocking(client.get());
+  const std::uint64_t id = ++last_id_;
+  Stranger& stranger = strangers_[id];
+  stranger.socket = std::move(client);
+  stranger.address = *peer;
+  stranger.key = address_key(*peer);
+  stranger.begun = stranger.heard = context_.clock.steady();
+  context_.census.enter();
+  context_.log.event(Severity::debug, "connect", {{"id", connection_name(id)}, {"from", *peer}});
+  if (!proxies_.contains(*peer)) return welcome(id, stranger);
+  set_state(id, stranger, State::awaiting_header);
+  deadlines_.add(id, *deadline_of(stranger));
+  watch(id, stranger);
+}
+
+// Now the client's address is known.
+void Gate::welcome(std::uint64_t id, Stranger& stranger) {
+  if (!context_.limits.has_room_for_address(context_.census.connections_from(stranger.key))) {
+    log_repeated("too-many-connections-from-address", too_many_from_address_, stranger.address);
+    say_last_words(stranger.socket);
+    return drop(id);
+  }
+  context_.census.enter_from(stranger.key);
+  stranger.is_counted = true;
+  ask_name(id, stranger);
+  set_state(id, stranger, State::awaiting_stamp);
+  deadlines_.add(id, *deadline_of(stranger));
+  if (std::optional<std::string> stamp = take_stamp()) {
+    greet(id, stranger, std::move(*stamp));
+    settle(id);
+  } else {
+    unwatch(stranger);
+    without_stamp_.push_back(id);
+  }
+  dispatch();
+}
+
+void Gate::greet(std::uint64_t id, Stranger& stranger, std::string stamp) {
+  stranger.banner_stamp = std::move(stamp);
+  stranger.unsent += reply::greeting(facts_for(stranger), stranger.banner_stamp);
+  set_state(id, stranger, State::talking);
+  // Earlier than what was set while it waited for the stamp.
+  deadlines_.add(id, *deadline_of(stranger));
+}
+
+// --- Behind a proxy
+
+void Gate::read_header(std::uint64_t id, Stranger& stranger, std::string_view input) {
+  if (!stranger.header) stranger.header = std::make_unique<std::string>();
+  stranger.header->append(input);
+  ProxyReading reading = read_proxy_header(*stranger.header);
+  if (reading.state == ProxyReading::State::unfinished) return;
+  const std::string proxy = stranger.address;
+  const std::unique_ptr<std::string> received = std::move(stranger.header);
+  if (reading.state == ProxyReading::State::wrong) {
+    log_repeated("no-proxy-header", without_header_, proxy);
+    return drop(id);
+  }
+  if (!reading.header.address.empty()) {
+    stranger.address = std::move(reading.header.address);
+    stranger.key = address_key(stranger.address);
+  }
+  if (reading.header.tls) stranger.tls = std::make_unique<ProxyTls>(*std::move(reading.header.tls));
+  log_proxy(id, stranger, proxy);
+  const std::string_view behind = std::string_view{*received}.substr(reading.size);
+  if (!behind.empty()) hear(stranger, behind);
+  welcome(id, stranger);
+}
+
+void Gate::log_proxy(std::uint64_t id, const Stranger& stranger, const std::string& proxy) {
+  if (!context_.log.wants(Severity::debug)) return;
+  const ProxyTls tls = stranger.tls ? *stranger.tls : ProxyTls{};
+  context_.log.event(Severity::debug, "proxied",
+                     {{"id", connection_name(id)},
+                      {"from", stranger.address},
+                      {"by", proxy},
+                      {"tls", tls.version},
+                      {"cipher", tls.cipher},
+                      {"certificate", tls.verified ? tls.common_name : ""}});
+}
+
+// --- What they say
+
+void Gate::hear(Stranger& stranger, std::string_view input) {
+  if (!stranger.conversation) {
+    stranger.conversation = std::make_unique<Conversation>();
+  }
+  stranger.conversation->octets_read += input.size();
+  stranger.conversation->lines.feed(input);
+}
+
+void Gate::read_from(std::uint64_t id, Stranger& stranger) {
+  std::array<char, 2048> input;
+  const ssize_t got = ::recv(stranger.socket.get(), input.data(), input.size(), 0);
+  if (got < 0 && would_block(errno)) return;
+  if (got <= 0) return drop(id);
+  const std::string_view octets{input.data(), static_cast<std::size_t>(got)};
+  if (stranger.state == State::leaving) {
+    stranger.octets_discarded += static_cast<std::uint32_t>(octets.size());
+    if (stranger.octets_discarded > per_stranger_.discarded) drop(id);
+    return;
+  }
+  stranger.heard = context_.clock.steady();
+  if (stranger.state == State::awaiting_header) {
+    read_header(id, stranger, octets);
+  } else {
+    hear(stranger, octets);
+  }
+  wipe(input);
+}
+
+// Stops early when a check has begun, or when enough waits to be sent.
+Gate::Answered Gate::answer_lines(std::uint64_t id, Stranger& stranger) {
+  while (stranger.state == State::talking && !stranger.attempt && stranger.conversation) {
+    if (stranger.unsent.size() >= per_stranger_.unsent) return Answered::enough_for_now;
+    Conversation& conversation = *stranger.conversation;
+    const std::optional<LineReader::Line> line = conversation.lines.next();
+    const bool too_much = line ? ++conversation.lines_taken > per_stranger_.lines
+                               : conversation.octets_read > per_stranger_.octets;
+    if (too_much) {
+      stranger.unsent += reply::too_many_commands();
+      leave(id, stranger);
+    }
+    if (too_much || !line) break;
+    log_command(id, *line);
+    LoginDialogue& dialogue = dialogue_with(stranger);
+    perform(id, stranger,
+            line->too_long ? dialogue.on_too_long_line() : dialogue.on_line(line->text));
+  }
+  return Answered::all;
+}
+
+LoginDialogue& Gate::dialogue_with(Stranger& stranger) {
+  std::optional<LoginDialogue>& dialogue = stranger.conversation->dialogue;
+  if (!dialogue) dialogue.emplace(facts_for(stranger), stranger.banner_stamp);
+  return *dialogue;
+}
+
+void Gate::log_command(std::uint64_t id, const LineReader::Line& line) {
+  if (line.too_long || !context_.log.wants(Severity::debug)) return;
+  context_.log.event(Severity::debug, "command",
+                     {{"id", connection_name(id)}, {"verb", std::string{name_for_log(line.text)}}});
+}
+
+void Gate::perform(std::uint64_t id, Stranger& stranger, std::vector<LoginAction> actions) {
+  for (LoginAction& action : actions) {
+    if (SendText* const send = std::get_if<SendText>(&action)) {
+      stranger.unsent += send->text;
+    } else if (CheckPassword* const check = std::get_if<CheckPassword>(&action)) {
+      stranger.conversation->lines.wipe();
+      stranger.attempt = std::make_unique<GateMessage>(PasswordAttempt{
+          id, std::move(check->user), std::move(check->password), stranger.address, "", ""});
+    } else if (CheckApop* const apop = std::get_if<CheckApop>(&action)) {
+      stranger.attempt = std::make_unique<GateMessage>(
+          ApopAttempt{id, std::move(apop->user), stranger.banner_stamp, std::move(apop->digest),
+                      stranger.address, "", ""});
+    } else {
+      leave(id, stranger);
+    }
+  }
+}
+
+// A connection with unread input is reset when it is closed, and the reset may
+// overtake our last line. So we say that we are done and read on for a moment.
+void Gate::leave(std::uint64_t id, Stranger& stranger) {
+  set_state(id, stranger, State::leaving);
+  stranger.attempt.reset();
+  stranger.conversation.reset();
+  stranger.until = context_.clock.steady() + per_stranger_.farewell;
+  deadlines_.add(id, stranger.until);
+}
+
+/// False when the connection broke.
+bool Gate::flush(Stranger& stranger) {
+  while (!stranger.unsent.empty()) {
+    const ssize_t sent =
+        ::send(stranger.socket.get(), stranger.unsent.data(), stranger.unsent.size(), MSG_NOSIGNAL);
+    if (sent < 0) return would_block(errno);
+    stranger.unsent.erase(0, static_cast<std::size_t>(sent));
+  }
+  stranger.unsent.shrink_to_fit();
+  return true;
+}
+
+// After anything has happened to a stranger: answers what there is, sends it,
+// and decides what to wait for next.
+void Gate::settle(std::uint64_t id) {
+  const auto found = strangers_.find(id);
+  if (found == strangers_.end()) return;
+  Stranger& stranger = found->second;
+  if (stranger.state == State::delayed || stranger.state == State::queued) return;
+  if (!flush(stranger)) return drop(id);
+  while (stranger.unsent.empty()) {
+    const Answered answered = answer_lines(id, stranger);
+    if (!flush(stranger)) return drop(id);
+    if (answered == Answered::all) break;
+  }
+  if (stranger.unsent.empty() && stranger.state == State::leaving && !stranger.said_goodbye) {
+    stranger.said_goodbye = true;
+    ::shutdown(stranger.socket.get(), SHUT_WR);
+  }
+  if (stranger.unsent.empty() && stranger.attempt && stranger.state == State::talking) {
+    return queue(id, stranger);
+  }
+  watch(id, stranger);
+}
+
+void Gate::watch(std::uint64_t id, Stranger& stranger) {
+  const bool reads = stranger.unsent.empty() || stranger.state == State::leaving;
+  const std::uint32_t wanted = (reads ? EPOLLIN : 0U) | (stranger.unsent.empty() ? 0U : EPOLLOUT);
+  if (stranger.watched_for == wanted) return;
+  epoll_event event = event_for(Source::connection, id, wanted);
+  const int operation = stranger.watched_for != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+  ::epoll_ctl(epoll_.get(), operation, stranger.socket.get(), &event);
+  stranger.watched_for = wanted;
+}
+
+// A hung-up socket is reported whatever we wait for, so one that a keeper has
+// must not be in the set; nor may one that a session goes on with, which
+// closing here would not take out.
+void Gate::unwatch(Stranger& stranger) {
+  if (std::exchange(stranger.watched_for, 0) == 0) return;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, stranger.socket.get(), nullptr);
+}
+
+void Gate::drop(std::uint64_t id) {
+  const auto found = strangers_.find(id);
+  if (found == strangers_.end()) return;
+  Stranger& stranger = found->second;
+  unwatch(stranger);
+  context_.census.leave();
+  if (stranger.is_counted) context_.census.leave_from(stranger.key);
+  idle_.erase(id);
+  strangers_.erase(found);
+}
+
+std::optional<Gate::Time> Gate::deadline_of(const Stranger& stranger) const {
+  const Settings& settings = context_.handover.settings;
+  switch (stranger.state) {
+    case State::awaiting_stamp:
+    case State::queued:
+      return stranger.begun + settings.login_timeout;
+    case State::awaiting_header:
+    case State::talking:
+      return std::min(stranger.begun + settings.login_timeout, stranger.heard + settings.timeout);
+    case State::checking:
+      return std::nullopt;
+    case State::leaving:
+      return stranger.until;
+    case State::delayed:
+      return std::min(stranger.begun + settings.login_timeout, stranger.until);
+  }
+  return std::nullopt;
+}
+
+void Gate::on_deadline(std::uint64_t id) {
+  const auto found = strangers_.find(id);
+  if (found == strangers_.end()) return;
+  Stranger& stranger = found->second;
+  const std::optional<Time> when = deadline_of(stranger);
+  if (!when) return;
+  if (*when > context_.clock.steady()) return deadlines_.add(id, *when);
+  const bool is_out_of_time =
+      stranger.begun + context_.handover.settings.login_timeout <= context_.clock.steady();
+  if (stranger.state == State::delayed && !is_out_of_time) return queue(id, stranger);
+  if (stranger.state == State::leaving || stranger.state == State::awaiting_header) return drop(id);
+  time_out(id, stranger);
+}
+
+void Gate::time_out(std::uint64_t id, Stranger& stranger) {
+  context_.log.event(Severity::info, "login-timeout",
+                     {{"id", connection_name(id)}, {"from", stranger.address}});
+  stranger.unsent += stranger.state == State::talking ? reply::timed_out(facts_for(stranger))
+                                                      : reply::login_unavailable();
+  leave(id, stranger);
+  settle(id);
+}
+
+}  // namespace pop
