@@ -169,7 +169,8 @@ class Host:
 
     def configure(self, name="popper.conf", **options):
         """A configuration file in the classic grammar; server_mode=True sets server-mode."""
-        values = {"spool-dir": self.spool_dir, "pam-service": self.add_pam_service()}
+        values = {"spool-dir": self.spool_dir, "pam-service": self.add_pam_service(),
+                  "failure-delay": 0}  # tests mistype passwords, and all come from one address
         values.update({key.replace("_", "-"): value for key, value in options.items()})
         text = "".join(f"set {key} = {written(value)}\n"
                        for key, value in values.items() if value is not None)
