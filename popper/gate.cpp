@@ -156,6 +156,10 @@ void Gate::take_order() {
   Channel::Received& order = **received;
   if (order.record == gate_order::keeper) return add_keeper(Channel{std::move(order.descriptor)});
   if (order.record == gate_order::listen) return add_listener(std::move(order.descriptor));
+  if (order.record == gate_order::report) {
+    if (context_.pulse != nullptr) context_.pulse->mark(context_.clock.steady());
+    return;
+  }
   if (order.record == gate_order::names) return ask_names_of(Channel{std::move(order.descriptor)});
   if (order.record == gate_order::census) {
     const Result<void> watched = context_.census.watch(order.descriptor);

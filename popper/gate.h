@@ -23,6 +23,7 @@
 #include "popper/deadlines.h"
 #include "popper/handover.h"
 #include "popper/proxy_header.h"
+#include "popper/pulse.h"
 
 namespace pop {
 
@@ -31,6 +32,7 @@ namespace pop {
 namespace gate_order {
 inline constexpr std::string_view keeper = "keeper";  // here is the channel of one more keeper
 inline constexpr std::string_view listen = "listen";  // accept connections here
+inline constexpr std::string_view report = "report";  // mark the pulse, to show that you work
 inline constexpr std::string_view names = "names";    // ask this resolver for clients' names
 inline constexpr std::string_view census = "census";  // one more table of who is connected
 inline constexpr std::string_view retire = "retire";  // accept no more; end when all are gone
@@ -44,6 +46,7 @@ struct GateContext {
   Clock& clock;
   ConnectionLimits limits;
   Census& census;
+  Pulse* pulse = nullptr;  // nullptr: nobody watches
 };
 
 /// Owns every connection up to login, in one loop that never blocks on any of

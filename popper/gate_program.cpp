@@ -22,14 +22,14 @@ Result<void> shut_in(const Handover& handover) {
 }
 
 template <class Equip>
-int serve(const Handover& handover, Log& log, Result<Census> census, Equip equip) {
+int serve(const Handover& handover, Log& log, Result<Census> census, Pulse* pulse, Equip equip) {
   ::prctl(PR_SET_NAME, "pop-gate");
   const Result<ConnectionLimits> limits = ConnectionLimits::from_open_files(handover.settings);
   if (!limits || !census) {
     log.failure("start a gate", !limits ? limits.error() : census.error());
     return EXIT_FAILURE;
   }
-  Result<Gate> gate = Gate::create({handover, log, system_clock(), *limits, *census});
+  Result<Gate> gate = Gate::create({handover, log, system_clock(), *limits, *census, pulse});
   Result<void> done = gate ? shut_in(handover) : std::unexpected(gate.error());
   if (!done) {
     log.failure("start a gate", done.error());
@@ -48,15 +48,19 @@ int run_gate() {
   ignore_terminal_signals();
   Fd memory{inherited::settings};
   Channel master{Fd{inherited::control}};
+  Fd shared{inherited::pulse};
+  Result<Pulse> pulse = Pulse::open(shared);
   const Result<Handover> handover = take_handover(memory);
-  if (!handover) return EXIT_FAILURE;
+  if (!handover || !pulse) return EXIT_FAILURE;
   memory = Fd{};
+  shared = Fd{};
   Log log = open_log(handover->log, handover->settings);
-  return serve(*handover, log, Census::alone(), [&](Gate& gate) { gate.obey(std::move(master)); });
+  return serve(*handover, log, Census::alone(), &*pulse,
+               [&](Gate& gate) { gate.obey(std::move(master)); });
 }
 
 int run_single_gate(const Handover& handover, Log& log, Fd client, Channel keeper) {
-  return serve(handover, log, Census::alone(), [&](Gate& gate) {
+  return serve(handover, log, Census::alone(), nullptr, [&](Gate& gate) {
     gate.retire();  // after the one
     gate.adopt(std::move(client));
     gate.add_keeper(std::move(keeper));

@@ -12,13 +12,16 @@ namespace pop {
 namespace inherited {
 inline constexpr int settings = 3;
 inline constexpr int control = 4;       // gate: from the master
-inline constexpr int gate_channel = 4;  // keeper
-inline constexpr int stamps = 5;        // keeper
+inline constexpr int gate_channel = 4;  // every process that serves one gate
+inline constexpr int pulse = 5;         // all of them
+inline constexpr int stamps = 6;        // keeper
+inline constexpr int notices = 7;       // keeper, where notices are wanted; notifier
 }  // namespace inherited
 
 /// First argument of a re-executed program; nothing a user would type.
 inline constexpr const char* gate_role = "role:gate";
 inline constexpr const char* keeper_role = "role:keeper";
+inline constexpr const char* notifier_role = "role:notifier";
 
 /// Where a role logs: the master's terminal or syslog.
 enum class LogTarget : std::uint8_t { standard_error, syslog };

@@ -59,24 +59,32 @@ bool is_started_with_socket() {
 }
 
 bool can_print_errors() {
-  return !is_started_with_socket() || !is_same_file(STDIN_FILENO, STDERR_FILENO);
+  static const bool can =
+      !is_started_with_socket() || !is_same_file(STDIN_FILENO, STDERR_FILENO);
+  return can;
 }
 
-Result<Fd> take_client() {
-  if (const Result<std::string> peer = peer_address(STDIN_FILENO); !peer) {
-    return std::unexpected(Error{Errc::usage, "descriptor 0: " + peer.error().text});
-  }
-  Fd client{::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)};
+Result<Fd> take_away(int descriptor) {
+  Fd taken{::fcntl(descriptor, F_DUPFD_CLOEXEC, 3)};
   const Fd nowhere{::open("/dev/null", O_RDWR | O_CLOEXEC)};
-  if (!client.is_open() || !nowhere.is_open()) {
+  if (!taken.is_open() || !nowhere.is_open()) {
     const int saved = errno;
-    return fail_errno(saved, "take the client from descriptor 0");
+    return fail_errno(saved, "take descriptor " + std::to_string(descriptor));
   }
+  if (descriptor > STDERR_FILENO) ::close(descriptor);
   for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     const bool is_closed = ::fcntl(standard, F_GETFD) < 0;
-    if (is_closed || is_same_file(standard, client.get())) ::dup2(nowhere.get(), standard);
+    if (is_closed || is_same_file(standard, taken.get())) ::dup2(nowhere.get(), standard);
   }
-  return client;
+  return taken;
+}
+
+Result<Fd> take_client(int descriptor) {
+  if (const Result<std::string> peer = peer_address(descriptor); !peer) {
+    return fail(Errc::usage,
+                "descriptor " + std::to_string(descriptor) + ": " + peer.error().text);
+  }
+  return take_away(descriptor);
 }
 
 int serve_single_client(Fd client, const Handover& handover, std::optional<Log>& log) {

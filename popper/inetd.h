@@ -8,19 +8,19 @@
 
 namespace pop {
 
-/// Takes descriptor 0, the client, away, and puts /dev/null in its place and in that of every other
-/// standard descriptor that is the same socket: nothing we print may reach a client.
-/// Errc::usage if it is no connected socket.
-[[nodiscard]] Result<Fd> take_client();
+/// Takes a descriptor away, and puts /dev/null in its place if that is a standard one, and in that
+/// of every other standard descriptor that is the same socket: nothing we print may reach a client.
+[[nodiscard]] Result<Fd> take_away(int descriptor);
+/// take_away() of a client. Errc::usage if it is no connected socket.
+[[nodiscard]] Result<Fd> take_client(int descriptor);
 
 /// Whether descriptor 0 is a socket, and so a client rather than a person's terminal.
 [[nodiscard]] bool is_started_with_socket();
-/// Whether standard error leads to somebody else than a client.
+/// Whether standard error led to somebody else than a client when this was first asked.
 [[nodiscard]] bool can_print_errors();
 
 /// Serves one client: this process is the keeper and after the login the session, a child is the
 /// gate. Returns when the connection has ended.
-[[nodiscard]] int serve_single_client(Fd client, const Handover& handover,
-                                      std::optional<Log>& log);
+[[nodiscard]] int serve_single_client(Fd client, const Handover& handover, std::optional<Log>& log);
 
 }  // namespace pop

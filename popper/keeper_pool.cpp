@@ -19,6 +19,7 @@
 #include "base/secret.h"
 #include "mail/unique_id.h"
 #include "popper/keeper.h"
+#include "popper/pulse.h"
 #include "popper/role_log.h"
 #include "popper/signals.h"
 
@@ -33,7 +34,7 @@ constexpr std::chrono::seconds grace{5};
 class KeeperPool {
  public:
   KeeperPool(const Handover& handover, std::optional<Log>& log, PasswordChecker& checker,
-             StampLedger& stamps, Channel gate);
+             StampLedger& stamps, Channel gate, Pulse pulse);
 
   int run();
 
@@ -49,6 +50,7 @@ class KeeperPool {
   const Handover& handover_;
   std::optional<Log>& log_;
   std::optional<Channel> gate_;
+  Pulse pulse_;  // marked while a request is answered
   Keeper keeper_;
   Fd signals_;
   std::map<pid_t, std::string> sessions_;  // the connection's name
@@ -56,10 +58,11 @@ class KeeperPool {
 };
 
 KeeperPool::KeeperPool(const Handover& handover, std::optional<Log>& log, PasswordChecker& checker,
-                       StampLedger& stamps, Channel gate)
+                       StampLedger& stamps, Channel gate, Pulse pulse)
     : handover_{handover},
       log_{log},
       gate_{std::move(gate)},
+      pulse_{std::move(pulse)},
       keeper_{{handover, checker, stamps, *log},
               Keeper::Logins::many,
               [this](SessionStart start) { return spawn(std::move(start)); }},
@@ -92,8 +95,10 @@ void KeeperPool::wait_for_events(std::chrono::milliseconds at_most) {
 void KeeperPool::answer_gate() {
   Result<std::optional<Channel::Received>> received = gate_->receive();
   if (received && !*received) return gate_.reset();  // it has ended
+  pulse_.mark(system_clock().steady());
   Result<KeeperMessage> answer = received ? keeper_.answer(std::move(**received))
                                           : std::unexpected(std::move(received).error());
+  pulse_.clear();
   if (answer) {
     const Result<void> sent = gate_->send(encode(*answer));
     if (sent) return;
@@ -167,11 +172,12 @@ int run_keeper() {
   ::prctl(PR_SET_NAME, "pop-keeper");
   prepare_keeper_memory();
   ignore_terminal_signals();
-  Fd memory{inherited::settings}, stamps{inherited::stamps};
+  Fd memory{inherited::settings}, stamps{inherited::stamps}, shared{inherited::pulse};
   Channel gate{Fd{inherited::gate_channel}};
   set_close_on_exec(gate.fd());
   Result<Handover> handover = take_handover(memory);
-  if (!handover) return EXIT_FAILURE;
+  Result<Pulse> pulse = Pulse::open(shared);
+  if (!handover || !pulse) return EXIT_FAILURE;
   std::optional<Log> log{open_log(handover->log, handover->settings)};
   // libcrypto sets itself up at its first use, and reads files for it: once here, not in each session.
   const UniqueIdMaker first_use{UniqueIdRecipe::native};
@@ -183,7 +189,9 @@ int run_keeper() {
   }
   memory = Fd{};
   stamps = Fd{};
-  return KeeperPool{*handover, log, **checker, *ledger, std::move(gate)}.run();
+  shared = Fd{};
+  return KeeperPool{*handover, log, **checker, *ledger, std::move(gate), std::move(*pulse)}
+      .run();
 }
 
 }  // namespace pop

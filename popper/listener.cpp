@@ -1,10 +1,13 @@
 #include "popper/listener.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -70,8 +73,50 @@ Result<Fd> listen_on_any(const addrinfo* first) {
 Result<Fd> open_listener(const ListenAddress& where) {
   Result<AddressList> list = candidates(where);
   Result<Fd> socket = list ? listen_on_any(list->get()) : std::unexpected(list.error());
-  if (!socket) return std::unexpected(std::move(socket).error().in("listen on " + to_string(where)));
+  if (!socket)
+    return std::unexpected(std::move(socket).error().in("listen on " + to_string(where)));
   return socket;
+}
+
+bool is_listening(int socket) {
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  return ::getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0;
+}
+
+Result<void> take_listener(const Fd& socket) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM ||
+      !is_listening(socket.get())) {
+    return fail(Errc::usage, "not a stream socket that listens");
+  }
+  const int flags = ::fcntl(socket.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK) != 0 ||
+      ::fcntl(socket.get(), F_SETFD, FD_CLOEXEC) != 0) {
+    const int saved = errno;
+    return fail_errno(saved, "take a listening socket");
+  }
+  return {};
+}
+
+std::string socket_name(int socket) {
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &size) != 0) return "unknown";
+  if (bound.ss_family == AF_UNIX) {
+    sockaddr_un local{};
+    std::memcpy(&local, &bound, sizeof local);
+    return local.sun_path[0] == '/' ? local.sun_path : "a local socket";
+  }
+  std::array<char, NI_MAXHOST> host{};
+  std::array<char, NI_MAXSERV> port{};
+  const int failed =
+      ::getnameinfo(reinterpret_cast<sockaddr*>(&bound), size, host.data(), host.size(),
+                    port.data(), port.size(), NI_NUMERICHOST | NI_NUMERICSERV);
+  if (failed != 0) return "unknown";
+  const std::string address{host.data()};
+  return (bound.ss_family == AF_INET6 ? "[" + address + "]" : address) + ":" + port.data();
 }
 
 Result<std::string> peer_address(int socket) {

@@ -12,6 +12,14 @@ namespace pop {
 /// Errc::busy when somebody else listens there, Errc::denied for a port below 1024 without root.
 [[nodiscard]] Result<Fd> open_listener(const ListenAddress& address);
 
+/// Whether somebody has called listen(2) on the socket.
+[[nodiscard]] bool is_listening(int socket);
+/// Makes a socket that somebody else opened one of ours: non-blocking, close-on-exec. Errc::usage
+/// unless it is a stream socket that listens.
+[[nodiscard]] Result<void> take_listener(const Fd& socket);
+/// Where the socket is bound, for logs: "127.0.0.1:110", "[::]:110", "/run/popper/socket".
+[[nodiscard]] std::string socket_name(int socket);
+
 /// The numeric address of the other end, without port, IPv4 in its own form. The other end of a
 /// local socket is this machine: 127.0.0.1. Errc::not_found when it has gone already.
 [[nodiscard]] Result<std::string> peer_address(int socket);

@@ -1,12 +1,28 @@
+#include <algorithm>
+#include <array>
 #include <string_view>
 
 #include "popper/gate.h"
 #include "popper/keeper.h"
 #include "popper/start.h"
 
+namespace {
+
+/// What this program is when the master executes it anew.
+struct RoleProgram {
+  std::string_view argument;
+  int (*run)();
+};
+constexpr std::array role_programs{
+    RoleProgram{pop::gate_role, pop::run_gate},
+    RoleProgram{pop::keeper_role, pop::run_keeper},
+};
+
+}  // namespace
+
 int main(int count, char** arguments) {
   const std::string_view first = count == 2 ? arguments[1] : "";
-  if (first == pop::gate_role) ::_exit(pop::run_gate());
-  if (first == pop::keeper_role) ::_exit(pop::run_keeper());
+  const auto role = std::ranges::find(role_programs, first, &RoleProgram::argument);
+  if (role != role_programs.end()) ::_exit(role->run());
   return pop::start_popper({arguments + 1, arguments + count});
 }

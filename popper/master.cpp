@@ -1,6 +1,5 @@
 #include "popper/master.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -9,26 +8,24 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <utility>
 
 #include "auth/password_check.h"
 #include "popper/gate.h"
-#include "popper/listener.h"
+#include "popper/host_name.h"
 #include "popper/privileges.h"
+#include "popper/role_log.h"
 #include "popper/signals.h"
-#include "popper/stamp_ledger.h"
 
 namespace pop {
 namespace {
 
-// Checks block, so one slow directory look-up must not stop every other login.
-constexpr std::size_t keepers_a_gate = 2;
 // Longer than a keeper gives its sessions.
 constexpr std::chrono::seconds grace{7};
+constexpr std::chrono::milliseconds shortest_watch{500}, longest_watch{10'000};
 
 std::size_t core_count() {
   cpu_set_t cores;
@@ -36,68 +33,31 @@ std::size_t core_count() {
   return static_cast<std::size_t>(std::max(CPU_COUNT(&cores), 1));
 }
 
-struct Placed {
-  int descriptor, place;
-};
-
-// Keepers overwrite what they free, see prepare_keeper_memory(), but the chunks that glibc keeps for
-// the thread's next use escape that, and only a new program can be told to keep none. With them
+// Keepers overwrite what they free, see prepare_keeper_memory(), but the chunks that glibc keeps
+// for the thread's next use escape that, and only a new program can be told to keep none. With them
 // sessions would inherit records of the credential file.
-void keep_no_freed_memory() { ::setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0", 1); }
-
-// In the child, between fork and exec: only system calls. Copies go up high first, since a
-// descriptor may lie where another is to go.
-[[noreturn]] void become_role(const char* role, std::initializer_list<Placed> descriptors) {
-  constexpr int high = 64;
-  int last = STDERR_FILENO;
-  for (const Placed& placed : descriptors) ::dup2(placed.descriptor, high + placed.place);
-  for (const Placed& placed : descriptors) {
-    ::dup2(high + placed.place, placed.place);
-    last = std::max(last, placed.place);
-  }
-  ::close_range(static_cast<unsigned>(last) + 1, ~0U, 0);
-  ::setsid();  // on root's terminal a session that was broken into could type commands
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  char name[] = "popper", self[] = "/proc/self/exe";
-  char* const arguments[] = {name, const_cast<char*>(role), nullptr};
-  ::execv(self, arguments);
-  ::_exit(EXIT_FAILURE);
+void keep_no_freed_memory() {
+  ::setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0", 1);
 }
 
-Result<pid_t> spawn_role(const char* role, std::initializer_list<Placed> descriptors) {
-  const pid_t child = ::fork();
-  if (child < 0) {
-    const int saved = errno;
-    return fail_errno(saved, std::string{"fork "} + role);
-  }
-  if (child == 0) become_role(role, descriptors);
-  return child;
+bool is_session(pid_t process) {
+  std::ifstream stream{"/proc/" + std::to_string(process) + "/comm"};
+  std::string name;
+  return std::getline(stream, name) && name == "pop-session";
 }
 
-std::string end_of(int status) {
-  if (WIFSIGNALED(status)) return "signal " + std::to_string(WTERMSIG(status));
-  return "status " + std::to_string(WEXITSTATUS(status));
+// A session whose keeper was killed is our child. Whatever else became our child, such as a process
+// that a PAM module left behind, is not ours to wait for.
+std::set<pid_t> adopted_sessions() {
+  std::ifstream children{"/proc/self/task/" + std::to_string(::getpid()) + "/children"};
+  std::set<pid_t> sessions;
+  for (pid_t child = 0; children >> child;) {
+    if (is_session(child)) sessions.insert(child);
+  }
+  return sessions;
 }
 
 }  // namespace
-
-Result<void> Listeners::set(const std::vector<ListenAddress>& wanted) {
-  std::vector<std::pair<ListenAddress, Fd>> opened;
-  for (const ListenAddress& address : wanted) {
-    const auto is_it = [&](const auto& one) { return one.first == address; };
-    if (std::ranges::any_of(open_, is_it) || std::ranges::any_of(opened, is_it)) continue;
-    Result<Fd> socket = open_listener(address);
-    if (!socket) return std::unexpected(socket.error());
-    opened.emplace_back(address, std::move(*socket));
-  }
-  std::erase_if(open_, [&](const auto& one) {
-    return std::ranges::find(wanted, one.first) == wanted.end();
-  });
-  std::ranges::move(opened, std::back_inserter(open_));
-  return {};
-}
 
 Result<void> check_servable(const Settings& settings) {
   if (Result<void> gate = check_gate_confinement(settings); !gate) return gate;
@@ -106,119 +66,119 @@ Result<void> check_servable(const Settings& settings) {
   return {};
 }
 
-Master::Master(Handover handover, Listeners listeners, Log& log, Clock& clock, Reload reload)
-    : handover_{std::move(handover)},
-      listeners_{std::move(listeners)},
+Master::Master(MasterPlan plan, std::optional<Log>& log, Clock& clock, Reload reload)
+    : handover_{std::move(plan.handover)},
+      listeners_{std::move(plan.listeners)},
+      pid_file_{std::move(plan.pid_file)},
+      systemd_{std::move(plan.systemd)},
       log_{log},
       clock_{clock},
       reload_{std::move(reload)},
-      signals_{receive_signals({SIGCHLD, SIGHUP, SIGTERM, SIGINT})} {}
+      generation_{std::move(plan.generation)},
+      signals_{receive_signals({SIGCHLD, SIGHUP, SIGTERM, SIGINT})} {
+  ::prctl(PR_SET_NAME, "pop-master");
+}
 
 int Master::run() {
-  ::prctl(PR_SET_NAME, "pop-master");
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   ::signal(SIGPIPE, SIG_IGN);
   keep_no_freed_memory();
-  if (const Result<void> started = start_groups(); !started) {
-    log_.failure("start", started.error());
-    return EXIT_FAILURE;
-  }
-  for (const auto& [address, socket] : listeners_.all()) {
-    log_.event(Severity::notice, "listening", {{"on", to_string(address)}});
-  }
-  while (phase_ == Phase::serving || !groups_.empty() || !leaving_.empty()) {
+  start_groups();
+  start_what_is_due();
+  say_what_is_served();
+  while (!is_done()) {
     if (phase_ == Phase::serving) start_what_is_due();
-    pollfd waiting{signals_.get(), POLLIN, 0};
-    ::poll(&waiting, 1, static_cast<int>(time_to_wait().count()));
-    take_signals();
+    wait_for_events();
+    take_due();
     if (last_moment_ && clock_.steady() >= *last_moment_) {
-      for (const pid_t child : leaving_) ::kill(child, SIGKILL);
+      signal_all(SIGKILL);
       return EXIT_FAILURE;
     }
   }
-  log_.event(Severity::notice, "stopped", {});
+  log_->event(Severity::notice, "stopped", {});
   return EXIT_SUCCESS;
+}
+
+bool Master::is_done() const {
+  return phase_ != Phase::serving && leaving_.empty() && adopted_sessions().empty();
 }
 
 // --- Starting
 
-Result<std::shared_ptr<const Master::Generation>> Master::make_generation() const {
-  Result<Fd> settings = seal_handover(handover_);
-  if (!settings) return std::unexpected(settings.error());
-  Result<Fd> stamps = StampLedger::create();
-  if (!stamps) return std::unexpected(stamps.error());
-  return std::make_shared<const Generation>(Generation{std::move(*settings), std::move(*stamps)});
+void Master::start_groups() {
+  for (std::size_t i = 0; i < core_count(); ++i) {
+    groups_.push_back(std::make_unique<GateGroup>(generation_, listeners_, *log_, clock_));
+  }
+  const Time now = clock_.steady();
+  next_watch_ = now + watch_interval();
+  closing_time_.reset();
+  if (listeners_.were_handed_over() && handover_.settings.autoclose.count() > 0) {
+    closing_time_ = now + handover_.settings.autoclose;
+  }
 }
 
-Result<void> Master::start_groups() {
-  Result<std::shared_ptr<const Generation>> generation = make_generation();
-  if (!generation) return std::unexpected(generation.error());
-  for (std::size_t i = 0; i < core_count(); ++i) {
-    groups_.emplace_back();
-    groups_.back().generation = *generation;
+void Master::say_what_is_served() {
+  for (const Listener& listener : listeners_.all()) {
+    log_->event(Severity::notice, "listening", {{"on", listener.name}});
   }
-  return {};
+  systemd_.ready("Serving on " + listeners_.names());
 }
 
 void Master::start_what_is_due() {
-  const Time now = clock_.steady();
-  for (Group& group : groups_) {
-    Result<void> done;
-    if (group.gate == 0 && group.due <= now) done = start_gate(group);
-    while (done && group.gate != 0 && group.keepers.size() < keepers_a_gate &&
-           group.keeper_due <= now) {
-      done = start_keeper(group);
-    }
-    if (done) continue;
-    log_.failure("start a role", done.error());
-    group.due = group.keeper_due = now + RestartDelay::shortest * 10;
-  }
+  for (const std::unique_ptr<GateGroup>& group : groups_) group->start_what_is_due();
 }
 
-Result<void> Master::start_gate(Group& group) {
-  Result<std::pair<Channel, Channel>> ends = Channel::pair();
-  if (!ends) return std::unexpected(ends.error());
-  const Result<pid_t> gate =
-      spawn_role(gate_role, {{group.generation->settings.get(), inherited::settings},
-                             {ends->second.fd(), inherited::control}});
-  if (!gate) return std::unexpected(gate.error());
-  group.gate = *gate;
-  group.started = clock_.steady();
-  ::fcntl(ends->first.fd(), F_SETFL, O_NONBLOCK);  // a stuck gate must not hold us up
-  group.orders.emplace(std::move(ends->first));
-  for (const auto& [address, socket] : listeners_.all()) {
-    if (Result<void> sent = group.orders->send(gate_order::listen, socket.get()); !sent) return sent;
-  }
-  return {};
-}
+// --- The loop
 
-Result<void> Master::start_keeper(Group& group) {
-  Result<std::pair<Channel, Channel>> ends = Channel::pair();
-  if (!ends) return std::unexpected(ends.error());
-  const Result<pid_t> keeper =
-      spawn_role(keeper_role, {{group.generation->settings.get(), inherited::settings},
-                               {ends->second.fd(), inherited::gate_channel},
-                               {group.generation->stamps.get(), inherited::stamps}});
-  if (!keeper) return std::unexpected(keeper.error());
-  group.keepers.insert(*keeper);
-  group.keeper_started[*keeper] = clock_.steady();
-  return group.orders->send(gate_order::keeper, ends->first.fd());
+void Master::wait_for_events() {
+  std::vector<pollfd> waiting{{signals_.get(), POLLIN, 0}};
+  if (phase_ == Phase::resting) {
+    for (const Listener& one : listeners_.all()) waiting.push_back({one.socket.get(), POLLIN, 0});
+  }
+  const auto left = static_cast<int>(time_to_wait().count());
+  if (::poll(waiting.data(), waiting.size(), left) <= 0) return;
+  take_signals();
+  const auto has_client = [](const pollfd& one) { return (one.revents & POLLIN) != 0; };
+  const bool client_waits = std::any_of(waiting.begin() + 1, waiting.end(), has_client);
+  if (phase_ == Phase::resting && client_waits && !is_done()) serve_again();
 }
 
 std::chrono::milliseconds Master::time_to_wait() const {
   std::optional<Time> next = last_moment_;
-  const auto consider = [&](Time when) { next = next ? std::min(*next, when) : when; };
+  const auto consider = [&](std::optional<Time> when) {
+    if (when) next = std::min(next.value_or(*when), *when);
+  };
   if (phase_ == Phase::serving) {
-    for (const Group& group : groups_) {
-      if (group.gate == 0) {
-        consider(group.due);
-      } else if (group.keepers.size() < keepers_a_gate) {
-        consider(group.keeper_due);
-      }
-    }
+    for (const std::unique_ptr<GateGroup>& group : groups_) consider(group->next_due());
+    consider(closing_time_);
   }
+  if (phase_ == Phase::serving || systemd_.watchdog()) consider(next_watch_);
   if (!next) return std::chrono::milliseconds{-1};
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - clock_.steady());
   return std::max(left, std::chrono::milliseconds{0});
+}
+
+void Master::take_due() {
+  const Time now = clock_.steady();
+  if (now >= next_watch_) watch();
+  if (phase_ == Phase::serving && closing_time_ && now >= *closing_time_) rest();
+}
+
+// Twice within the time after which systemd would restart us or a keeper counts as stuck.
+std::chrono::milliseconds Master::watch_interval() const {
+  std::chrono::milliseconds interval = handover_.settings.login_timeout;
+  if (const auto watchdog = systemd_.watchdog()) {
+    interval = std::min(interval, std::chrono::floor<std::chrono::milliseconds>(*watchdog));
+  }
+  return std::clamp(interval / 2, shortest_watch, longest_watch);
+}
+
+// Alive is who has a gate that works. While old clients finish, this loop is all that must.
+void Master::watch() {
+  next_watch_ = clock_.steady() + watch_interval();
+  for (const std::unique_ptr<GateGroup>& group : groups_) group->watch();
+  const auto is_well = [](const std::unique_ptr<GateGroup>& group) { return group->is_well(); };
+  if (phase_ != Phase::serving || std::ranges::any_of(groups_, is_well)) systemd_.alive();
 }
 
 // --- Signals
@@ -234,7 +194,7 @@ void Master::take_signals() {
         reload();
         break;
       case SIGTERM:
-        phase_ == Phase::serving ? drain() : end();
+        phase_ == Phase::serving || phase_ == Phase::resting ? drain() : end();
         break;
       default:
         end();
@@ -247,82 +207,90 @@ void Master::reap() {
   for (pid_t child = ::waitpid(-1, &status, WNOHANG); child > 0;
        child = ::waitpid(-1, &status, WNOHANG)) {
     if (leaving_.erase(child) > 0) continue;
-    for (Group& group : groups_) {
-      if (group.gate == child) {
-        on_gate_end(group, status);
-      } else if (group.keepers.contains(child)) {
-        on_keeper_end(group, child, status);
-      }
+    for (const std::unique_ptr<GateGroup>& group : groups_) {
+      std::optional<std::set<pid_t>> left_over = group->take_end(child, status);
+      if (left_over) leaving_.merge(*left_over);
     }
   }
 }
 
-// Its keepers see that it has gone and end with their sessions; new ones serve the new gate.
-void Master::on_gate_end(Group& group, int status) {
-  const auto delay = group.gate_delay.after_life_of(clock_.steady() - group.started);
-  log_.event(Severity::error, "gate-ended",
-             {{"pid", std::to_string(group.gate)},
-              {"by", end_of(status)},
-              {"restart-in-ms", std::to_string(delay.count())}});
-  leaving_.insert(group.keepers.begin(), group.keepers.end());
-  group.keepers.clear();
-  group.keeper_started.clear();
-  group.orders.reset();
-  group.gate = 0;
-  group.due = clock_.steady() + delay;
-}
-
-void Master::on_keeper_end(Group& group, pid_t keeper, int status) {
-  const auto delay = group.keeper_delay.after_life_of(clock_.steady() - group.keeper_started[keeper]);
-  log_.event(Severity::error, "keeper-ended",
-             {{"pid", std::to_string(keeper)},
-              {"by", end_of(status)},
-              {"restart-in-ms", std::to_string(delay.count())}});
-  group.keepers.erase(keeper);
-  group.keeper_started.erase(keeper);
-  group.keeper_due = clock_.steady() + delay;
-}
-
 // New gates and keepers for new connections; the old ones serve whom they have.
 void Master::reload() {
-  if (phase_ != Phase::serving) return;
+  if (phase_ != Phase::serving && phase_ != Phase::resting) return;
+  systemd_.reloading(clock_.steady());
   std::optional<Configuration> configuration = reload_();
-  if (!configuration) return;
-  Result<void> done = check_servable(configuration->settings);
-  if (done) done = listeners_.set(configuration->listeners);
-  if (!done) {
-    log_.failure("reload, so the old configuration stays", done.error());
-    return;
+  bool done = configuration.has_value();
+  if (done) {
+    const Result<void> taken = take_over(std::move(*configuration));
+    if (!taken) log_->failure("reload, so the old configuration stays", taken.error());
+    done = taken.has_value();
   }
-  handover_.settings = std::move(configuration->settings);
+  if (done) return say_what_is_served();
+  systemd_.ready("Reload refused, see the log; serving on " + listeners_.names());
+}
+
+Result<void> Master::take_over(Configuration configuration) {
+  if (Result<void> good = check_servable(configuration.settings); !good) return good;
+  Handover handover{std::move(configuration.settings), {}, handover_.log};
+  handover.host = host_name(handover.settings);
+  Result<std::shared_ptr<const Generation>> generation = Generation::create(handover);
+  if (!generation) return std::unexpected(generation.error());
+  const std::filesystem::path& path = handover.settings.pid_file;
+  Result<PidFile> pid_file =
+      path == pid_file_.path() ? Result<PidFile>{PidFile{}} : PidFile::take(path);
+  if (!pid_file) return std::unexpected(pid_file.error());
+  if (Result<void> done = listeners_.set(configuration.listeners); !done) return done;
+  if (path != pid_file_.path()) pid_file_ = std::move(*pid_file);
+  handover_ = std::move(handover);
+  generation_ = std::move(*generation);
+  log_.reset();  // syslog(3) has one state a process
+  log_.emplace(open_log(handover_.log, handover_.settings));
   order_all(gate_order::retire);
-  if (done = start_groups(); !done) log_.failure("reload", done.error());
-  log_.event(Severity::notice, "reloaded", {});
+  phase_ = Phase::serving;
+  start_groups();
+  log_->event(Severity::notice, "reloaded", {});
+  return {};
 }
 
 void Master::order_all(std::string_view order) {
-  for (Group& group : groups_) {
-    if (group.gate == 0) continue;
-    if (!group.orders || !group.orders->send(order)) ::kill(group.gate, SIGKILL);
-    leaving_.insert(group.gate);
-    leaving_.insert(group.keepers.begin(), group.keepers.end());
-  }
+  for (const std::unique_ptr<GateGroup>& group : groups_) leaving_.merge(group->leave(order));
   groups_.clear();
 }
 
+// --- Ends
+
+void Master::rest() {
+  log_->event(Severity::info, "autoclose", {});
+  phase_ = Phase::resting;
+  order_all(gate_order::retire);
+}
+
+// Whoever gave us the sockets waits for our end and would let the new client wait until the last
+// old one has gone.
+void Master::serve_again() {
+  phase_ = Phase::serving;
+  start_groups();
+}
+
 void Master::drain() {
-  log_.event(Severity::notice, "draining", {});
+  log_->event(Severity::notice, "draining", {});
+  systemd_.stopping("Waiting for the sessions to finish");
   phase_ = Phase::draining;
   listeners_.close();
   order_all(gate_order::drain);
 }
 
 void Master::end() {
-  log_.event(Severity::notice, "ending", {});
-  if (phase_ == Phase::serving) drain();
+  log_->event(Severity::notice, "ending", {});
+  if (phase_ == Phase::serving || phase_ == Phase::resting) drain();
   phase_ = Phase::ending;
-  for (const pid_t child : leaving_) ::kill(child, SIGTERM);
+  signal_all(SIGTERM);
   if (!last_moment_) last_moment_ = clock_.steady() + grace;
+}
+
+void Master::signal_all(int signal) const {
+  for (const pid_t child : leaving_) ::kill(child, signal);
+  for (const pid_t session : adopted_sessions()) ::kill(session, signal);
 }
 
 }  // namespace pop

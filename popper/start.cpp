@@ -4,23 +4,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <optional>
 
-#include "base/file_replacement.h"
+#include "base/text.h"
 #include "conf/command_line.h"
 #include "conf/show_config.h"
+#include "popper/detached.h"
+#include "popper/host_name.h"
 #include "popper/inetd.h"
+#include "popper/listener.h"
 #include "popper/master.h"
-#include "popper/privileges.h"
 #include "popper/role_log.h"
 
 namespace pop {
 namespace {
 
-void print(std::FILE* where, const std::string& text) { std::fputs(text.c_str(), where); }
+void print(std::FILE* where, const std::string& text) {
+  std::fputs(text.c_str(), where);
+}
 
 int complain(const Error& error) {
   if (can_print_errors()) {
@@ -46,61 +49,31 @@ int refuse(const PopperRefusal& refusal) {
   return EXIT_FAILURE;
 }
 
-// What greetings, stamps and goodbyes call this machine.
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "localhost";
-  return name.data();
-}
-
 Handover handover_of(const PopperCommandLine& line) {
   const LogTarget target =
       line.background == Background::stay ? LogTarget::standard_error : LogTarget::syslog;
-  return {line.configuration.settings, host_name(), target};
+  return {line.configuration.settings, host_name(line.configuration.settings), target};
 }
 
-int serve_descriptor_0(const PopperCommandLine& line) {
-  Result<Fd> client = take_client();
-  if (!client) return complain(client.error());
+/// What was there before this program: nothing, or sockets that somebody opened for it.
+struct Given {
+  std::optional<Fd> client;         // one connection to be served
+  std::vector<Listener> listeners;  // or these to accept on
+  Systemd systemd;
+};
+
+bool is_listening_somewhere(const Given& given) {
+  return !given.listeners.empty();
+}
+
+int serve_client(const PopperCommandLine& line, Fd client) {
   const Handover handover = handover_of(line);
   std::optional<Log> log{open_log(handover.log, handover.settings)};
-  ::_exit(serve_single_client(std::move(*client), handover, log));
+  ::_exit(serve_single_client(std::move(client), handover, log));
 }
 
-// The parent leaves when everything that can be wrong at the start has been found right.
-Result<void> detach() {
-  const pid_t child = ::fork();
-  if (child < 0) {
-    const int saved = errno;
-    return fail_errno(saved, "fork");
-  }
-  if (child > 0) ::_exit(EXIT_SUCCESS);
-  ::setsid();
-  if (::chdir("/") != 0) {
-    const int saved = errno;
-    return fail_errno(saved, "enter /");
-  }
-  const Fd nowhere{::open("/dev/null", O_RDWR | O_CLOEXEC)};
-  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-    ::dup2(nowhere.get(), standard);
-  }
-  return {};
-}
-
-Result<void> write_pid_file(const std::filesystem::path& path) {
-  if (path.empty()) return {};
-  Result<Fd> directory = open_directory(path.parent_path().native());
-  if (!directory) return std::unexpected(directory.error());
-  return replace_file(system_disk(),
-                      {directory->get(), path.filename(), 0644, Durability::just_whole},
-                      std::to_string(::getpid()) + "\n");
-}
-
-void remove_pid_file(const std::filesystem::path& path) {
-  if (!path.empty()) ::unlink(path.c_str());
-}
-
-// A relative name on the command line means the directory where it was typed, also after detach().
+// A relative name on the command line means the directory where it was typed, also after the
+// daemon has left it.
 FileReader start_up_file_reader_in(std::filesystem::path directory) {
   return [directory = std::move(directory), read = start_up_file_reader()](
              const std::string& path) { return read((directory / path).native()); };
@@ -111,61 +84,164 @@ std::filesystem::path working_directory() {
   return std::filesystem::current_path(unknown);
 }
 
-Master::Reload reload_with(std::vector<std::string> arguments, FileReader read, Log& log) {
-  return [arguments = std::move(arguments), read = std::move(read),
+enum class Sockets : std::uint8_t { ours, given };
+
+Master::Reload reload_with(std::vector<std::string> arguments, FileReader read, Sockets sockets,
+                           std::optional<Log>& log) {
+  return [arguments = std::move(arguments), read = std::move(read), sockets,
           &log]() -> std::optional<Configuration> {
     std::expected<PopperCommandLine, PopperRefusal> line =
         parse_popper_command_line(arguments, read);
-    if (line && line->configuration.listeners.empty()) {
-      log.sentence(Severity::error, "reload refused: no [[listen]] table is left");
+    if (line && sockets == Sockets::ours && line->configuration.listeners.empty()) {
+      log->sentence(Severity::error, "reload refused: no [[listen]] table is left");
       return std::nullopt;
     }
     if (line) return std::move(line->configuration);
     for (const Complaint& complaint : line.error().complaints) {
-      log.sentence(Severity::error, "reload refused: " + to_string(complaint));
+      log->sentence(Severity::error, "reload refused: " + to_string(complaint));
     }
     return std::nullopt;
   };
 }
 
-int serve_standalone(const PopperCommandLine& line, std::vector<std::string> arguments) {
-  Handover handover = handover_of(line);
-  const std::filesystem::path pid_file = handover.settings.pid_file;
-  if (const Result<void> good = check_servable(handover.settings); !good) {
-    return complain(good.error());
-  }
+Result<Listeners> listeners_for(const PopperCommandLine& line, Given& given) {
+  if (is_listening_somewhere(given)) return Listeners::handed_over(std::move(given.listeners));
   Listeners listeners;
-  if (const Result<void> open = listeners.set(line.configuration.listeners); !open) {
-    return complain(open.error());
+  const Result<void> open = listeners.set(line.configuration.listeners);
+  if (!open) return std::unexpected(open.error());
+  return listeners;
+}
+
+Result<MasterPlan> make_plan(const PopperCommandLine& line, Given given) {
+  MasterPlan plan;
+  plan.handover = handover_of(line);
+  if (const Result<void> good = check_servable(plan.handover.settings); !good) {
+    return std::unexpected(good.error());
   }
-  ::umask(0077);
+  Result<std::shared_ptr<const Generation>> generation = Generation::create(plan.handover);
+  if (!generation) return std::unexpected(generation.error());
+  plan.generation = std::move(*generation);
+  Result<Listeners> listeners = listeners_for(line, given);
+  if (!listeners) return std::unexpected(listeners.error());
+  plan.listeners = std::move(*listeners);
+  plan.systemd = std::move(given.systemd);
+  return plan;
+}
+
+int serve_as_master(const PopperCommandLine& line, std::vector<std::string> arguments,
+                    Given given) {
+  // inetd and systemd wait for the process that they started.
+  const bool stays = line.background == Background::stay || given.systemd.is_there() ||
+                     is_listening_somewhere(given);
+  const Sockets sockets = is_listening_somewhere(given) ? Sockets::given : Sockets::ours;
+  Result<MasterPlan> plan = make_plan(line, std::move(given));
+  if (!plan) return complain(plan.error());
   FileReader read = start_up_file_reader_in(working_directory());
-  if (line.background == Background::detach) {
-    if (const Result<void> gone = detach(); !gone) return complain(gone.error());
+  ::umask(0077);
+  std::optional<Detached> detached;
+  if (!stays) {
+    Result<Detached> gone = Detached::from_parent();
+    if (!gone) return complain(gone.error());
+    detached.emplace(std::move(*gone));
   }
-  Log log = open_log(handover.log, handover.settings);
-  if (const Result<void> written = write_pid_file(pid_file); !written) {
-    log.failure("write the pid-file", written.error());
-    return EXIT_FAILURE;
+  Result<PidFile> pid_file = PidFile::take(plan->handover.settings.pid_file);
+  if (!pid_file) return complain(std::move(pid_file).error().in("pid-file"));
+  plan->pid_file = std::move(*pid_file);
+  std::optional<Log> log{open_log(plan->handover.log, plan->handover.settings)};
+  if (sockets == Sockets::ours && plan->handover.settings.autoclose.count() > 0) {
+    log->sentence(Severity::warning,
+                  "autoclose is for sockets of inetd or systemd; it has no "
+                  "meaning here");
   }
-  const int status = Master{std::move(handover), std::move(listeners), log, system_clock(),
-                            reload_with(std::move(arguments), std::move(read), log)}
-                         .run();
-  remove_pid_file(pid_file);
-  return status;
+  Master master{std::move(*plan), log, system_clock(),
+                reload_with(std::move(arguments), std::move(read), sockets, log)};
+  if (detached) detached->let_parent_go();
+  return master.run();
+}
+
+// --- Which of the starts it is
+
+Result<std::vector<Listener>> as_listeners(std::vector<HandedSocket> sockets) {
+  std::vector<Listener> listeners;
+  for (HandedSocket& handed : sockets) {
+    if (Result<void> good = take_listener(handed.socket); !good) {
+      return std::unexpected(std::move(good).error().in("socket " + escaped(handed.name)));
+    }
+    std::string name = socket_name(handed.socket.get());
+    listeners.push_back({std::move(name), std::move(handed.socket), std::nullopt});
+  }
+  return listeners;
+}
+
+// With Accept=yes systemd gives one connection, as inetd does.
+Result<Given> take_from_systemd(std::vector<HandedSocket> sockets) {
+  Given given;
+  if (sockets.size() == 1 && !is_listening(sockets.front().socket.get())) {
+    Result<Fd> client = take_client(sockets.front().socket.release());
+    if (!client) return std::unexpected(client.error());
+    given.client = std::move(*client);
+    return given;
+  }
+  Result<std::vector<Listener>> listeners = as_listeners(std::move(sockets));
+  if (!listeners) return std::unexpected(listeners.error());
+  given.listeners = std::move(*listeners);
+  return given;
+}
+
+Result<Given> take_from_inetd() {
+  Given given;
+  if (!is_listening(STDIN_FILENO)) {
+    Result<Fd> client = take_client(STDIN_FILENO);
+    if (!client) return std::unexpected(client.error());
+    given.client = std::move(*client);
+    return given;
+  }
+  Result<Fd> socket = take_away(STDIN_FILENO);
+  if (!socket) return std::unexpected(socket.error());
+  if (Result<void> good = take_listener(*socket); !good) return std::unexpected(good.error());
+  std::string name = socket_name(socket->get());
+  given.listeners.push_back({std::move(name), std::move(*socket), std::nullopt});
+  return given;
+}
+
+Result<Given> take_given(const PopperCommandLine& line) {
+  Systemd manager = Systemd::from_environment();
+  Result<std::vector<HandedSocket>> handed = take_handed_sockets();
+  if (!handed) return std::unexpected(handed.error());
+  const bool from_inetd = is_started_with_socket() && handed->empty() && !line.address;
+  if (line.inetd == InetdMode::wait && (!from_inetd || !is_listening(STDIN_FILENO))) {
+    return fail(Errc::usage,
+                "-i: descriptor 0 is no listening socket, as inetd would give with \"wait\"");
+  }
+  if (line.address && !handed->empty()) {
+    return fail(Errc::usage,
+                "systemd gives sockets to listen on, and the command line names an "
+                "address: leave one of them out");
+  }
+  Result<Given> given = Given{};
+  if (!handed->empty()) given = take_from_systemd(std::move(*handed));
+  if (from_inetd) given = take_from_inetd();
+  if (given) given->systemd = std::move(manager);
+  return given;
 }
 
 int serve(const PopperCommandLine& line, std::vector<std::string> arguments) {
-  if (!line.address && is_started_with_socket()) return serve_descriptor_0(line);
-  if (!line.configuration.listeners.empty()) return serve_standalone(line, std::move(arguments));
+  Result<Given> given = take_given(line);
+  if (!given) return complain(given.error());
+  if (given->client) return serve_client(line, std::move(*given->client));
+  if (is_listening_somewhere(*given) || !line.configuration.listeners.empty()) {
+    return serve_as_master(line, std::move(arguments), std::move(*given));
+  }
   return complain({Errc::usage,
-                   "nothing to serve: descriptor 0 is no socket, as inetd would give, and neither "
-                   "[address][:port] nor a [[listen]] table says where to listen"});
+                   "nothing to serve: descriptor 0 is no socket, as inetd would give, systemd gave "
+                   "none, and neither [address][:port] nor a [[listen]] table says where to "
+                   "listen"});
 }
 
 }  // namespace
 
 int start_popper(std::vector<std::string> arguments) {
+  (void)can_print_errors();  // while the descriptors are as they were given
   const std::expected<PopperCommandLine, PopperRefusal> line =
       parse_popper_command_line(arguments, start_up_file_reader());
   if (!line) return refuse(line.error());

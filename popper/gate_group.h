@@ -1,0 +1,94 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "ipc/channel.h"
+#include "log/log.h"
+#include "popper/handover.h"
+#include "popper/listeners.h"
+#include "popper/pulse.h"
+#include "popper/restart_delay.h"
+
+namespace pop {
+
+/// What the roles of one configuration share.
+struct Generation {
+  Settings values;
+  Fd settings, stamps;
+
+  [[nodiscard]] static Result<std::shared_ptr<const Generation>> create(const Handover& handover);
+};
+
+/// Kinds of processes that serve one gate alone; the table in gate_group.cpp has one row each.
+struct AttendantKind;
+
+/// A gate and the processes that serve it: started, watched, and started again with back-off when
+/// they end. A group costs nothing but its own connections when it fails. Never blocks.
+class GateGroup {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+
+  /// So many looks in a row may find that a gate has not answered the one before.
+  static constexpr int most_unanswered = 6;
+
+  GateGroup(std::shared_ptr<const Generation> generation, const Listeners& listeners, Log& log,
+            Clock& clock);
+
+  /// Starts what is missing and due; failures are logged and put off.
+  void start_what_is_due();
+  /// When start_what_is_due() has something to do again; nullopt while all run.
+  [[nodiscard]] std::optional<Time> next_due() const;
+
+  /// nullopt when the child was none of ours. Else it will be replaced, and those of the result end
+  /// soon and will not.
+  [[nodiscard]] std::optional<std::set<pid_t>> take_end(pid_t child, int wait_status);
+
+  /// To be called at every watch interval: asks the gate for a sign of life, kills it when it has
+  /// given none for too long, and attendants that have been busy with one request for longer than
+  /// a client may take for its login. take_end() hears of them then.
+  void watch();
+  /// Whether the gate has given a sign of life since the last look, or is waiting for its restart.
+  [[nodiscard]] bool is_well() const { return gate_.pid == 0 || unanswered_ < 2; }
+
+  /// The last order of this group's life: its processes, which nobody will replace.
+  [[nodiscard]] std::set<pid_t> leave(std::string_view order);
+
+ private:
+  struct Process {
+    pid_t pid = 0;  // 0: to be started
+    Time started{}, due{};
+    RestartDelay delay;
+    std::optional<Pulse> pulse;
+  };
+  struct Attendant : Process {
+    const AttendantKind* kind = nullptr;
+  };
+
+  [[nodiscard]] Result<void> start_gate();
+  [[nodiscard]] Result<void> equip_gate();
+  [[nodiscard]] Result<void> start(Attendant& attendant);
+  void put_off(Process& process, const Error& why);
+  [[nodiscard]] std::set<pid_t> on_gate_end(int wait_status);
+  void note_end(Process& process, std::string_view name, int wait_status);
+  void watch_gate();
+  void watch(Attendant& attendant);
+
+  std::shared_ptr<const Generation> generation_;
+  const Listeners& listeners_;
+  Log& log_;
+  Clock& clock_;
+  Process gate_;
+  std::optional<Channel> orders_;
+  std::vector<Attendant> attendants_;
+  std::optional<Time> last_sign_;
+  int unanswered_ = 0;
+};
+
+}  // namespace pop

@@ -1,0 +1,65 @@
+#include "popper/role.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+
+namespace pop {
+namespace {
+
+constexpr std::size_t most_descriptors = 8;
+// Beyond every place.
+constexpr int out_of_the_way = 64;
+
+// In the child, between fork and exec: only system calls. A descriptor may lie where another is to
+// go, so all are copied out of the way first.
+void put_in_place(std::span<const Placed> descriptors) {
+  std::array<int, most_descriptors> copies{};
+  int last = STDERR_FILENO;
+  for (std::size_t i = 0; i < descriptors.size(); ++i) {
+    copies[i] = ::fcntl(descriptors[i].descriptor, F_DUPFD, out_of_the_way);
+  }
+  for (std::size_t i = 0; i < descriptors.size(); ++i) {
+    if (::dup2(copies[i], descriptors[i].place) < 0) ::_exit(EXIT_FAILURE);
+    last = std::max(last, descriptors[i].place);
+  }
+  ::close_range(static_cast<unsigned>(last) + 1, ~0U, 0);
+}
+
+[[noreturn]] void become_role(const char* role, std::span<const Placed> descriptors) {
+  put_in_place(descriptors);
+  ::setsid();  // on root's terminal a session that was broken into could type commands
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  char name[] = "popper", self[] = "/proc/self/exe";
+  char* const arguments[] = {name, const_cast<char*>(role), nullptr};
+  ::execv(self, arguments);
+  ::_exit(EXIT_FAILURE);
+}
+
+}  // namespace
+
+Result<pid_t> spawn_role(const char* role, std::span<const Placed> descriptors) {
+  if (descriptors.size() > most_descriptors) return fail(Errc::limit, "too many descriptors");
+  const pid_t child = ::fork();
+  if (child < 0) {
+    const int saved = errno;
+    return fail_errno(saved, std::string{"fork "} + role);
+  }
+  if (child == 0) become_role(role, descriptors);
+  return child;
+}
+
+std::string end_of(int wait_status) {
+  if (WIFSIGNALED(wait_status)) return "signal " + std::to_string(WTERMSIG(wait_status));
+  return "status " + std::to_string(WEXITSTATUS(wait_status));
+}
+
+}  // namespace pop
