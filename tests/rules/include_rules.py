@@ -20,7 +20,10 @@ CONFINED = [
     (r"^crypt\.h$", r"^common/auth/[^/]+\.cpp$"),
     (r"^toml\+\+/|^toml\.hpp$", r"^common/conf/toml_grammar\.cpp$"),
     (r"^CLI/", r"^common/(conf/command_line\.cpp$|tool/)"),
-    (r"^seccomp\.h$", r"^popper/sandbox\.cpp$"),
+    (r"^rpc/", r"^popper/notify/drac_notifier\.cpp$"),
+    (r"^(mysql|errmsg)\.h$", r"^popper/notify/sql_notifier\.cpp$"),
+    (r"^dlfcn\.h$", r"^popper/notify/shared_library\.cpp$"),
+    (r"^seccomp\.h$", r"^popper/(sandbox|session_filter)\.cpp$"),
     (r"^xxhash\.h$", r"^common/(mail|store)/"),
     (r"^nlohmann/", r"^common/tool/"),
 ]

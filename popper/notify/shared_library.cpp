@@ -1,0 +1,23 @@
+#include "popper/notify/shared_library.h"
+
+#include <dlfcn.h>
+
+#include "base/text.h"
+
+namespace pop {
+
+Result<SharedLibrary> SharedLibrary::load(const char* name) {
+  if (void* const handle = ::dlopen(name, RTLD_NOW | RTLD_LOCAL)) return SharedLibrary{handle};
+  const char* const why = ::dlerror();
+  return fail(Errc::not_found, "the library cannot be loaded: " + escaped(why ? why : name, 512));
+}
+
+void SharedLibrary::Unload::operator()(void* handle) const noexcept {
+  ::dlclose(handle);
+}
+
+void* SharedLibrary::address_of(const char* name) const {
+  return ::dlsym(handle_.get(), name);
+}
+
+}  // namespace pop
