@@ -8,6 +8,7 @@
 #include <string>
 
 #include "popper/gate.h"
+#include "popper/notify/login_notifier.h"
 #include "popper/role.h"
 #include "popper/stamp_ledger.h"
 
@@ -32,7 +33,11 @@ bool always(const Settings&) {
 }
 
 std::vector<Placed> what_keepers_need(const Generation& generation) {
-  return {{generation.stamps.get(), inherited::stamps}};
+  std::vector<Placed> needs{{generation.stamps.get(), inherited::stamps}};
+  if (generation.notifier) {
+    needs.push_back({generation.notifier->keepers_end(), inherited::notices});
+  }
+  return needs;
 }
 
 // Two keepers: checks block, so one slow directory look-up must not stop every other login.
@@ -55,13 +60,20 @@ Result<PulseEnds> make_pulse() {
 
 }  // namespace
 
-Result<std::shared_ptr<const Generation>> Generation::create(const Handover& handover) {
-  Result<Fd> settings = seal_handover(handover);
+Result<std::shared_ptr<const Generation>> Generation::create(const Handover& handover,
+                                                             const Generation* earlier) {
+  Handover without_secrets = handover;
+  forget_notice_secrets(without_secrets.settings);
+  Result<Fd> settings = seal_handover(without_secrets);
   if (!settings) return std::unexpected(settings.error());
   Result<Fd> stamps = StampLedger::create();
   if (!stamps) return std::unexpected(stamps.error());
-  return std::make_shared<const Generation>(
-      Generation{handover.settings, std::move(*settings), std::move(*stamps)});
+  const bool keeps_notifier = earlier && have_same_notices(earlier->values, handover.settings);
+  Result<std::shared_ptr<NotifierProcess>> notifier =
+      keeps_notifier ? earlier->notifier : NotifierProcess::create(handover);
+  if (!notifier) return std::unexpected(notifier.error());
+  return std::make_shared<const Generation>(Generation{handover.settings, std::move(*settings),
+                                                       std::move(*stamps), std::move(*notifier)});
 }
 
 GateGroup::GateGroup(std::shared_ptr<const Generation> generation, const Listeners& listeners,

@@ -13,6 +13,7 @@
 #include "log/log.h"
 #include "popper/handover.h"
 #include "popper/listeners.h"
+#include "popper/notify/notifier_process.h"
 #include "popper/pulse.h"
 #include "popper/restart_delay.h"
 
@@ -21,9 +22,12 @@ namespace pop {
 /// What the roles of one configuration share.
 struct Generation {
   Settings values;
-  Fd settings, stamps;
+  Fd settings, stamps;                        // settings: without what only the notifier may know
+  std::shared_ptr<NotifierProcess> notifier;  // or nullptr
 
-  [[nodiscard]] static Result<std::shared_ptr<const Generation>> create(const Handover& handover);
+  /// With the notifier of the earlier generation where nothing about notices has changed.
+  [[nodiscard]] static Result<std::shared_ptr<const Generation>> create(
+      const Handover& handover, const Generation* earlier = nullptr);
 };
 
 /// Kinds of processes that serve one gate alone; the table in gate_group.cpp has one row each.

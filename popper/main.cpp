@@ -4,6 +4,7 @@
 
 #include "popper/gate.h"
 #include "popper/keeper.h"
+#include "popper/notify/notifier.h"
 #include "popper/start.h"
 
 namespace {
@@ -16,6 +17,7 @@ struct RoleProgram {
 constexpr std::array role_programs{
     RoleProgram{pop::gate_role, pop::run_gate},
     RoleProgram{pop::keeper_role, pop::run_keeper},
+    RoleProgram{pop::notifier_role, pop::run_notifier},
 };
 
 }  // namespace

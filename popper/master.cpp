@@ -125,6 +125,7 @@ void Master::say_what_is_served() {
 }
 
 void Master::start_what_is_due() {
+  if (generation_->notifier) generation_->notifier->start_if_due(*log_, clock_);
   for (const std::unique_ptr<GateGroup>& group : groups_) group->start_what_is_due();
 }
 
@@ -150,6 +151,7 @@ std::chrono::milliseconds Master::time_to_wait() const {
   };
   if (phase_ == Phase::serving) {
     for (const std::unique_ptr<GateGroup>& group : groups_) consider(group->next_due());
+    if (generation_->notifier) consider(generation_->notifier->next_due());
     consider(closing_time_);
   }
   if (phase_ == Phase::serving || systemd_.watchdog()) consider(next_watch_);
@@ -207,6 +209,8 @@ void Master::reap() {
   for (pid_t child = ::waitpid(-1, &status, WNOHANG); child > 0;
        child = ::waitpid(-1, &status, WNOHANG)) {
     if (leaving_.erase(child) > 0) continue;
+    const std::shared_ptr<NotifierProcess>& notifier = generation_->notifier;
+    if (notifier && notifier->take_end(child, status, *log_, clock_)) continue;
     for (const std::unique_ptr<GateGroup>& group : groups_) {
       std::optional<std::set<pid_t>> left_over = group->take_end(child, status);
       if (left_over) leaving_.merge(*left_over);
@@ -233,7 +237,8 @@ Result<void> Master::take_over(Configuration configuration) {
   if (Result<void> good = check_servable(configuration.settings); !good) return good;
   Handover handover{std::move(configuration.settings), {}, handover_.log};
   handover.host = host_name(handover.settings);
-  Result<std::shared_ptr<const Generation>> generation = Generation::create(handover);
+  Result<std::shared_ptr<const Generation>> generation =
+      Generation::create(handover, generation_.get());
   if (!generation) return std::unexpected(generation.error());
   const std::filesystem::path& path = handover.settings.pid_file;
   Result<PidFile> pid_file =
@@ -242,10 +247,12 @@ Result<void> Master::take_over(Configuration configuration) {
   if (Result<void> done = listeners_.set(configuration.listeners); !done) return done;
   if (path != pid_file_.path()) pid_file_ = std::move(*pid_file);
   handover_ = std::move(handover);
+  const std::shared_ptr<NotifierProcess> old_notifier = generation_->notifier;
   generation_ = std::move(*generation);
   log_.reset();  // syslog(3) has one state a process
   log_.emplace(open_log(handover_.log, handover_.settings));
   order_all(gate_order::retire);
+  if (generation_->notifier != old_notifier) dismiss(old_notifier);
   phase_ = Phase::serving;
   start_groups();
   log_->event(Severity::notice, "reloaded", {});
@@ -255,6 +262,12 @@ Result<void> Master::take_over(Configuration configuration) {
 void Master::order_all(std::string_view order) {
   for (const std::unique_ptr<GateGroup>& group : groups_) leaving_.merge(group->leave(order));
   groups_.clear();
+}
+
+// It still hears of the sessions that are there.
+void Master::dismiss(const std::shared_ptr<NotifierProcess>& notifier) {
+  if (!notifier) return;
+  if (const pid_t process = notifier->leave(); process != 0) leaving_.insert(process);
 }
 
 // --- Ends
@@ -278,6 +291,7 @@ void Master::drain() {
   phase_ = Phase::draining;
   listeners_.close();
   order_all(gate_order::drain);
+  dismiss(generation_->notifier);
 }
 
 void Master::end() {

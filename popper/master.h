@@ -74,6 +74,7 @@ class Master {
   void end();
   [[nodiscard]] bool is_done() const;
   void order_all(std::string_view order);
+  void dismiss(const std::shared_ptr<NotifierProcess>& notifier);
   void signal_all(int signal) const;
 
   Handover handover_;
