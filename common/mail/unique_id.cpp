@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -124,6 +125,21 @@ AlgorithmHandle fetch(UniqueIdRecipe recipe) {
 }
 
 }  // namespace
+
+bool holds_only_id_characters(std::string_view ids) {
+  // An octet is below 0x21, or above 0x7E, if the sum or difference carries into its highest bit.
+  constexpr std::uint64_t each = 0x0101010101010101, highest = 0x80 * each;
+  std::uint64_t wrong = 0;
+  while (ids.size() >= sizeof(std::uint64_t)) {
+    std::uint64_t octets = 0;
+    std::memcpy(&octets, ids.data(), sizeof octets);
+    wrong |= ((octets - 0x21 * each) & ~octets) | (octets + 0x01 * each) | octets;
+    ids.remove_prefix(sizeof octets);
+  }
+  return (wrong & highest) == 0 && std::ranges::all_of(ids, [](char c) {
+    return c >= 0x21 && c <= 0x7e;
+  });
+}
 
 bool is_valid_unique_id(std::string_view id) {
   return !id.empty() && id.size() <= longest_unique_id &&

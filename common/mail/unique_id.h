@@ -37,6 +37,10 @@ enum class UniqueIdRecipe : std::uint8_t {
 [[nodiscard]] bool is_valid_unique_id(std::string_view id);
 inline constexpr std::size_t longest_unique_id = 70;
 
+/// Whether nothing but characters of unique-ids stands there; eight octets at a time, for whole
+/// indexes.
+[[nodiscard]] bool holds_only_id_characters(std::string_view ids);
+
 /// Computes one message's id while its header streams by. Lines come whole up to
 /// `longest_line` bytes; what is beyond is not looked at, in the same way wherever the input was
 /// cut. One object serves message after message; it allocates only once.

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+#include "store/maildir_location.h"
+#include "store/maildir_maildrop.h"
 #include "store/mbox_maildrop.h"
 
 namespace pop {
@@ -10,9 +13,33 @@ std::size_t MessageSet::count() const {
   return static_cast<std::size_t>(std::ranges::count(members_, true));
 }
 
+namespace {
+
+Result<MailFormat> format_there(const MaildropContext& context, const MailUser& user,
+                                const MaildropLocation& location) {
+  MailFormat format = context.settings.mail_format;
+  if (format == MailFormat::by_place) {
+    const Result<bool> is_maildir = is_maildir_place(context.disk, location.spool);
+    if (!is_maildir) return std::unexpected(is_maildir.error());
+    format = *is_maildir ? MailFormat::maildir : MailFormat::mbox;
+  }
+  if (format == MailFormat::mbox && !user.folder.empty()) {
+    return fail(Errc::not_found, "no folder \"" + escaped(user.folder) + "\": " +
+                                     location.spool.path() + " is no Maildir");
+  }
+  return format;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Maildrop>> open_maildrop(const MaildropContext& context,
                                                 const MailUser& user) {
-  return MboxMaildrop::open(context, user);
+  Result<MaildropLocation> location = locate_maildrop(context.disk, context.settings, user);
+  if (!location) return std::unexpected(std::move(location).error());
+  const Result<MailFormat> format = format_there(context, user, *location);
+  if (!format) return std::unexpected(format.error());
+  if (*format == MailFormat::maildir) return MaildirMaildrop::open(context, user, *location);
+  return MboxMaildrop::open(context, user, std::move(*location));
 }
 
 }  // namespace pop

@@ -22,6 +22,8 @@ struct MailUser {
   gid_t gid = 0;
   std::filesystem::path home;
   std::filesystem::path maildrop;  // a virtual user's own place; empty: as the settings say
+  std::string folder;              // Maildir++ folder, a '.' or '/' between its parts; empty: the
+                                   // inbox
 };
 
 /// One row of the scan listing.
@@ -79,8 +81,8 @@ class Maildrop {
 
   /// Removes the deleted messages for good and records what was retrieved. On success the removal
   /// has been fsync'ed; on failure every message is still there, or will be after the next open
-  /// has finished the journal, in which case the deletion is then complete too. Blocks: spool
-  /// locks, device. Call at most once; afterwards the maildrop can only be destroyed.
+  /// has finished the journal, in which case the deletion is then complete too (a Maildir has no
+  /// journal: there some of the deleted messages may have gone). Blocks: spool locks, device. Call at most once; afterwards the maildrop can only be destroyed.
   [[nodiscard]] virtual Result<void> commit(const SessionOutcome& outcome) = 0;
 };
 
@@ -91,8 +93,9 @@ struct MaildropContext {
   Clock& clock;
 };
 
-/// Opens and locks the user's maildrop, finishing whatever an earlier crash left. A spool that does
-/// not exist is an empty maildrop. Blocks up to settings.lock_wait for the spool locks, never for
+/// Opens and locks the user's maildrop, finishing whatever an earlier crash left: a Maildir or an
+/// mbox, as settings.mail_format says. One that does not exist is an empty maildrop; a folder must
+/// exist (Errc::not_found). Blocks up to settings.lock_wait for the spool locks, never for
 /// the session lock.
 /// Errc::busy: another session (the text says since when) or a delivery that does not end.
 /// Errc::corrupt: not a spool; nothing was changed. Errc::denied: owner, mode, link or type of a

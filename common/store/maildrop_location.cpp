@@ -38,10 +38,16 @@ Result<fs::path> absolute(const fs::path& path, std::string_view what) {
               std::string{what} + " \"" + escaped(path.native()) + "\" is not an absolute path");
 }
 
+/// Many programs take "Maildir/" to mean the directory "Maildir".
+fs::path without_last_slash(const fs::path& path) {
+  return path.has_filename() || !path.has_relative_path() ? path : path.parent_path();
+}
+
 bool has_own_place(const MailUser& user) { return !user.maildrop.empty(); }
 
 Result<void> plan_own_spool(const MailUser& user, Plan& plan) {
-  const Result<fs::path> whole = absolute(user.maildrop, "maildrop of " + user.name);
+  const Result<fs::path> whole =
+      absolute(without_last_slash(user.maildrop), "maildrop of " + user.name);
   if (!whole) return std::unexpected(whole.error());
   if (!can_be_file_name(whole->filename().native())) {
     return fail(Errc::usage, "maildrop of " + user.name + " \"" + escaped(whole->native()) +
@@ -57,7 +63,7 @@ Result<void> plan_home_spool(const Settings& settings, const MailUser& user, con
                              Plan& plan) {
   const Result<fs::path> home = absolute(user.home, "home directory of " + user.name);
   if (!home) return std::unexpected(home.error());
-  const fs::path& file = settings.home_dir_mail;
+  const fs::path file = without_last_slash(settings.home_dir_mail);
   const bool stays_inside =
       file.is_relative() && std::ranges::none_of(file, [](const fs::path& part) {
         return !can_be_file_name(part.native());
@@ -152,21 +158,6 @@ Result<Plan> plan_maildrop(const Settings& settings, const MailUser& user) {
   return plan;
 }
 
-/// Opens one hash directory. A symbolic link is followed only where the administrator or the owner
-/// of the directory above made it: in a spool directory that others may write to, anybody could
-/// have made it.
-Result<Fd> open_component(Disk& disk, const Fd& above, const std::string& name) {
-  const Result<FileStatus> link = disk.status(above.get(), name);
-  if (!link) return std::unexpected(link.error());
-  if (!S_ISLNK(link->mode)) return disk.open(above.get(), name, O_RDONLY | O_DIRECTORY);
-  const Result<FileStatus> base = disk.status(above);
-  if (!base) return std::unexpected(base.error());
-  if (link->owner != 0 && link->owner != base->owner) {
-    return fail(Errc::denied, name + " is a symbolic link that somebody else made");
-  }
-  return open_directory(above.get(), name);
-}
-
 Result<void> give_attributes_of(Disk& disk, const FileStatus& base, const Fd& made) {
   const Result<FileStatus> now = disk.status(made);
   if (!now) return std::unexpected(now.error());
@@ -202,7 +193,7 @@ Result<Fd> open_planned(Disk& disk, const Settings& settings, const DirectoryPla
   fs::path walked = plan.base;
   for (const fs::path& part : plan.hash) {
     walked /= part;
-    Result<Fd> next = open_component(disk, *here, part.native());
+    Result<Fd> next = open_trusted_directory(disk, *here, part.native());
     if (!next && next.error().code == Errc::not_found && settings.check_hash_dir) {
       const Result<FileStatus> base = disk.status(*here);
       if (!base) return std::unexpected(base.error());
@@ -212,7 +203,7 @@ Result<Fd> open_planned(Disk& disk, const Settings& settings, const DirectoryPla
       if (Result<void> made = make_component(disk, *here, *base, part.native()); !made) {
         return std::unexpected(std::move(made).error().in("make hash directory " + walked.native()));
       }
-      next = open_component(disk, *here, part.native());
+      next = open_trusted_directory(disk, *here, part.native());
     }
     if (!next) return std::unexpected(std::move(next).error().in(walked.native()));
     here = std::move(next);
@@ -299,6 +290,18 @@ Result<std::string> expand_file_name(std::string_view option, std::string_view p
   name += pattern.substr(at + 2);
   if (!can_be_file_name(name)) return wrong("does not give a file name");
   return name;
+}
+
+Result<Fd> open_trusted_directory(Disk& disk, const Fd& above, const std::string& name) {
+  const Result<FileStatus> link = disk.status(above.get(), name);
+  if (!link) return std::unexpected(link.error());
+  if (!S_ISLNK(link->mode)) return disk.open(above.get(), name, O_RDONLY | O_DIRECTORY);
+  const Result<FileStatus> base = disk.status(above);
+  if (!base) return std::unexpected(base.error());
+  if (link->owner != 0 && link->owner != base->owner) {
+    return fail(Errc::denied, name + " is a symbolic link that somebody else made");
+  }
+  return open_directory(above.get(), name);
 }
 
 Result<MaildropLocation> locate_maildrop(Disk& disk, const Settings& settings,

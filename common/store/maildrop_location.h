@@ -51,13 +51,20 @@ struct MaildropLocation {
 ///   index  CACHE-DIR/[hash/]cache-name; without cache-dir: the directory of the drop
 /// home-dir-misc goes before temp-dir and cache-dir. A user's own maildrop path is never hashed;
 /// its file name stands for USER in the names of files beside it, so that two accounts with one
-/// maildrop share lock, index and journal.
+/// maildrop share lock, index and journal. A '/' at the end of a maildrop path or of home-dir-mail
+/// makes no difference. For a Maildir see maildir_location.h.
 /// With check-hash-dir, missing hash directories are made when this process may own them (see
 /// make_hash_directories); otherwise that is Errc::denied with the remedy.
 /// Errc::usage: temp-name or cache-name without exactly one %s or with a '/', a user name that
 /// cannot be a file name, a maildrop path that is not absolute. Errc::not_found: no such directory.
 [[nodiscard]] Result<MaildropLocation> locate_maildrop(Disk& disk, const Settings& settings,
                                                        const MailUser& user);
+
+/// Opens the directory `name` in `above`. A symbolic link is followed only where the administrator or
+/// the owner of `above` made it: in a directory that others may write to, anybody could have.
+/// Errc::denied for another link.
+[[nodiscard]] Result<Fd> open_trusted_directory(Disk& disk, const Fd& above,
+                                                const std::string& name);
 
 /// Makes the missing hash directories of the spool, the drop and the index with mode, owner and
 /// group of the directory above. Harmless when two processes do it at once. Does nothing unless

@@ -52,13 +52,12 @@ class SpoolMessageReader final : public MessageReader {
 }  // namespace
 
 Result<std::unique_ptr<Maildrop>> MboxMaildrop::open(const MaildropContext& context,
-                                                     const MailUser& user) {
-  Result<MaildropLocation> location = locate_maildrop(context.disk, context.settings, user);
-  if (!location) return std::unexpected(std::move(location).error());
-  Result<SessionLock> session = SessionLock::acquire(context, location->drop, user);
+                                                     const MailUser& user,
+                                                     MaildropLocation location) {
+  Result<SessionLock> session = SessionLock::acquire(context, location.drop, user);
   if (!session) return std::unexpected(std::move(session).error());
   std::unique_ptr<MboxMaildrop> maildrop{
-      new MboxMaildrop{context, user, std::move(*location), std::move(*session)}};
+      new MboxMaildrop{context, user, std::move(location), std::move(*session)}};
   Result<void> loaded = maildrop->load();
   if (!loaded) {
     return std::unexpected(

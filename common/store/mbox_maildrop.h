@@ -20,9 +20,10 @@ namespace pop {
 /// only while scanning, copying and committing; with a fresh index in server mode not even then.
 class MboxMaildrop final : public Maildrop {
  public:
-  /// As open_maildrop().
+  /// As open_maildrop(). `location` is the user's, by locate_maildrop().
   [[nodiscard]] static Result<std::unique_ptr<Maildrop>> open(const MaildropContext& context,
-                                                              const MailUser& user);
+                                                              const MailUser& user,
+                                                              MaildropLocation location);
   ~MboxMaildrop() override;  // saves the index if it has changed
 
   [[nodiscard]] std::span<const MessageInfo> messages() const override { return listed_; }

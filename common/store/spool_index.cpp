@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <span>
@@ -89,22 +88,6 @@ bool read_listing(const ReadAt& read_at, const IndexHeader& header, SpoolListing
     return read_at({ids, count}, sizeof header + table.size());
   });
   return listing.ids.size() == header.id_octets;
-}
-
-/// All of the arena at once, eight octets at a time: this is most of an unchanged open. An octet is
-/// below 0x21, or above 0x7E, if the sum or difference carries into its highest bit.
-bool holds_only_id_characters(std::string_view ids) {
-  constexpr std::uint64_t each = 0x0101010101010101, highest = 0x80 * each;
-  std::uint64_t wrong = 0;
-  while (ids.size() >= sizeof(std::uint64_t)) {
-    std::uint64_t octets = 0;
-    std::memcpy(&octets, ids.data(), sizeof octets);
-    wrong |= ((octets - 0x21 * each) & ~octets) | (octets + 0x01 * each) | octets;
-    ids.remove_prefix(sizeof octets);
-  }
-  return (wrong & highest) == 0 && std::ranges::all_of(ids, [](char c) {
-    return c >= 0x21 && c <= 0x7e;
-  });
 }
 
 /// Offsets ascend and stay inside the file; ids lie in the arena one after the other and are valid.

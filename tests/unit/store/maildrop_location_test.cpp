@@ -177,7 +177,7 @@ TEST_CASE("Wrong names and paths are refused before anything is opened", "[store
   bed.settings.home_dir_mail.clear();
   bed.user.maildrop = "relative/box";
   CHECK(bed.refusal().code == Errc::usage);
-  bed.user.maildrop = bed.root / "home/";
+  bed.user.maildrop = "/";
   CHECK(bed.refusal().code == Errc::usage);
   bed.user.maildrop.clear();
   bed.settings.spool_dir = bed.root / "nowhere";

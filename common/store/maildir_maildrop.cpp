@@ -1,0 +1,382 @@
+#include "store/maildir_maildrop.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "store/maildir_name.h"
+
+namespace pop {
+namespace {
+
+/// Each look for new names lists both directories. Another program that renames faster than that
+/// must not keep a session busy for ever.
+constexpr int name_searches_at_most = 100;
+constexpr int tries_at_most = 5;
+
+UniqueIdRecipe recipe_of(const Settings& settings) {
+  if (settings.old_style_uid) return UniqueIdRecipe::qpopper_old;
+  if (settings.uid_format == UidFormat::qpopper) return UniqueIdRecipe::qpopper;
+  return UniqueIdRecipe::native;
+}
+
+bool same_content(const FileStatus& a, const FileStatus& b) {
+  return a.size == b.size && a.modified.tv_sec == b.modified.tv_sec &&
+         a.modified.tv_nsec == b.modified.tv_nsec;
+}
+
+class FileMessageReader final : public MessageReader {
+ public:
+  FileMessageReader(Disk& disk, Fd file, const FileStatus& status)
+      : disk_{disk}, file_{std::move(file)}, status_{status} {}
+
+  Result<std::size_t> read(std::span<char> buffer) override {
+    const std::size_t want = std::min<std::uint64_t>(buffer.size(), (status_.size - at_).count);
+    const Result<std::size_t> got = disk_.read(file_, buffer.first(want), at_);
+    if (got && *got < want) return fail(Errc::changed, "the message became shorter");
+    if (!got) return got;
+    const Result<FileStatus> now = disk_.status(file_);
+    if (!now) return std::unexpected(now.error());
+    if (!same_content(*now, status_)) {
+      return fail(Errc::changed, "another program wrote into the message");
+    }
+    at_ += {*got};
+    return got;
+  }
+
+ private:
+  Disk& disk_;
+  Fd file_;
+  FileStatus status_;
+  FileBytes at_;
+};
+
+/// No Maildir has been made yet.
+class EmptyMaildrop final : public Maildrop {
+ public:
+  std::span<const MessageInfo> messages() const override { return {}; }
+  std::size_t hidden() const override { return 0; }
+  Result<std::unique_ptr<MessageReader>> open(MessageNumber number) override {
+    return fail(Errc::usage, "there is no message " + std::to_string(number.value));
+  }
+  Result<void> commit(const SessionOutcome&) override { return {}; }
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Maildrop>> MaildirMaildrop::open(const MaildropContext& context,
+                                                        const MailUser& user,
+                                                        const MaildropLocation& spool) {
+  Result<std::optional<MaildirLocation>> location =
+      locate_maildir(context.disk, context.settings, user, spool);
+  if (!location) return std::unexpected(std::move(location).error());
+  if (!*location) return std::make_unique<EmptyMaildrop>();
+  Result<SessionLock> session = SessionLock::acquire(context, (*location)->drop, user);
+  if (!session) return std::unexpected(std::move(session).error());
+  std::unique_ptr<MaildirMaildrop> maildrop{
+      new MaildirMaildrop{context, user, std::move(**location), std::move(*session)}};
+  if (Result<void> loaded = maildrop->load(); !loaded) {
+    return std::unexpected(
+        std::move(loaded).error().in("open " + maildrop->location_.root->path.native()));
+  }
+  return maildrop;
+}
+
+MaildirMaildrop::MaildirMaildrop(const MaildropContext& context, MailUser user,
+                                 MaildirLocation location, SessionLock session)
+    : context_{context},
+      user_{std::move(user)},
+      location_{std::move(location)},
+      session_{std::move(session)} {}
+
+MaildirMaildrop::~MaildirMaildrop() {
+  // A hint: without it the next open only costs reading.
+  if (index_is_new_) (void)index_.save(context_.disk, location_.index, user_.uid);
+}
+
+MaildirSource MaildirMaildrop::source() const {
+  return {context_.disk, context_.clock, location_, user_.uid};
+}
+
+Result<void> MaildirMaildrop::load() {
+  const UniqueIdRecipe recipe = recipe_of(context_.settings);
+  Result<MaildirIndex> index = MaildirIndex::load(context_.disk, location_.index, user_.uid);
+  if (index && index->recipe == recipe) index_ = std::move(*index);
+  index_.recipe = recipe;
+  const Result<MaildirChange> change = refresh(source(), index_);
+  if (!change) return std::unexpected(change.error());
+  index_is_new_ = *change == MaildirChange::something;
+  fill_listed();
+  return {};
+}
+
+void MaildirMaildrop::fill_listed() {
+  listed_.reserve(index_.listing.messages.size());
+  for (const MaildirMessage& message : index_.listing.messages) {
+    listed_.push_back(
+        {.size = message.wire,
+         .unique_id = index_.listing.id_of(message),
+         .retrieved = parse_maildir_name(index_.listing.name_of(message)).has_flag('S')});
+  }
+}
+
+const Fd& MaildirMaildrop::directory_of(const MaildirMessage& message) const {
+  return location_.places[message.place()];
+}
+
+std::string MaildirMaildrop::name_of(const MaildirMessage& message) const {
+  return std::string{index_.listing.name_of(message)};
+}
+
+// Reading
+
+Result<std::unique_ptr<MessageReader>> MaildirMaildrop::open(MessageNumber number) {
+  MaildirMessage& message = index_.listing.messages[number.index()];
+  const std::string which = "message " + std::to_string(number.value) + " of " +
+                            location_.root->path.native() + " (" + name_of(message) + ")";
+  Result<std::optional<CheckedFile>> opened = open_listed(message);
+  if (!opened) return std::unexpected(std::move(opened).error().in(which));
+  if (!*opened) return fail(Errc::changed, which + " was removed by another program");
+  const Result<bool> same = is_as_listed(message, **opened);
+  if (!same) return std::unexpected(Error{same.error()}.in(which));
+  if (!*same) {
+    return fail(Errc::changed, which +
+                                   " is not what was listed: another program changed it, or "
+                                   "the size in its name is wrong");
+  }
+  return std::make_unique<FileMessageReader>(context_.disk, std::move((*opened)->file),
+                                             (*opened)->status);
+}
+
+/// nullopt: the message has gone.
+Result<std::optional<MaildirMaildrop::CheckedFile>> MaildirMaildrop::open_listed(
+    MaildirMessage& message) {
+  for (int tries = 0; tries < tries_at_most; ++tries) {
+    Result<Fd> file = context_.disk.open(directory_of(message).get(), name_of(message), O_RDONLY);
+    if (file) {
+      const Result<FileStatus> status = context_.disk.status(*file);
+      if (!status) return std::unexpected(status.error());
+      if (!status->is_regular() || status->owner != user_.uid) return std::nullopt;
+      return CheckedFile{std::move(*file), *status};
+    }
+    if (file.error().code != Errc::not_found) return std::unexpected(std::move(file).error());
+    const Result<bool> found = found_again(message);
+    if (!found) return std::unexpected(found.error());
+    if (!*found) return std::nullopt;
+  }
+  return fail(Errc::changed, "another program renames it all the time");
+}
+
+/// Reads the file where a look at it does not tell. Learns from what it finds: the index becomes
+/// right for the next session.
+Result<bool> MaildirMaildrop::is_as_listed(MaildirMessage& message, const CheckedFile& opened) {
+  const bool untouched = is_untouched(message, opened.status);
+  const bool proven = (message.flags & proven_flag) != 0;
+  if (untouched && proven) return true;
+  MessageScanner scanner{index_.recipe};
+  const Result<ReadMessage> read = read_maildir_message(context_.disk, opened.file, opened.status,
+                                                        {}, scanner, Believe::only_content);
+  if (!read) return std::unexpected(read.error());
+  const MaildirMessage& now = read->message;
+  index_is_new_ = true;
+  const bool same = now.size == message.size && now.wire == message.wire &&
+                    (untouched || (proven && now.fingerprint == message.fingerprint));
+  if (!same && !untouched) {
+    distrust(message);
+    return false;
+  }
+  message.inode = now.inode;
+  message.modified_seconds = now.modified_seconds;
+  message.modified_nanoseconds = now.modified_nanoseconds;
+  message.wire = now.wire;
+  message.fingerprint = now.fingerprint;
+  message.flags |= proven_flag;
+  return same;
+}
+
+/// The next session reads the file anew.
+void MaildirMaildrop::distrust(MaildirMessage& message) {
+  message.inode = 0;
+  for (const MaildirPlace place : maildir_places) index_.proof[place].settled = false;
+}
+
+// Names that other programs change
+
+/// False: there is no file with this base name any more.
+Result<bool> MaildirMaildrop::found_again(MaildirMessage& message) {
+  const std::string before = name_of(message);
+  const MaildirPlace place_before = message.place();
+  if (Result<void> seen = see_new_names(); !seen) return std::unexpected(seen.error());
+  return name_of(message) != before || message.place() != place_before;
+}
+
+Result<void> MaildirMaildrop::see_new_names() {
+  if (++name_searches_ > name_searches_at_most) {
+    return fail(Errc::changed, "other programs rename messages all the time");
+  }
+  for (const MaildirPlace place : maildir_places) {
+    if (!location_.places[place].is_open()) continue;
+    Result<void> listed = context_.disk.list(
+        location_.places[place].get(), [&](const ListedName& name) { see_name(place, name); });
+    if (!listed) return listed;
+  }
+  return {};
+}
+
+void MaildirMaildrop::see_name(MaildirPlace place, const ListedName& listed) {
+  if (listed.name.starts_with('.') || !listed.may_be_regular) return;
+  MaildirListing& listing = index_.listing;
+  const MaildirName name = parse_maildir_name(listed.name);
+  const auto key = [&](const MaildirMessage& message) {
+    return std::pair{message.delivered, listing.base_of(message)};
+  };
+  const auto same_base =
+      std::ranges::equal_range(listing.messages, std::pair{name.delivered, name.base}, {}, key);
+  for (MaildirMessage& message : same_base) {
+    // Some file systems list other inode numbers than they tell; what is found is looked at again.
+    if (message.inode != listed.inode && same_base.size() > 1) continue;
+    if (message.place() == place && listing.name_of(message) == listed.name) continue;
+    listing.rename(message, place, listed.name);
+    index_is_new_ = true;
+  }
+}
+
+// Changing
+
+Result<void> MaildirMaildrop::commit(const SessionOutcome& outcome) {
+  const Result<void> removed = remove_all(outcome.deleted);
+  Result<void> marked = mark_all(outcome);
+  Result<void> synced = sync_changed();
+  forget(outcome.deleted);
+  for (const Result<void>& done : {removed, synced, marked}) {
+    if (done) continue;
+    return std::unexpected(Error{done.error()}.in("update " + location_.root->path.native()));
+  }
+  return {};
+}
+
+/// Goes on after a failure, since each message is for itself, and tells of the first one.
+Result<void> MaildirMaildrop::remove_all(const MessageSet& deleted) {
+  Result<void> first;
+  std::size_t changed = 0;
+  for (std::size_t i = 0; i < index_.listing.messages.size(); ++i) {
+    if (!deleted.contains({static_cast<std::uint32_t>(i + 1)})) continue;
+    const Result<Removal> removal = remove(index_.listing.messages[i]);
+    if (!removal && first) first = std::unexpected(removal.error());
+    if (removal && *removal == Removal::changed) ++changed;
+  }
+  if (first && changed > 0) {
+    return fail(Errc::changed, std::to_string(changed) +
+                                   " messages were changed by another program during the session "
+                                   "and stay");
+  }
+  return first;
+}
+
+Result<MaildirMaildrop::Removal> MaildirMaildrop::remove(MaildirMessage& message) {
+  for (int tries = 0; tries < tries_at_most; ++tries) {
+    const Result<FileStatus> status =
+        context_.disk.status(directory_of(message).get(), name_of(message));
+    if (status && !is_untouched(message, *status)) {
+      Result<std::optional<CheckedFile>> opened = open_listed(message);
+      if (!opened) return std::unexpected(std::move(opened).error());
+      if (!*opened) return Removal::gone_already;
+      const Result<bool> same = is_as_listed(message, **opened);
+      if (!same) return std::unexpected(same.error());
+      if (!*same) return Removal::changed;
+    }
+    const MaildirPlace place = message.place();
+    Result<void> removed =
+        status ? context_.disk.remove(location_.places[place].get(), name_of(message))
+               : Result<void>{std::unexpected(status.error())};
+    if (removed) changed_[place] = true;
+    if (removed && (message.flags & two_names_flag) == 0) return Removal::done;
+    if (!removed && removed.error().code != Errc::not_found)
+      return std::unexpected(removed.error());
+    const Result<bool> found = found_again(message);
+    if (!found) return std::unexpected(found.error());
+    if (!*found) return removed ? Removal::done : Removal::gone_already;
+  }
+  return fail(Errc::changed, "another program renames " + name_of(message) + " all the time");
+}
+
+bool MaildirMaildrop::is_to_be_marked(const SessionOutcome& outcome, MessageNumber number) const {
+  return context_.settings.update_status_headers && outcome.retrieved.contains(number) &&
+         !outcome.deleted.contains(number) && !listed_[number.index()].retrieved;
+}
+
+/// A missing mark costs nobody a message, so a full disk is no reason to complain.
+Result<void> MaildirMaildrop::mark_all(const SessionOutcome& outcome) {
+  Result<void> first;
+  for (std::size_t i = 0; i < index_.listing.messages.size(); ++i) {
+    const MessageNumber number{static_cast<std::uint32_t>(i + 1)};
+    if (!is_to_be_marked(outcome, number)) continue;
+    Result<void> marked = mark_seen(index_.listing.messages[i]);
+    if (!marked && first && marked.error().code != Errc::full) first = std::move(marked);
+  }
+  return first;
+}
+
+Result<void> MaildirMaildrop::mark_seen(MaildirMessage& message) {
+  const Fd& seen_directory = location_.places.seen;
+  if (!seen_directory.is_open()) return {};
+  for (int tries = 0; tries < tries_at_most; ++tries) {
+    const MaildirPlace place = message.place();
+    const std::string name = name_of(message);
+    const std::optional<std::string> seen = seen_maildir_name(name);
+    if (!seen || (*seen == name && place == MaildirPlace::seen)) return {};
+    Result<void> moved =
+        context_.disk.move(directory_of(message).get(), name, seen_directory.get(), *seen);
+    if (moved) {
+      changed_[place] = changed_.seen = true;
+      index_.listing.rename(message, MaildirPlace::seen, *seen);
+      return {};
+    }
+    if (moved.error().code == Errc::busy) return drop_second_name(message, *seen);
+    if (moved.error().code != Errc::not_found) return moved;
+    const Result<bool> found = found_again(message);
+    if (!found) return std::unexpected(found.error());
+    if (!*found) return {};
+  }
+  return {};
+}
+
+/// The name that a message should get is taken: by itself, after a crash while it was moved; or by
+/// another file, and then both stay as they are.
+Result<void> MaildirMaildrop::drop_second_name(MaildirMessage& message, const std::string& seen) {
+  const Result<FileStatus> there = context_.disk.status(location_.places.seen.get(), seen);
+  if (!there || !is_untouched(message, *there)) return {};
+  const MaildirPlace place = message.place();
+  if (Result<void> removed = context_.disk.remove(directory_of(message).get(), name_of(message));
+      !removed) {
+    return removed.error().code == Errc::not_found ? Result<void>{} : removed;
+  }
+  changed_[place] = changed_.seen = true;
+  index_.listing.rename(message, MaildirPlace::seen, seen);
+  return {};
+}
+
+/// `cur` first: what was moved there must not lose its old name before the new one is durable.
+Result<void> MaildirMaildrop::sync_changed() {
+  Result<void> first;
+  for (const MaildirPlace place : {MaildirPlace::seen, MaildirPlace::fresh}) {
+    if (!changed_[place]) continue;
+    Result<void> synced = context_.disk.sync_directory(location_.places[place].get());
+    if (!synced && first) first = std::move(synced);
+  }
+  return first;
+}
+
+/// The index keeps what is left; the directories have changed, so that the next open lists them.
+void MaildirMaildrop::forget(const MessageSet& deleted) {
+  if (!changed_.fresh && !changed_.seen) return;
+  index_is_new_ = true;
+  std::size_t number = 0;
+  std::erase_if(index_.listing.messages, [&](const MaildirMessage&) {
+    return deleted.contains({static_cast<std::uint32_t>(++number)});
+  });
+  for (const MaildirPlace place : maildir_places) {
+    if (changed_[place]) index_.proof[place].settled = false;
+  }
+}
+
+}  // namespace pop
