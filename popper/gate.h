@@ -140,6 +140,7 @@ class Gate {
   void stop_listening();
   void resume_listening();
   void send_idle_strangers_away();
+  void send_everybody_away();
 
   void take_names();
   void ask_name(std::uint64_t id, const Stranger& stranger);
@@ -223,6 +224,7 @@ class Gate {
 
 /// For one connection only: the gate of a popper that was given its client.
 /// Shuts itself in first.
-[[nodiscard]] int run_single_gate(const Handover& handover, Log& log, Fd client, Channel keeper);
+[[nodiscard]] int run_single_gate(const Handover& handover, Log& log, Fd client, Channel keeper,
+                                  std::optional<Channel> resolver);
 
 }  // namespace pop

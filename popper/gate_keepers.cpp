@@ -185,6 +185,20 @@ void Gate::lose_keeper(std::uint64_t number, std::string_view why) {
   if (busy == KeeperLine::Busy::attempt) {
     end_check(connection, {LoginVerdict::Outcome::unavailable, reply::login_unavailable()});
   }
+  if (keepers_.empty() && !master_) send_everybody_away();  // nobody brings another keeper
+}
+
+void Gate::send_everybody_away() {
+  std::vector<std::uint64_t> waiting;
+  for (const auto& [id, stranger] : strangers_) {
+    if (stranger.state != State::leaving) waiting.push_back(id);
+  }
+  for (const std::uint64_t id : waiting) {
+    Stranger& stranger = strangers_.at(id);
+    stranger.unsent += reply::login_unavailable();
+    leave(id, stranger);
+    settle(id);
+  }
 }
 
 static_assert(static_cast<int>(LoginVerdict::Outcome::accepted) ==

@@ -24,7 +24,7 @@ class ClientsTest(HostTest):
         expected = expected_messages(spool)
         self.assertEqual([message.stored for message in expected], stored)
         self.host.write_spool(self.user, spool)
-        with self.host.standalone(self.host.configure(**options)) as port:
+        with self.host.serving(self.host.configure(**options)) as port:
             fetched = client.fetch(port, self.user, COUNT)
         self.assertEqual(len(fetched), COUNT)
         for number, (message, got) in enumerate(zip(expected, fetched), start=1):
@@ -43,7 +43,7 @@ class ClientsTest(HostTest):
             with self.subTest(server_mode=server_mode):
                 self.host.write_spool(self.user, spool)
                 config = self.host.configure(server_mode=server_mode, update_status_headers=False)
-                with self.host.standalone(config) as port:
+                with self.host.serving(config) as port:
                     client = self.host.login(port, self.user)
                     self.assertIn(b"200 visible messages (1 hidden)", client.logged_in)
                     sizes = sizes_of(client)

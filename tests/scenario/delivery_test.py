@@ -69,7 +69,7 @@ class DeliveryTest(HostTest):
         self.spool = self.host.write_spool(self.user, popper_host.simple_spool(20))
         self.rc = self.host.write(self.host.path("procmailrc"), b"", mode=0o644)
         taken, self.sessions = [], 0
-        with self.host.standalone(self.host.configure(**options)) as port:
+        with self.host.serving(self.host.configure(**options)) as port:
             deliverer = threading.Thread(target=self.deliver_all)
             deliverer.start()
             try:

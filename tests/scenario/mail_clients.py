@@ -41,8 +41,11 @@ def write_private(user, name, text):
 
 def numbered_delivery(user, folder):
     """A delivery agent that writes its input to the next number."""
+    write_private(user, folder + ".count", "0\n")
     return write_executable(user, folder + ".mda", f"""#!/bin/sh
-exec cat >{folder}/$(printf %05d $(ls {folder} | wc -l))
+read n <{folder}.count
+echo $((n + 1)) >{folder}.count
+exec cat >{folder}/$(printf %05d $n)
 """)
 
 

@@ -22,12 +22,15 @@ import threading
 import time
 import unittest
 
+from super_servers import PATIENCE, SmallInetd, SmallSystemd, WaitInetd, stop
+
 poplib._MAXLINE = 1 << 28  # the limit is the library's, not the protocol's
 
 POPPER = os.path.abspath(os.environ.get("POPPER", "build/bin/popper"))
 POPAUTH = os.path.abspath(os.environ.get("POPAUTH", os.path.join(os.path.dirname(POPPER), "popauth")))
 PREFIX = f"popt{os.getpid()}"
-PATIENCE = 20  # seconds to wait for what takes milliseconds
+# Under which of its starts the daemon serves a scenario that does not choose one itself.
+START = os.environ.get("POPPER_TEST_START", "standalone")
 SKIPPED = 77
 
 SEPARATOR = b"From sender@example.org Thu Jan  1 00:00:00 1970\n"
@@ -212,7 +215,50 @@ class Host:
             server.close()
 
     @contextlib.contextmanager
-    def xinetd(self, config, *switches):
+    def inetd_wait(self, config, *switches):
+        """popper started with the listening socket when the first client comes."""
+        server = WaitInetd([POPPER, "-i", "-f", config, *switches])
+        try:
+            yield server.port
+        finally:
+            server.close()
+
+    @contextlib.contextmanager
+    def systemd(self, config, *switches):
+        """popper with a socket of systemd's, told to be ready before the test begins."""
+        server = SmallSystemd([POPPER, "-f", config, *switches], self.root)
+        try:
+            server.wait_for_notice("READY=1")
+            yield server.port
+        finally:
+            server.close()
+
+    @contextlib.contextmanager
+    def single_user(self, config, *switches):
+        """popper without root, as the owner of the one maildrop, whom the credential file knows."""
+        user, = self.users.values()
+        credentials = os.path.join(user.home, "credentials.gdbm")
+        mine = dict(user=user.uid, group=user.gid, extra_groups=[grp.getgrnam("mail").gr_gid])
+        options = ["--auth-source=credentials", "--credential-file=" + credentials,
+                   "--clear-text-password=always"]
+        if not os.path.exists(credentials):
+            for arguments in (["init"], ["set", user.name, "--stdin", "--uid", str(user.uid), "--gid",
+                                         str(user.gid), "--home", user.home]):
+                subprocess.run([POPAUTH, *arguments, "-q", "--credential-file", credentials],
+                               input=user.password + "\n", text=True, check=True,
+                               timeout=PATIENCE, **mine)
+        with self.standalone(config, *options, *switches, cwd=user.home, **mine) as port:
+            yield port
+
+    def serving(self, config, *switches):
+        """popper in the start that POPPER_TEST_START names; yields the port."""
+        starts = {"standalone": self.standalone, "inetd": self.inetd,
+                  "inetd-wait": self.inetd_wait, "systemd": self.systemd,
+                  "single-user": self.single_user}
+        return starts[START](config, *switches)
+
+    @contextlib.contextmanager
+    def xinetd(self, config, *switches, wait="no"):
         port = free_port()
         service = self.write(self.path("xinetd.conf"), f"""
 service {PREFIX}
@@ -222,7 +268,7 @@ service {PREFIX}
     bind = 127.0.0.1
     socket_type = stream
     protocol = tcp
-    wait = no
+    wait = {wait}
     user = root
     server = {POPPER}
     server_args = -f {config} {' '.join(switches)}
@@ -283,50 +329,6 @@ def change_accounts(*command):
 def remove_if_there(path):
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-
-
-def stop(process):
-    """TERM lets sessions finish, a second one does not; what is left then is killed."""
-    for patience in (3, 5):
-        if process.poll() is None:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(patience)
-    if process.poll() is None:
-        process.kill()
-        process.wait(PATIENCE)
-
-
-class SmallInetd:
-    """Accepts, forks, and executes the server with the connection as descriptors 0, 1 and 2."""
-
-    def __init__(self, command):
-        self.command = command
-        self.children = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
-
-    def serve(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            with connection:
-                self.children.append(subprocess.Popen(
-                    self.command, stdin=connection, stdout=connection, stderr=connection))
-            self.children = [child for child in self.children if child.poll() is None]
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.thread.join(PATIENCE)
-        for child in self.children:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(PATIENCE if child.poll() is None else 0)
-            stop(child)
 
 
 class HostTest(unittest.TestCase):
