@@ -224,7 +224,6 @@ class Gate {
 
 /// For one connection only: the gate of a popper that was given its client.
 /// Shuts itself in first.
-[[nodiscard]] int run_single_gate(const Handover& handover, Log& log, Fd client, Channel keeper,
-                                  std::optional<Channel> resolver);
+[[nodiscard]] int run_single_gate(const Handover& handover, Log& log, Fd client, Channel keeper);
 
 }  // namespace pop
