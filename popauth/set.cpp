@@ -102,6 +102,7 @@ Result<void> set_virtual(Credential& credential, const SetArguments& arguments) 
   if (Result<void> uid = set_id(who.uid, arguments.uid, "--uid"); !uid) return uid;
   if (Result<void> gid = set_id(who.gid, arguments.gid, "--gid"); !gid) return gid;
   if (who.uid == 0) return fail(Errc::usage, "--uid 0: a virtual user must not be root");
+  if (who.gid == 0) return fail(Errc::usage, "--gid 0: a virtual user must not have root's group");
   if (arguments.home) who.home = *arguments.home;
   if (arguments.maildrop) who.maildrop = *arguments.maildrop;
   credential.virtual_user = std::move(who);

@@ -1,23 +1,31 @@
 #include "popper/client_stream.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
-#include <fcntl.h>
 
 namespace pop {
 namespace {
 
+// Longer than a busy client's way there and back, shorter than a person's look at the screen.
+constexpr std::chrono::seconds quiet_after{2};
+
 volatile std::sig_atomic_t end_signal_came = 0;
 sigset_t mask_while_waiting;
 
-extern "C" void note_end_signal(int /*signal*/) { end_signal_came = 1; }
+extern "C" void note_end_signal(int /*signal*/) {
+  end_signal_came = 1;
+}
 
 sigset_t end_signals() {
   sigset_t set;
@@ -72,47 +80,69 @@ void catch_end_signals() {
   ::sigaction(SIGPIPE, &action, nullptr);
 }
 
-ClientStream::ClientStream(Fd socket, std::chrono::seconds patience)
-    : socket_{std::move(socket)}, patience_{patience} {
-  const int flags = ::fcntl(socket_.get(), F_GETFL);
-  if (flags >= 0) ::fcntl(socket_.get(), F_SETFL, flags | O_NONBLOCK);
+ClientStream::ClientStream(Fd input, Fd output, std::chrono::seconds patience)
+    : input_{std::move(input)}, output_{std::move(output)}, patience_{patience} {
+  if (output_.is_open())
+    return;  // pipes are shared with whoever gave them, so they stay as they are
+  const int flags = ::fcntl(input_.get(), F_GETFL);
+  if (flags >= 0 && (flags & O_NONBLOCK) == 0) ::fcntl(input_.get(), F_SETFL, flags | O_NONBLOCK);
   // Replies go out whole, so waiting for more to send would only cost time.
   const int on = 1;
-  ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(input_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 ClientStream::Input ClientStream::read(std::span<char> buffer) {
+  bool quiet = false;
   while (true) {
-    switch (wait_for(socket_.get(), POLLIN, patience_)) {
+    const std::chrono::seconds soon =
+        when_quiet_ && !quiet ? std::min(patience_, quiet_after) : patience_;
+    switch (wait_for(input_.get(), POLLIN, soon)) {
       case Waited::timed_out:
-        return {Arrival::timed_out};
+        if (quiet || soon == patience_) return {Arrival::timed_out};
+        quiet = true;
+        when_quiet_();
+        continue;
       case Waited::told_to_end:
         return {Arrival::told_to_end};
       case Waited::ready:
         break;
     }
-    const ssize_t got = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
+    const ssize_t got = ::read(input_.get(), buffer.data(), buffer.size());
     if (got > 0) return {Arrival::bytes, static_cast<std::size_t>(got)};
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
     return {Arrival::closed};
   }
 }
 
+// A pipe that poll(2) says to be writable takes PIPE_BUF octets without blocking.
+ssize_t ClientStream::send(std::span<const iovec> pieces) const {
+  if (!output_.is_open()) {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(pieces.data());  // sendmsg only reads
+    message.msg_iovlen = pieces.size();
+    return ::sendmsg(input_.get(), &message, MSG_NOSIGNAL);
+  }
+  if (wait_for(output_.get(), POLLOUT, patience_) != Waited::ready) {
+    errno = ETIMEDOUT;
+    return -1;
+  }
+  const iovec& first = pieces[0].iov_len > 0 ? pieces[0] : pieces[1];
+  return ::write(output_.get(), first.iov_base, std::min<std::size_t>(first.iov_len, PIPE_BUF));
+}
+
 Result<void> ClientStream::write(std::string_view first, std::string_view second) {
   std::array<iovec, 2> pieces{piece_of(first), piece_of(second)};
   while (pieces[0].iov_len + pieces[1].iov_len > 0) {
-    msghdr message{};
-    message.msg_iov = pieces.data();
-    message.msg_iovlen = pieces.size();
-    const ssize_t sent = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+    const ssize_t sent = send(pieces);
     if (sent >= 0) {
       advance(pieces, static_cast<std::size_t>(sent));
       continue;
     }
     const int saved = errno;
     if (saved == EINTR) continue;
+    if (saved == ETIMEDOUT) return fail(Errc::busy, "the client does not read");
     if (saved != EAGAIN) return std::unexpected(Error{Errc::io, errno_error(saved, "send").text});
-    if (wait_for(socket_.get(), POLLOUT, patience_) != Waited::ready) {
+    if (wait_for(output().get(), POLLOUT, patience_) != Waited::ready) {
       return fail(Errc::busy, "the client does not read");
     }
   }

@@ -1,11 +1,16 @@
 #pragma once
 
+#include <sys/types.h>
+#include <sys/uio.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -15,16 +20,18 @@ namespace pop {
 /// How a wait for the client ended.
 enum class Arrival : std::uint8_t {
   bytes,
-  closed,      // by the client, or the connection broke
+  closed,  // by the client, or the connection broke
   timed_out,
   told_to_end  // SIGTERM or SIGHUP came
 };
 
-/// A session's connection: blocking calls with a time limit on a non-blocking socket.
+/// A session's connection: blocking calls with a time limit on a non-blocking socket, or on two
+/// pipes.
 class ClientStream {
  public:
-  /// `patience`: at most this long without one octet, in either direction.
-  ClientStream(Fd socket, std::chrono::seconds patience);
+  /// `patience`: at most this long without one octet, in either direction. `output` not open: it
+  /// is `input`, and that a socket.
+  ClientStream(Fd input, Fd output, std::chrono::seconds patience);
 
   struct Input {
     Arrival arrival;
@@ -38,11 +45,16 @@ class ClientStream {
   [[nodiscard]] Result<void> write(std::string_view first, std::string_view second = {});
 
   void set_patience(std::chrono::seconds patience) { patience_ = patience; }
-  [[nodiscard]] const Fd& socket() const { return socket_; }
+  /// Runs when the client has been silent for some time, and is likely to be so for longer.
+  void when_quiet(std::function<void()> hook) { when_quiet_ = std::move(hook); }
 
  private:
-  Fd socket_;
+  [[nodiscard]] const Fd& output() const { return output_.is_open() ? output_ : input_; }
+  [[nodiscard]] ssize_t send(std::span<const iovec> pieces) const;
+
+  Fd input_, output_;
   std::chrono::seconds patience_;
+  std::function<void()> when_quiet_;
 };
 
 /// From now on SIGTERM and SIGHUP end a session's wait instead of the process, and SIGPIPE does

@@ -10,10 +10,14 @@
 #include <csignal>
 #include <utility>
 
+#include "base/clock.h"
 #include "ipc/channel.h"
 #include "popper/gate.h"
 #include "popper/keeper.h"
 #include "popper/listener.h"
+#include "popper/resolver.h"
+#include "popper/notify/notice_sender.h"
+#include "popper/session_process.h"
 #include "popper/signals.h"
 
 namespace pop {
@@ -25,8 +29,22 @@ bool is_same_file(int a, int b) {
   return first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
+// The gate's end. The resolver ends by itself when the gate has gone; without one there are no names.
+std::optional<Channel> spawn_resolver(const Handover& handover, Log& log, Fd& client) {
+  if (!handover.settings.reverse_lookup) return std::nullopt;
+  Result<std::pair<Channel, Channel>> ends = Channel::pair();
+  if (!ends) return std::nullopt;
+  const pid_t child = ::fork();
+  if (child < 0) return std::nullopt;
+  if (child > 0) return std::move(ends->first);
+  client = Fd{};
+  { const Channel not_ours = std::move(ends->first); }
+  ::_exit(run_single_resolver(handover, log, std::move(ends->second)));
+}
+
 // The gate ends by itself when the keeper or the client has gone.
 Result<Channel> spawn_gate(const Handover& handover, Log& log, Fd client) {
+  std::optional<Channel> resolver = spawn_resolver(handover, log, client);
   Result<std::pair<Channel, Channel>> ends = Channel::pair();
   if (!ends) return std::unexpected(ends.error());
   const pid_t child = ::fork();
@@ -36,7 +54,18 @@ Result<Channel> spawn_gate(const Handover& handover, Log& log, Fd client) {
   }
   if (child > 0) return std::move(ends->first);
   { const Channel not_ours = std::move(ends->first); }
-  ::_exit(run_single_gate(handover, log, std::move(client), std::move(ends->second)));
+  ::_exit(run_single_gate(handover, log, std::move(client), std::move(ends->second),
+                          std::move(resolver)));
+}
+
+LoginNotice notice_of(const SessionStart& login) {
+  LoginNotice notice;
+  notice.user = login.account.name;
+  notice.login = login.account.login;
+  notice.address = login.address;
+  notice.client_name = login.client_name;
+  notice.connection = login.connection;
+  return notice;
 }
 
 // Answers the gate until it has gone or somebody has logged in.
@@ -87,14 +116,15 @@ Result<Fd> take_client(int descriptor) {
   return take_away(descriptor);
 }
 
-int serve_single_client(Fd client, const Handover& handover, std::optional<Log>& log) {
+int serve_single_client(Fd client, const Handover& handover, std::optional<Channel> notices,
+                        std::optional<Log>& log) {
   ignore_terminal_signals();
   ::signal(SIGCHLD, SIG_DFL);
   Result<Channel> gate = spawn_gate(handover, *log, std::move(client));
   prepare_keeper_memory();
   Result<Fd> memory = StampLedger::create();
   Result<StampLedger> stamps = memory ? StampLedger::open(*memory) : std::unexpected(memory.error());
-  Result<std::unique_ptr<PasswordChecker>> checker = make_password_checker(handover.settings);
+  Result<std::unique_ptr<PasswordChecker>> checker = make_password_checker(handover.settings, &*log);
   if (!gate || !stamps || !checker) {
     log->failure("start a keeper",
                  !gate ? gate.error() : !stamps ? stamps.error() : checker.error());
@@ -108,8 +138,17 @@ int serve_single_client(Fd client, const Handover& handover, std::optional<Log>&
   serve_gate(keeper, *gate, *log);
   if (!login) return EXIT_SUCCESS;
   ::signal(SIGCHLD, SIG_IGN);  // the gate ends now, and nobody waits for it
+  if (notices) {
+    NoticeSender{std::move(*notices), handover.host, *log, system_clock()}.on_login(
+        notice_of(*login));
+  }
   wipe_stack_below();
-  return run_session(*std::move(login), handover, log);
+  const Result<SessionFilter> filter = SessionFilter::make();
+  if (!filter) {
+    log->failure("start a session", filter.error());
+    return EXIT_FAILURE;
+  }
+  return run_session(*std::move(login), {handover, *filter}, log);
 }
 
 }  // namespace pop

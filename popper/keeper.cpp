@@ -183,7 +183,9 @@ Result<void> Keeper::start(Attempt& attempt, Account account) {
                          .pipelined = std::move(attempt.pipelined),
                          .address = attempt.address,
                          .client_name = std::move(attempt.client_name),
-                         .connection = name});
+                         .connection = name,
+                         .authentication = std::chrono::round<std::chrono::milliseconds>(
+                             system_clock().steady() - attempt.begun)});
 }
 
 // Log analysers know both sentences, in this order.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -9,11 +10,12 @@
 
 #include "auth/login_name.h"
 #include "auth/password_check.h"
+#include "base/clock.h"
 #include "ipc/channel.h"
 #include "ipc/frame.h"
 #include "log/log.h"
 #include "popper/handover.h"
-#include "popper/session.h"
+#include "popper/session_start.h"
 #include "popper/stamp_ledger.h"
 
 namespace pop {
@@ -67,6 +69,7 @@ class Keeper {
     std::string_view mechanism;
     std::string (*rejection)(std::string_view user);  // of this mechanism
     Fd client;
+    std::chrono::steady_clock::time_point begun = system_clock().steady();
   };
 
   [[nodiscard]] Result<void> check_rule(const GateMessage& message, bool has_descriptor) const;
@@ -98,8 +101,6 @@ class Keeper {
 /// For a process that holds what PAM and NSS read: freed memory is overwritten, so that a session
 /// which is forked later inherits nobody's password hash, and a crash leaves no core file.
 void prepare_keeper_memory();
-/// Overwrites what calls before this one left on the stack.
-void wipe_stack_below();
 
 /// Program of a keeper in a pool, with its inherited descriptors in place: serves its gate, and
 /// when that has gone waits for the sessions. SIGTERM ends the sessions, too.

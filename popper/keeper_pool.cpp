@@ -1,95 +1,118 @@
 // One keeper of a standalone daemon, as a process: waits for its gate and for its sessions to end.
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <map>
 
 #include "base/clock.h"
 #include "base/secret.h"
 #include "mail/unique_id.h"
 #include "popper/keeper.h"
+#include "popper/notify/login_notifier.h"
+#include "popper/notify/notice_sender.h"
 #include "popper/pulse.h"
 #include "popper/role_log.h"
+#include "popper/session_pool.h"
 #include "popper/signals.h"
 
 namespace pop {
 namespace {
 
-// A broken gate could ask for sessions without end; a keeper of many is no faster anyway.
-constexpr std::size_t most_sessions = 2000;
 // After SIGTERM: as long as a commit may reasonably take. Its journal outlives what comes then.
 constexpr std::chrono::seconds grace{5};
 
+// Who hears of the sessions of this keeper.
+SessionHooks session_hooks(const Handover& handover, Log& log) {
+  if (!wants_notices(handover.settings)) return {};
+  Channel notices{Fd{inherited::notices}};
+  ::fcntl(notices.fd(), F_SETFD, FD_CLOEXEC);
+  const auto sender = std::make_shared<NoticeSender>(std::move(notices), handover.host, log,
+                                                     system_clock());
+  const auto on_begin = [sender](const SessionFacts& session) {
+    LoginNotice notice;
+    notice.user = session.user;
+    notice.login = session.login;
+    notice.address = session.address;
+    notice.client_name = session.client_name;
+    notice.connection = session.connection;
+    sender->on_login(std::move(notice));
+  };
+  return {on_begin,
+          [sender](const SessionFacts& session) { sender->on_logout(session.connection); }};
+}
+
 class KeeperPool {
  public:
-  KeeperPool(const Handover& handover, std::optional<Log>& log, PasswordChecker& checker,
+  KeeperPool(const SessionBirth& birth, std::optional<Log>& log, PasswordChecker& checker,
              StampLedger& stamps, Channel gate, Pulse pulse);
 
   int run();
 
  private:
-  [[nodiscard]] Result<void> spawn(SessionStart start);
+  [[nodiscard]] std::chrono::milliseconds time_to_wait();
   [[nodiscard]] bool gate_is_there() const { return gate_.has_value(); }
   void wait_for_events(std::chrono::milliseconds at_most);
   void answer_gate();
   void take_signals();
-  void reap();
-  void signal_sessions(int signal);
 
-  const Handover& handover_;
   std::optional<Log>& log_;
+  SessionPool sessions_;
   std::optional<Channel> gate_;
   Pulse pulse_;  // marked while a request is answered
   Keeper keeper_;
   Fd signals_;
-  std::map<pid_t, std::string> sessions_;  // the connection's name
   std::optional<std::chrono::steady_clock::time_point> last_moment_;
 };
 
-KeeperPool::KeeperPool(const Handover& handover, std::optional<Log>& log, PasswordChecker& checker,
+KeeperPool::KeeperPool(const SessionBirth& birth, std::optional<Log>& log, PasswordChecker& checker,
                        StampLedger& stamps, Channel gate, Pulse pulse)
-    : handover_{handover},
-      log_{log},
+    : log_{log},
+      sessions_{birth, log, system_clock(), session_hooks(birth.handover, *log)},
       gate_{std::move(gate)},
       pulse_{std::move(pulse)},
-      keeper_{{handover, checker, stamps, *log},
+      keeper_{{birth.handover, checker, stamps, *log},
               Keeper::Logins::many,
-              [this](SessionStart start) { return spawn(std::move(start)); }},
+              [this](SessionStart start) { return sessions_.start(std::move(start)); }},
       signals_{receive_signals({SIGCHLD, SIGTERM})} {}
 
 int KeeperPool::run() {
-  while (gate_is_there() || !sessions_.empty()) {
-    if (!last_moment_) {
-      wait_for_events(std::chrono::milliseconds{-1});
-      continue;
-    }
-    const auto left = *last_moment_ - system_clock().steady();
-    if (left <= left.zero()) {
-      signal_sessions(SIGKILL);
+  while (gate_is_there() || sessions_.is_serving()) {
+    if (!gate_is_there()) sessions_.keep_no_idle();
+    const std::chrono::milliseconds wait = time_to_wait();
+    if (last_moment_ && wait == wait.zero()) {
+      sessions_.signal_sessions(SIGKILL);
       return EXIT_FAILURE;
     }
-    wait_for_events(std::chrono::ceil<std::chrono::milliseconds>(left));
+    wait_for_events(wait);
   }
   return EXIT_SUCCESS;
 }
 
+// Negative: until something happens.
+std::chrono::milliseconds KeeperPool::time_to_wait() {
+  std::optional<SessionPool::Time> next = sessions_.end_long_idle();
+  if (last_moment_) next = last_moment_;
+  if (!next) return std::chrono::milliseconds{-1};
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - system_clock().steady());
+  return std::max(left, std::chrono::milliseconds{0});
+}
+
 void KeeperPool::wait_for_events(std::chrono::milliseconds at_most) {
-  std::array<pollfd, 2> waiting{pollfd{signals_.get(), POLLIN, 0},
+  std::array<pollfd, 3> waiting{pollfd{signals_.get(), POLLIN, 0},
+                                pollfd{sessions_.fd(), POLLIN, 0},
                                 pollfd{gate_ ? gate_->fd() : -1, POLLIN, 0}};
   if (::poll(waiting.data(), waiting.size(), static_cast<int>(at_most.count())) <= 0) return;
   if (waiting[0].revents != 0) take_signals();
-  if (waiting[1].revents != 0 && gate_) answer_gate();
+  if (waiting[1].revents != 0) sessions_.take_reports();
+  if (waiting[2].revents != 0 && gate_) answer_gate();
 }
 
 void KeeperPool::answer_gate() {
@@ -109,48 +132,13 @@ void KeeperPool::answer_gate() {
   gate_.reset();
 }
 
-Result<void> KeeperPool::spawn(SessionStart start) {
-  if (sessions_.size() >= most_sessions) return fail(Errc::busy, "too many sessions");
-  wipe_stack_below();
-  const std::string connection = start.connection;
-  const pid_t child = ::fork();
-  if (child < 0) {
-    const int saved = errno;
-    return fail_errno(saved, "fork a session");
-  }
-  if (child == 0) {
-    ::mallopt(M_PERTURB, 0);
-    ::_exit(run_session(std::move(start), handover_, log_));
-  }
-  sessions_.emplace(child, connection);
-  return {};
-}
-
 void KeeperPool::take_signals() {
   signalfd_siginfo info{};
   if (::read(signals_.get(), &info, sizeof info) != sizeof info) return;
-  if (info.ssi_signo == SIGCHLD) return reap();
+  if (info.ssi_signo == SIGCHLD) return sessions_.reap();
   gate_.reset();
-  signal_sessions(SIGTERM);
+  sessions_.signal_sessions(SIGTERM);
   last_moment_ = system_clock().steady() + grace;
-}
-
-void KeeperPool::reap() {
-  int status = 0;
-  for (pid_t child = ::waitpid(-1, &status, WNOHANG); child > 0;
-       child = ::waitpid(-1, &status, WNOHANG)) {
-    const auto session = sessions_.find(child);
-    if (session == sessions_.end()) continue;
-    if (WIFSIGNALED(status)) {
-      log_->event(Severity::error, "session-crashed",
-                  {{"id", session->second}, {"signal", std::to_string(WTERMSIG(status))}});
-    }
-    sessions_.erase(session);
-  }
-}
-
-void KeeperPool::signal_sessions(int signal) {
-  for (const auto& [child, connection] : sessions_) ::kill(child, signal);
 }
 
 void set_close_on_exec(int descriptor) { ::fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
@@ -158,14 +146,9 @@ void set_close_on_exec(int descriptor) { ::fcntl(descriptor, F_SETFD, FD_CLOEXEC
 }  // namespace
 
 void prepare_keeper_memory() {
-  ::mallopt(M_PERTURB, 0x5a);
+  overwrite_freed_memory();
   const struct rlimit no_core {};
   ::setrlimit(RLIMIT_CORE, &no_core);
-}
-
-[[gnu::noinline]] void wipe_stack_below() {
-  std::array<char, std::size_t{64} * 1024> below;
-  wipe(below);
 }
 
 int run_keeper() {
@@ -182,15 +165,19 @@ int run_keeper() {
   // libcrypto sets itself up at its first use, and reads files for it: once here, not in each session.
   const UniqueIdMaker first_use{UniqueIdRecipe::native};
   Result<StampLedger> ledger = StampLedger::open(stamps);
-  Result<std::unique_ptr<PasswordChecker>> checker = make_password_checker(handover->settings);
-  if (!ledger || !checker) {
-    log->failure("start a keeper", !ledger ? ledger.error() : checker.error());
+  Result<std::unique_ptr<PasswordChecker>> checker = make_password_checker(handover->settings, &*log);
+  const Result<SessionFilter> filter = SessionFilter::make();
+  if (!ledger || !checker || !filter) {
+    log->failure("start a keeper", !ledger    ? ledger.error()
+                                   : !checker ? checker.error()
+                                              : filter.error());
     return EXIT_FAILURE;
   }
   memory = Fd{};
   stamps = Fd{};
   shared = Fd{};
-  return KeeperPool{*handover, log, **checker, *ledger, std::move(gate), std::move(*pulse)}
+  const SessionBirth birth{*handover, *filter};
+  return KeeperPool{birth, log, **checker, *ledger, std::move(gate), std::move(*pulse)}
       .run();
 }
 

@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <optional>
 
@@ -61,6 +64,23 @@ Result<void> take_ids(const Identity& identity) {
     return done;
   }
   return checked(::setresuid(identity.uid, identity.uid, identity.uid), "set user id");
+}
+
+// Where capabilities could come back from at an exec. Only root may shorten the bounding set, and in
+// some containers not even he; no-new-privs holds in any case.
+void shorten_bounding_set() {
+  for (unsigned long capability = 0; ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0;) {
+    ++capability;
+  }
+  ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+}
+
+Result<void> drop_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  const std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> none{};
+  if (::syscall(SYS_capset, &header, none.data()) == 0) return {};
+  const int saved = errno;
+  return fail_errno(saved, "drop capabilities");
 }
 
 bool holds_only(const Identity& identity) {
@@ -119,23 +139,28 @@ Result<Identity> session_identity(const Account& account, const Settings& settin
   if (account.uid == 0) return fail(Errc::denied, "root has no maildrop here");
   Identity identity{account.uid, account.gid, groups_of(account), 0077};
   std::erase(identity.groups, gid_t{0});
-  if (!keeps_mail_in_spool_dir(account, settings)) return identity;
-  if (const std::optional<gid_t> group = spool_group(settings)) {
+  const std::optional<gid_t> group =
+      keeps_mail_in_spool_dir(account, settings) ? spool_group(settings) : std::nullopt;
+  if (group) {
     identity.gid = *group;
     identity.umask = 0007;
   }
+  if (identity.gid == 0) return fail(Errc::denied, "a session may not have the group 0");
   return identity;
 }
 
 Result<void> become(const Identity& identity) {
   ::umask(identity.umask);
   if (Result<void> done = give_up_new_privileges(); !done) return done;
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   if (!runs_as_root()) {
     if (identity.uid == ::getuid()) return {};
     return fail(Errc::denied, "only root can become another user");
   }
   if (identity.uid == 0) return fail(Errc::denied, "not as root");
+  shorten_bounding_set();
   if (Result<void> done = take_ids(identity); !done) return done;
+  if (Result<void> done = drop_capabilities(); !done) return done;
   if (!holds_only(identity)) return fail(Errc::denied, "root's rights could not be given up");
   return {};
 }

@@ -18,15 +18,18 @@ struct Identity {
   gid_t gid = 0;
   std::vector<gid_t> groups;
   mode_t umask = 0077;
+
+  [[nodiscard]] bool operator==(const Identity&) const = default;
 };
 
 /// The user, his groups, and, for mail in the spool directory, its group, so that locks can be made
 /// there; never group 0. Reads NSS, the spool directory's status, and no file of the user.
-/// Errc::denied for uid 0.
+/// Errc::denied for uid 0, and for an account whose only group would be 0.
 [[nodiscard]] Result<Identity> session_identity(const Account& account, const Settings& settings);
 
-/// Gives up every other right for good: groups, the three gids, the three uids, new privileges
-/// through exec. Checks afterwards that there is no way back; Errc::denied if there is one.
+/// Gives up every other right for good: groups, the three gids, the three uids, all capabilities
+/// and where they could come back from, new privileges through exec; and others of the same uid
+/// cannot trace this process. Checks afterwards that there is no way back; Errc::denied if there is one.
 /// Without root only an identity of the caller's own uid can be taken, and the groups stay.
 [[nodiscard]] Result<void> become(const Identity& identity);
 

@@ -1,7 +1,5 @@
 #include "popper/session.h"
 
-#include <malloc.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,10 +19,10 @@
 #include "pop3/reply.h"
 #include "pop3/session_dialogue.h"
 #include "popper/client_stream.h"
-#include "popper/privileges.h"
+#include "popper/mail_user.h"
 #include "popper/role_log.h"
+#include "popper/session_log.h"
 #include "store/maildrop.h"
-#include "store/maildrop_location.h"
 
 namespace pop {
 namespace {
@@ -33,21 +31,6 @@ namespace {
 constexpr std::size_t gathered_at_most = std::size_t{32} * 1024;
 constexpr std::size_t largest_piece = std::size_t{256} * 1024;
 constexpr std::size_t smallest_piece = std::size_t{4} * 1024;
-
-// Keeps 0 to 2 and the client, which becomes 3.
-Result<Fd> close_inherited(Fd client) {
-  constexpr int place = 3;
-  if (client.get() != place && ::dup3(client.get(), place, O_CLOEXEC) < 0) {
-    const int saved = errno;
-    return fail_errno(saved, "keep the client's descriptor");
-  }
-  (void)client.release();
-  if (::close_range(place + 1, ~0U, 0) != 0) {
-    const int saved = errno;
-    return fail_errno(saved, "close inherited descriptors");
-  }
-  return Fd{place};
-}
 
 Settings user_settings(const Account& account, const Settings& settings, Log& log) {
   if (!settings.user_options && !settings.spool_options) return settings;
@@ -75,10 +58,6 @@ Settings user_settings(const Account& account, const Settings& settings, Log& lo
   return std::move(configuration.settings);
 }
 
-MailUser mail_user(const Account& account) {
-  return {account.name, account.uid, account.gid, account.home, account.maildrop};
-}
-
 CapabilityFacts facts_of(const Settings& settings, const std::string& host,
                          const std::string& address) {
   CapabilityFacts facts;
@@ -102,20 +81,39 @@ struct PieceBuffers {
   void release() { *this = {}; }
 };
 
+// Adds the time from here to the end of the block.
+class Stopwatch {
+ public:
+  explicit Stopwatch(std::chrono::milliseconds& total)
+      : total_{total}, begun_{system_clock().steady()} {}
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+  ~Stopwatch() {
+    total_ += std::chrono::round<std::chrono::milliseconds>(system_clock().steady() - begun_);
+  }
+
+ private:
+  std::chrono::milliseconds& total_;
+  std::chrono::steady_clock::time_point begun_;
+};
+
 class Session {
  public:
   Session(SessionStart start, Settings settings, const std::string& host, Log& log)
       : account_{std::move(start.account)},
-        address_{std::move(start.address)},
-        connection_{std::move(start.connection)},
-        log_{log},
         settings_{std::move(settings)},
-        facts_{facts_of(settings_, host, address_)},
-        client_{std::move(start.client), settings_.timeout} {
+        facts_{facts_of(settings_, host, start.address)},
+        log_{log,
+             settings_,
+             {account_.name, std::move(start.address), std::move(start.client_name),
+              std::move(start.connection)}},
+        client_{std::move(start.client), std::move(start.client_output), settings_.timeout} {
+    times_.authentication = start.authentication;
     lines_.feed(start.pipelined);
   }
 
-  int run();
+  /// False: unfit for another client after this one.
+  [[nodiscard]] bool run();
 
  private:
   enum class State : std::uint8_t {
@@ -128,7 +126,6 @@ class Session {
   [[nodiscard]] bool open();
   void serve();
   void answer_lines();
-  void log_command(std::string_view line);
   void perform(const SendReply& reply) { answer(reply.text); }
   void perform(const SendMessage& message);
   void perform(const CommitAndQuit& quit);
@@ -142,15 +139,16 @@ class Session {
   void refuse(std::string_view reply, const Error& why);
   void end_without_quit(Arrival why);
   [[nodiscard]] Result<void> commit(const SessionOutcome& outcome);
+  [[nodiscard]] SessionTally tally(const SessionOutcome& outcome) const;
   [[nodiscard]] SessionOutcome outcome() const;
   [[nodiscard]] SessionOutcome confirmed_outcome() const;
   void log_end(std::string_view how);
 
   Account account_;
-  std::string address_, connection_;
-  Log& log_;
   Settings settings_;
   CapabilityFacts facts_;
+  SessionLog log_;
+  SessionTimes times_;
   ClientStream client_;
   LineReader lines_;
   State state_ = State::open;
@@ -162,15 +160,17 @@ class Session {
   PieceBuffers buffers_;
   std::vector<MessageNumber> unheard_;  // retrieved since the client was last heard of
   std::uint64_t retrieved_octets_ = 0;
+  bool was_told_to_end_ = false;
 };
 
-int Session::run() {
-  if (!open()) return EXIT_FAILURE;
+bool Session::run() {
+  if (!open()) return false;
   serve();
-  return EXIT_SUCCESS;
+  return !was_told_to_end_;
 }
 
 bool Session::open() {
+  const Stopwatch watch{times_.opening};
   Result<std::unique_ptr<Maildrop>> opened =
       open_maildrop({settings_, system_disk(), system_clock()}, mail_user(account_));
   if (!opened) {
@@ -184,6 +184,7 @@ bool Session::open() {
     listing_.push_back({message.size, message.unique_id, message.retrieved});
   }
   dialogue_.emplace(facts_, listing_);
+  log_.login();
   say(reply::welcome(account_.name, {dialogue_->messages_left(), dialogue_->octets_left()},
                      maildrop_->hidden()));
   return true;
@@ -213,7 +214,7 @@ void Session::answer_lines() {
     if (line->too_long) {
       dialogue_->on_too_long_line(actions_);
     } else {
-      log_command(line->text);
+      log_.command(line->text);
       dialogue_->on_line(line->text, actions_);
     }
     for (const SessionAction& action : actions_) {
@@ -221,12 +222,6 @@ void Session::answer_lines() {
       std::visit([this](const auto& what) { perform(what); }, action);
     }
   }
-}
-
-void Session::log_command(std::string_view line) {
-  if (!log_.wants(Severity::debug)) return;
-  log_.event(Severity::debug, "command",
-             {{"id", connection_}, {"verb", std::string{name_for_log(line)}}});
 }
 
 void Session::perform(const SendMessage& message) {
@@ -241,14 +236,14 @@ void Session::perform(const SendMessage& message) {
 }
 
 void Session::refuse_message(MessageNumber number, const Error& why) {
-  log_.failure("read message " + std::to_string(number.value) + " of " + account_.name, why);
+  log_.failure("read message " + std::to_string(number.value) + " of", why);
   answer(reply::failure(why));
 }
 
 // The client has a part of the message and must not take it for the whole: only a connection that
 // breaks off tells it. Nothing is deleted, since something is wrong with the maildrop.
 void Session::give_message_up(MessageNumber number, const Error& why) {
-  log_.failure("send message " + std::to_string(number.value) + " of " + account_.name, why);
+  log_.failure("send message " + std::to_string(number.value) + " of", why);
   state_ = State::lost;
   log_end("message-unreadable");
 }
@@ -278,19 +273,14 @@ Result<void> Session::send_message(const SendMessage& message, MessageReader& re
 
 void Session::perform(const CommitAndQuit&) {
   const Result<void> done = commit(outcome());
-  if (!done) log_.failure("update the maildrop of " + account_.name, done.error());
+  if (!done) log_.failure("update the maildrop of", done.error());
   state_ = State::over;  // also if the client has gone: nothing is left to be settled
   answer(done ? dialogue_->quit_reply() : reply::not_updated(done.error()));
   log_end(done ? "quit" : "update-failed");
 }
 
-// Log analysers know errors by this line; its shape is older than we are.
 void Session::answer(std::string_view reply) {
-  if (reply.starts_with("-ERR")) {
-    std::string sentence = account_.name + " at " + address_ + " (" + address_ + "): ";
-    sentence += reply.substr(0, reply.find('\r'));
-    log_.sentence(Severity::notice, sentence);
-  }
+  if (reply.starts_with("-ERR")) log_.error_reply(reply);
   say(reply);
 }
 
@@ -317,12 +307,12 @@ void Session::flush() {
 // Only noted here: a message may be on its way, and its reader needs the maildrop.
 void Session::lose_client(const Error& why) {
   if (state_ != State::open) return;
-  log_.failure("talk to " + account_.name + " at " + address_, why);
+  log_.output_failed(why);
   state_ = State::broken;
 }
 
 void Session::refuse(std::string_view reply, const Error& why) {
-  log_.failure("open the maildrop of " + account_.name, why);
+  log_.failure("open the maildrop of", why);
   state_ = State::over;  // there is nothing to update, even if the client has gone
   answer(reply);
   flush();
@@ -334,16 +324,20 @@ void Session::end_without_quit(Arrival why) {
   std::string_view how = "connection-lost";
   if (why == Arrival::timed_out) {
     how = "timeout";
+    log_.timed_out(settings_.timeout);
     answer(reply::timed_out(facts_));
   } else if (why == Arrival::told_to_end) {
     how = "ended-by-server";
+    was_told_to_end_ = true;
     answer(reply::shutting_down(facts_));
   }
   client_.set_patience(std::chrono::seconds{1});  // nobody may be there to read it
   flush();
-  if (settings_.update_on_abort) {
+  if (!settings_.update_on_abort) {
+    log_.statistics(tally({MessageSet{listing_.size()}, MessageSet{listing_.size()}}));
+  } else {
     const Result<void> done = commit(confirmed_outcome());
-    if (!done) log_.failure("update the maildrop of " + account_.name, done.error());
+    if (!done) log_.failure("update the maildrop of", done.error());
   }
   log_end(how);
 }
@@ -351,9 +345,22 @@ void Session::end_without_quit(Arrival why) {
 // The maildrop is let go at once: a client that has read our answer may come again before this
 // process has ended.
 Result<void> Session::commit(const SessionOutcome& outcome) {
+  log_.statistics(tally(outcome));
+  const Stopwatch watch{times_.update};
   const Result<void> done = maildrop_->commit(outcome);
   maildrop_.reset();
   return done;
+}
+
+SessionTally Session::tally(const SessionOutcome& outcome) const {
+  SessionTally tally;
+  for (std::uint32_t value = 1; value <= listing_.size(); ++value) {
+    const MessageNumber number{value};
+    const bool is_deleted = outcome.deleted.contains(number);
+    ++(is_deleted ? tally.deleted : tally.left);
+    (is_deleted ? tally.deleted_octets : tally.left_octets) += listing_[number.index()].size.count;
+  }
+  return tally;
 }
 
 SessionOutcome Session::outcome() const {
@@ -378,55 +385,28 @@ SessionOutcome Session::confirmed_outcome() const {
 }
 
 void Session::log_end(std::string_view how) {
-  log_.event(Severity::info, "session-end",
-             {{"id", connection_},
-              {"user", account_.name},
-              {"from", address_},
-              {"how", std::string{how}},
-              {"messages", std::to_string(listing_.size())},
-              {"deleted", std::to_string(dialogue_->deleted_count())},
-              {"octets-sent", std::to_string(retrieved_octets_)}});
-}
-
-void tell_refusal(const Fd& client, const Error& error) {
-  const std::string text = reply::failure(error);
-  (void)!::write(client.get(), text.data(), text.size());
-}
-
-Result<void> take_user_over(SessionStart& start, const Handover& handover,
-                            std::optional<Log>& log) {
-  // A hash directory is shared, so it must not belong to the user who comes first.
-  Result<void> hashed =
-      make_hash_directories(system_disk(), handover.settings, mail_user(start.account));
-  if (!hashed) return hashed;
-  // Needs NSS and the log's connection, so it comes before the descriptors go.
-  Result<Identity> identity = session_identity(start.account, handover.settings);
-  if (!identity) return std::unexpected(identity.error());
-  log.reset();
-  Result<Fd> client = close_inherited(std::move(start.client));
-  if (client) start.client = std::move(*client);
-  log.emplace(open_log(handover.log, handover.settings));
-  if (!client) return std::unexpected(client.error());
-  return become(*identity);
+  log_.end({.how = how,
+            .messages = listing_.size(),
+            .deleted = dialogue_->deleted_count(),
+            .octets_sent = retrieved_octets_,
+            .times = times_});
 }
 
 }  // namespace
 
-int run_session(SessionStart start, const Handover& handover, std::optional<Log>& log) {
-  catch_end_signals();
-  ::mallopt(M_PERTURB, 0);  // the keeper's care for freed secrets; here is only the user's own mail
-  ::prctl(PR_SET_NAME, "pop-session");
-  if (const Result<void> done = take_user_over(start, handover, log); !done) {
-    log->failure("start a session for " + start.account.name, done.error());
-    if (start.client.is_open()) tell_refusal(start.client, done.error());
-    return EXIT_FAILURE;
-  }
+bool serve_session(SessionStart start, const Handover& handover, std::optional<Log>& log) {
   Settings settings = user_settings(start.account, handover.settings, *log);
-  if (settings.debug != handover.settings.debug) {  // the user's files may set it
-    log.reset();
-    log.emplace(open_log(handover.log, settings));
-  }
-  return Session{std::move(start), std::move(settings), handover.host, *log}.run();
+  const bool own_log = settings.debug != handover.settings.debug ||
+                       settings.tracefile != handover.settings.tracefile;
+  if (own_log) follow_user_settings(*log, handover.settings, settings);
+  const bool well =
+      Session{std::move(start), std::move(settings), handover.host, *log}.run();
+  return well && !own_log;
+}
+
+void refuse_session(const Fd& client, const Error& error) {
+  const std::string text = reply::failure(error);
+  (void)!::write(client.get(), text.data(), text.size());
 }
 
 }  // namespace pop

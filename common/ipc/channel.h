@@ -37,6 +37,8 @@ class Channel {
   [[nodiscard]] Result<std::optional<Received>> receive();
 
   [[nodiscard]] int fd() const { return socket_.get(); }
+  /// The socket, of which this is the channel no more.
+  [[nodiscard]] Fd release() && { return std::move(socket_); }
 
  private:
   Fd socket_;

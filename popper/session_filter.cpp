@@ -1,0 +1,127 @@
+#include "popper/session_filter.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <memory>
+
+#include "base/disk.h"
+#include "base/fd.h"
+
+namespace pop {
+namespace {
+
+constexpr std::array refused{
+    // Become or make another program.
+    SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(clone),
+    // Look into others.
+    SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kcmp),
+    SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_getfd), SCMP_SYS(pidfd_send_signal),
+    // Rebuild the file system's shape, or get around paths.
+    SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(setns),
+    SCMP_SYS(unshare), SCMP_SYS(fsopen), SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(fspick),
+    SCMP_SYS(move_mount), SCMP_SYS(open_tree), SCMP_SYS(mount_setattr), SCMP_SYS(mknod),
+    SCMP_SYS(mknodat), SCMP_SYS(symlink), SCMP_SYS(symlinkat), SCMP_SYS(name_to_handle_at),
+    SCMP_SYS(open_by_handle_at), SCMP_SYS(fanotify_init), SCMP_SYS(quotactl), SCMP_SYS(swapon),
+    SCMP_SYS(swapoff),
+    // Corners of the kernel where holes were found.
+    SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup),
+    SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register), SCMP_SYS(io_setup), SCMP_SYS(add_key),
+    SCMP_SYS(request_key), SCMP_SYS(keyctl), SCMP_SYS(personality), SCMP_SYS(modify_ldt),
+    SCMP_SYS(vmsplice), SCMP_SYS(memfd_create), SCMP_SYS(msgget), SCMP_SYS(semget),
+    SCMP_SYS(shmget), SCMP_SYS(mq_open),
+    // Administer the machine.
+    SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(kexec_load),
+    SCMP_SYS(kexec_file_load), SCMP_SYS(reboot), SCMP_SYS(acct), SCMP_SYS(syslog),
+    SCMP_SYS(settimeofday), SCMP_SYS(clock_settime), SCMP_SYS(clock_adjtime), SCMP_SYS(adjtimex),
+    SCMP_SYS(sethostname), SCMP_SYS(setdomainname), SCMP_SYS(iopl), SCMP_SYS(ioperm),
+    SCMP_SYS(lookup_dcookie), SCMP_SYS(vhangup),
+    // Serve or be served.
+    SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(socketpair)};
+
+struct FilterRelease {
+  void operator()(void* filter) const noexcept { ::seccomp_release(filter); }
+};
+using Filter = std::unique_ptr<void, FilterRelease>;
+
+int build(const Filter& filter) {
+  constexpr std::uint32_t refuse = SCMP_ACT_ERRNO(EPERM);
+  for (const int call : refused) {
+    if (const int status = ::seccomp_rule_add(filter.get(), refuse, call, 0); status != 0) {
+      return status;
+    }
+  }
+  // The C library falls back to clone, whose flags a filter could read.
+  if (const int status =
+          ::seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+      status != 0) {
+    return status;
+  }
+  if (const int status = ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(socket), 1,
+                                            SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+      status != 0) {
+    return status;
+  }
+  return ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(mprotect), 1,
+                            SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+}
+
+Result<Fd> export_program(const Filter& filter) {
+  Fd memory{::memfd_create("popper-filter", MFD_CLOEXEC)};
+  if (!memory.is_open()) {
+    const int saved = errno;
+    return fail_errno(saved, "make memory for the system call filter");
+  }
+  if (const int status = ::seccomp_export_bpf(filter.get(), memory.get()); status != 0) {
+    return std::unexpected(errno_error(-status, "export the system call filter"));
+  }
+  return memory;
+}
+
+}  // namespace
+
+static_assert(sizeof(sock_filter) == sizeof(std::uint64_t));
+
+Result<SessionFilter> SessionFilter::make() {
+  const Filter filter{::seccomp_init(SCMP_ACT_ALLOW)};
+  if (!filter) return fail(Errc::io, "make a system call filter");
+  if (const int status = build(filter); status != 0) {
+    return std::unexpected(errno_error(-status, "make a system call filter"));
+  }
+  Result<Fd> memory = export_program(filter);
+  if (!memory) return std::unexpected(memory.error());
+  struct stat st {};
+  if (::fstat(memory->get(), &st) != 0) {
+    const int saved = errno;
+    return fail_errno(saved, "read the system call filter");
+  }
+  std::vector<std::uint64_t> program(static_cast<std::size_t>(st.st_size) / sizeof(sock_filter));
+  const std::span<char> octets{reinterpret_cast<char*>(program.data()),
+                               program.size() * sizeof(sock_filter)};
+  const Result<std::size_t> read = system_disk().read(*memory, octets, {0});
+  if (!read) return std::unexpected(read.error());
+  if (*read != octets.size() || program.empty()) {
+    return fail(Errc::io, "read the system call filter: it is cut short");
+  }
+  return SessionFilter{std::move(program)};
+}
+
+Result<void> SessionFilter::enter() const {
+  const sock_fprog program{
+      static_cast<unsigned short>(program_.size()),
+      reinterpret_cast<sock_filter*>(const_cast<std::uint64_t*>(program_.data()))};
+  if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0) return {};
+  const int saved = errno;
+  return fail_errno(saved, "enter the system call filter");
+}
+
+}  // namespace pop

@@ -1,0 +1,106 @@
+#include "popper/session_log.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "pop3/command.h"
+
+namespace pop {
+namespace {
+
+constexpr std::string_view version = "(v" POPPER_VERSION ")";
+
+std::int64_t whole_seconds(std::chrono::milliseconds time) {
+  return std::chrono::round<std::chrono::seconds>(time).count();
+}
+
+std::string name_or_address(const SessionClient& client) {
+  return name_in_sentence(client.name.empty() ? client.address : client.name);
+}
+
+}  // namespace
+
+std::string login_sentence(std::string_view format, const SessionClient& client) {
+  const std::string user = name_in_sentence(client.user), name = name_or_address(client);
+  std::string text;
+  for (std::size_t i = 0; i < format.size(); ++i) {
+    const std::string_view pair = format.substr(i, 2);
+    std::string_view value = format.substr(i, 1);
+    if (pair == "%0") value = POPPER_VERSION;
+    if (pair == "%1") value = user;
+    if (pair == "%2") value = name;
+    if (pair == "%3") value = client.address;
+    if (value.data() != format.data() + i) ++i;  // a digit was used up
+    text += value;
+  }
+  return text;
+}
+
+SessionLog::SessionLog(Log& log, const Settings& settings, SessionClient client)
+    : log_{log}, settings_{settings}, client_{std::move(client)} {}
+
+std::string SessionLog::shown_name() const {
+  return name_or_address(client_);
+}
+
+void SessionLog::sentence(Severity severity, const std::string& text) const {
+  log_.sentence(severity, text, {{"id", client_.connection}});
+}
+
+void SessionLog::login() const {
+  if (settings_.log_login.empty()) return;
+  sentence(Severity::notice, login_sentence(settings_.log_login, client_));
+}
+
+void SessionLog::command(std::string_view line) const {
+  if (!log_.wants(Severity::debug)) return;
+  log_.event(Severity::debug, "command",
+             {{"id", client_.connection}, {"verb", std::string{name_for_log(line)}}});
+}
+
+void SessionLog::error_reply(std::string_view reply) const {
+  sentence(Severity::notice, fmt::format("{} at {} ({}): {}", shown_user(), shown_name(),
+                                         client_.address, reply.substr(0, reply.find('\r'))));
+}
+
+void SessionLog::failure(std::string_view doing, const Error& error) const {
+  log_.failure(fmt::format("{} {}", doing, client_.user), error, {{"id", client_.connection}});
+}
+
+void SessionLog::timed_out(std::chrono::seconds silence) const {
+  sentence(Severity::notice,
+           fmt::format("{} Timeout ({} secs) during nw read from {} at {} ({})", version,
+                       silence.count(), shown_user(), shown_name(), client_.address));
+}
+
+void SessionLog::output_failed(const Error& error) const {
+  sentence(Severity::notice, fmt::format("I/O error flushing output to client {} at {} [{}]: {}",
+                                         shown_user(), shown_name(), client_.address, error.text));
+}
+
+void SessionLog::statistics(const SessionTally& tally) const {
+  if (!settings_.statistics) return;
+  sentence(Severity::notice, fmt::format("Stats: {} {} {} {} {} {} {}", shown_user(), tally.deleted,
+                                         tally.deleted_octets, tally.left, tally.left_octets,
+                                         shown_name(), client_.address));
+}
+
+void SessionLog::end(const End& end) const {
+  log_.event(Severity::info, "session-end",
+             {{"id", client_.connection},
+              {"user", client_.user},
+              {"from", client_.address},
+              {"how", std::string{end.how}},
+              {"messages", std::to_string(end.messages)},
+              {"deleted", std::to_string(end.deleted)},
+              {"octets-sent", std::to_string(end.octets_sent)}});
+  if (!settings_.timing) return;
+  sentence(Severity::info,
+           fmt::format("{} Timing for {}@{} ({}) auth={} init={} clean={}", version, shown_user(),
+                       shown_name(), end.how == "quit" ? "normal" : "error",
+                       whole_seconds(end.times.authentication), whole_seconds(end.times.opening),
+                       whole_seconds(end.times.update)));
+}
+
+}  // namespace pop

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "conf/settings.h"
+#include "log/log.h"
+
+namespace pop {
+
+/// What a session's log lines say about its client.
+struct SessionClient {
+  std::string user;        // as in spool file names
+  std::string address;     // numeric
+  std::string name;        // as the DNS says; empty: unknown, and lines show the address
+  std::string connection;  // ties the lines
+};
+
+/// What a session deletes and leaves, in octets as clients count them.
+struct SessionTally {
+  std::size_t deleted = 0;
+  std::uint64_t deleted_octets = 0;
+  std::size_t left = 0;
+  std::uint64_t left_octets = 0;
+};
+
+/// How long the parts of a session took.
+struct SessionTimes {
+  std::chrono::milliseconds authentication{0}, opening{0}, update{0};
+};
+
+/// The log lines of one session. Those that have a shape older than we are keep it, for log
+/// analysers know them by it: popper(8), section LOGGING, lists them all. log, and settings as far
+/// as they are about logging, must outlive this.
+class SessionLog {
+ public:
+  SessionLog(Log& log, const Settings& settings, SessionClient client);
+
+  /// log-login.
+  void login() const;
+  void command(std::string_view line) const;
+  /// An error that the client was told: the reply with or without its line end.
+  void error_reply(std::string_view reply) const;
+  /// "<doing> <user>: ...".
+  void failure(std::string_view doing, const Error& error) const;
+  void timed_out(std::chrono::seconds silence) const;
+  void output_failed(const Error& error) const;
+  /// statistics: to be called before the update, also after an abort.
+  void statistics(const SessionTally& tally) const;
+  /// The last lines: `how` is a word of ours, "quit" for the one good end.
+  struct End {
+    std::string_view how;
+    std::size_t messages = 0, deleted = 0;
+    std::uint64_t octets_sent = 0;
+    SessionTimes times;
+  };
+  void end(const End& end) const;
+
+ private:
+  void sentence(Severity severity, const std::string& text) const;
+  [[nodiscard]] std::string shown_user() const { return name_in_sentence(client_.user); }
+  [[nodiscard]] std::string shown_name() const;
+
+  Log& log_;
+  const Settings& settings_;
+  SessionClient client_;
+};
+
+/// The text of log-login with %0 the version, %1 the user, %2 the client's name and %3 its address;
+/// any other % stays.
+[[nodiscard]] std::string login_sentence(std::string_view format, const SessionClient& client);
+
+}  // namespace pop

@@ -1,0 +1,224 @@
+#include "popper/session_pool.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <utility>
+
+#include "base/disk.h"
+#include "base/secret.h"
+#include "ipc/frame.h"
+#include "popper/mail_user.h"
+#include "store/maildrop_location.h"
+
+namespace pop {
+namespace {
+
+// A broken gate could ask for sessions without end; a keeper of many is no faster anyway.
+constexpr std::size_t most_processes = 2000;
+// What many logins at once need shortly after each other; an idle one costs some 150 KB.
+constexpr std::size_t most_idle = 64;
+constexpr std::chrono::seconds longest_idle{60};
+// What a leak, or a break-in without noise, could gather ends with its process.
+constexpr std::size_t most_served = 500;
+
+SessionFacts facts_of(const SessionStart& start) {
+  return {start.connection, start.account.name, start.account.login,
+          start.address,    start.client_name,  start.account.uid};
+}
+
+}  // namespace
+
+SessionPool::SessionPool(const SessionBirth& birth, std::optional<Log>& log, Clock& clock,
+                         SessionHooks hooks)
+    : birth_{birth},
+      log_{log},
+      clock_{clock},
+      hooks_{std::move(hooks)},
+      reports_{::epoll_create1(EPOLL_CLOEXEC)} {
+  if (!reports_.is_open()) std::abort();
+}
+
+Result<void> SessionPool::start(SessionStart start) {
+  if (processes_.size() >= most_processes) return fail(Errc::busy, "too many sessions");
+  const SessionFacts facts = facts_of(start);
+  const bool pooled =
+      start.account.is_virtual && keeps_idle_ && birth_.handover.settings.session_program.empty();
+  Result<void> started = pooled ? start_in_pool(std::move(start)) : start_one(std::move(start));
+  if (started && hooks_.on_begin) hooks_.on_begin(facts);
+  return started;
+}
+
+Result<pid_t> SessionPool::fork_process() const {
+  wipe_stack_below();
+  const pid_t child = ::fork();
+  if (child >= 0) return child;
+  const int saved = errno;
+  return fail_errno(saved, "fork a session");
+}
+
+Result<void> SessionPool::start_one(SessionStart start) {
+  const Result<pid_t> child = fork_process();
+  if (!child) return std::unexpected(child.error());
+  if (*child == 0) ::_exit(run_session(std::move(start), birth_, log_));
+  processes_[*child].serving = facts_of(start);
+  return {};
+}
+
+Result<void> SessionPool::start_in_pool(SessionStart start) {
+  const Settings& settings = birth_.handover.settings;
+  std::string record = encode(start);
+  if (record.size() > longest_frame) return start_one(std::move(start));
+  if (Result<void> made = make_hash_directories(system_disk(), settings, mail_user(start.account));
+      !made) {
+    return made;
+  }
+  const Result<SessionRights> rights = session_rights(start.account, settings);
+  if (!rights) return std::unexpected(rights.error());
+  for (auto idle = find_idle(*rights); idle != processes_.end(); idle = find_idle(*rights)) {
+    if (hand_over(idle, start, record)) return {};
+  }
+  const Result<Processes::iterator> fresh = fork_pooled(*rights, start, record);
+  if (!fresh) return std::unexpected(fresh.error());
+  if (hand_over(*fresh, start, record)) return {};
+  return fail(Errc::busy, "the new session process has ended");
+}
+
+// The child drops what it inherited of the client before it waits for it to come by the channel.
+Result<SessionPool::Processes::iterator> SessionPool::fork_pooled(const SessionRights& rights,
+                                                                  SessionStart& start,
+                                                                  std::string& record) {
+  Result<std::pair<Channel, Channel>> ends = Channel::pair();
+  if (!ends) return std::unexpected(ends.error());
+  const Result<pid_t> child = fork_process();
+  if (!child) return std::unexpected(child.error());
+  if (*child == 0) {
+    start = {};
+    wipe(record);
+    ::_exit(run_session_after_session(rights, std::move(ends->second), birth_, log_));
+  }
+  const int ours = ends->first.fd();
+  ::fcntl(ours, F_SETFL, O_NONBLOCK);  // a process that was broken into must not hold us up
+  epoll_event event{.events = EPOLLIN, .data = {.fd = *child}};
+  ::epoll_ctl(reports_.get(), EPOLL_CTL_ADD, ours, &event);
+  const auto process = processes_.try_emplace(*child).first;
+  process->second.channel.emplace(std::move(ends->first));
+  process->second.rights = rights;
+  return process;
+}
+
+// False: this process takes nobody any more.
+bool SessionPool::hand_over(Processes::iterator process, const SessionStart& start,
+                            const std::string& record) {
+  Process& taker = process->second;
+  if (!taker.channel->send(record, start.client.get())) {
+    let_go(taker);
+    return false;
+  }
+  taker.serving = facts_of(start);
+  ++taker.served;
+  return true;
+}
+
+// The latest: its memory is the warmest, and the others get their rest.
+SessionPool::Processes::iterator SessionPool::find_idle(const SessionRights& rights) {
+  for (auto pid = idle_.rbegin(); pid != idle_.rend(); ++pid) {
+    const auto process = processes_.find(*pid);
+    if (process->second.rights != rights) continue;
+    idle_.erase(std::next(pid).base());
+    return process;
+  }
+  return processes_.end();
+}
+
+void SessionPool::take_reports() {
+  std::array<epoll_event, 64> events;
+  const int count = ::epoll_wait(reports_.get(), events.data(), events.size(), 0);
+  for (int i = 0; i < count; ++i) {
+    const auto process = processes_.find(events[static_cast<std::size_t>(i)].data.fd);
+    if (process != processes_.end() && process->second.channel) take_report(process);
+  }
+}
+
+void SessionPool::take_report(Processes::iterator found) {
+  auto& [pid, process] = *found;
+  const Result<std::optional<Channel::Received>> report = process.channel->receive();
+  if (report && !*report) return let_go(process);  // it ends, and its end will be seen
+  const bool as_agreed = report && (*report)->record == idle_report &&
+                         !(*report)->descriptor.is_open() && process.serving;
+  if (!as_agreed) {
+    log_->event(Severity::error, "session-broke-the-rules", {{"pid", std::to_string(pid)}});
+    ::kill(pid, SIGKILL);
+    return let_go(process);
+  }
+  end_session(process);
+  if (!keeps_idle_ || process.served >= most_served) return let_go(process);
+  process.idle_since = clock_.steady();
+  idle_.push_back(pid);
+  if (idle_.size() <= most_idle) return;
+  let_go(processes_.at(idle_.front()));
+}
+
+void SessionPool::end_session(Process& process) {
+  if (!process.serving) return;
+  if (hooks_.on_end) hooks_.on_end(*process.serving);
+  process.serving.reset();
+}
+
+// It ends by itself when its channel has closed; until it is reaped nobody finds it.
+void SessionPool::let_go(Process& process) {
+  process.channel.reset();
+  std::erase_if(idle_, [&](pid_t pid) { return &processes_.at(pid) == &process; });
+}
+
+void SessionPool::reap() {
+  int status = 0;
+  for (pid_t child = ::waitpid(-1, &status, WNOHANG); child > 0;
+       child = ::waitpid(-1, &status, WNOHANG)) {
+    const auto found = processes_.find(child);
+    if (found == processes_.end()) continue;
+    Process& process = found->second;
+    if (WIFSIGNALED(status)) {
+      log_->event(Severity::error, "session-crashed",
+                  {{"id", process.serving ? process.serving->connection : "idle"},
+                   {"signal", std::to_string(WTERMSIG(status))}});
+    }
+    end_session(process);
+    let_go(process);
+    processes_.erase(found);
+  }
+}
+
+bool SessionPool::is_serving() const {
+  return std::ranges::any_of(processes_,
+                             [](const auto& one) { return one.second.serving.has_value(); });
+}
+
+void SessionPool::keep_no_idle() {
+  keeps_idle_ = false;
+  while (!idle_.empty()) let_go(processes_.at(idle_.front()));
+}
+
+std::optional<SessionPool::Time> SessionPool::end_long_idle() {
+  while (!idle_.empty()) {
+    Process& oldest = processes_.at(idle_.front());
+    if (const Time due = oldest.idle_since + longest_idle; due > clock_.steady()) return due;
+    let_go(oldest);
+  }
+  return std::nullopt;
+}
+
+void SessionPool::signal_sessions(int signal) {
+  for (const auto& [pid, process] : processes_) {
+    if (process.serving) ::kill(pid, signal);
+  }
+}
+
+}  // namespace pop

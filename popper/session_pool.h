@@ -1,0 +1,88 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "ipc/channel.h"
+#include "log/log.h"
+#include "popper/session_process.h"
+#include "popper/session_rights.h"
+#include "popper/session_start.h"
+
+namespace pop {
+
+/// Whoever wants to know how sessions come and go. Called in the keeper; must not block.
+struct SessionHooks {
+  std::function<void(const SessionFacts&)> on_begin;
+  std::function<void(const SessionFacts&)> on_end;  // once for each begin, also after a crash
+};
+
+/// A keeper's session processes. A system user's process serves one client. Virtual users share a
+/// uid, so theirs serve one after another: an idle one with the same rights is handed the client, a
+/// new one is forked otherwise. What a process may tell is one fixed record when its client has
+/// gone; after anything else it is killed.
+class SessionPool {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+
+  SessionPool(const SessionBirth& birth, std::optional<Log>& log, Clock& clock, SessionHooks hooks);
+
+  /// Gives the client to a process. In a new process this does not return. Errc::busy when there
+  /// are too many; Errc::denied when the account may have no session.
+  [[nodiscard]] Result<void> start(SessionStart start);
+
+  /// Readable when take_reports() has something to do.
+  [[nodiscard]] int fd() const { return reports_.get(); }
+  void take_reports();
+  /// After SIGCHLD.
+  void reap();
+
+  [[nodiscard]] bool is_serving() const;
+  /// Idle processes end, now and from now on.
+  void keep_no_idle();
+  /// Ends what has been idle for long; when to call it again.
+  [[nodiscard]] std::optional<Time> end_long_idle();
+  /// To all that serve.
+  void signal_sessions(int signal);
+
+ private:
+  struct Process {
+    std::optional<Channel> channel;  // none: ends after its client
+    std::optional<SessionRights> rights;
+    std::optional<SessionFacts> serving;  // none: idle
+    std::size_t served = 0;
+    Time idle_since{};
+  };
+  using Processes = std::map<pid_t, Process>;
+
+  [[nodiscard]] Result<void> start_one(SessionStart start);
+  [[nodiscard]] Result<void> start_in_pool(SessionStart start);
+  [[nodiscard]] Result<Processes::iterator> fork_pooled(const SessionRights& rights,
+                                                        SessionStart& start, std::string& record);
+  [[nodiscard]] Result<pid_t> fork_process() const;
+  [[nodiscard]] bool hand_over(Processes::iterator process, const SessionStart& start,
+                               const std::string& record);
+  [[nodiscard]] Processes::iterator find_idle(const SessionRights& rights);
+  void take_report(Processes::iterator process);
+  void end_session(Process& process);
+  void let_go(Process& process);
+
+  const SessionBirth& birth_;
+  std::optional<Log>& log_;
+  Clock& clock_;
+  SessionHooks hooks_;
+  Fd reports_;  // epoll
+  Processes processes_;
+  std::vector<pid_t> idle_;  // the latest last
+  bool keeps_idle_ = true;
+};
+
+}  // namespace pop

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <optional>
+
+#include "ipc/channel.h"
+#include "log/log.h"
+#include "popper/handover.h"
+#include "popper/session_filter.h"
+#include "popper/session_rights.h"
+#include "popper/session_start.h"
+
+namespace pop {
+
+/// What every session of a keeper shares; made once, before any is forked.
+struct SessionBirth {
+  const Handover& handover;
+  const SessionFilter& filter;
+};
+
+/// Makes this process the session of one client: it becomes the user for good, keeps no descriptor
+/// but 0 to 2, the client's and the log's, and serves until the client goes, or becomes the
+/// session-program. Returns the exit status; leave with _exit(2) then, so that nothing inherited
+/// runs its end. `log` is opened anew.
+[[nodiscard]] int run_session(SessionStart start, const SessionBirth& birth,
+                              std::optional<Log>& log);
+
+/// What a session process tells its keeper after each client; it can say nothing else.
+inline constexpr std::string_view idle_report = "idle";
+
+/// The same for one client after another, whose starts come by `channel`; `rights` are right for
+/// all of them. Between two of them everything the former left in memory is overwritten. Ends when
+/// the channel closes, after SIGTERM, and when a session did not go as it should.
+[[nodiscard]] int run_session_after_session(const SessionRights& rights, Channel channel,
+                                            const SessionBirth& birth, std::optional<Log>& log);
+
+/// Freed memory is overwritten from now on in this process.
+void overwrite_freed_memory();
+/// Overwrites what calls before this one left on the stack.
+void wipe_stack_below();
+
+}  // namespace pop

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "auth/account.h"
+#include "base/error.h"
+#include "base/fd.h"
+
+namespace pop {
+
+/// What a login leaves to the session.
+struct SessionStart {
+  Account account;
+  Fd client;
+  Fd client_output;         // open only where the client is not one socket; never in a record
+  std::string pipelined;    // what the client sent after its last login command
+  std::string address;      // the client's, numeric
+  std::string client_name;  // as the DNS says, for the log; empty: unknown
+  std::string connection;   // ties the log lines of one connection
+  std::chrono::milliseconds authentication{0};  // that the check took, for the log
+};
+
+/// What others may know of a session.
+struct SessionFacts {
+  std::string connection;
+  std::string user, login;  // as in spool file names; as the client typed it
+  std::string address;
+  std::string client_name;
+  uid_t uid = 0;
+};
+
+/// One record for a session process that serves one client after another. The client's descriptor
+/// is not in it: it rides along.
+[[nodiscard]] std::string encode(const SessionStart& start);
+/// Without the client. Errc::corrupt unless it is exactly what encode() makes.
+[[nodiscard]] Result<SessionStart> decode_session_start(std::string_view record);
+
+}  // namespace pop
