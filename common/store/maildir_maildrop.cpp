@@ -377,6 +377,7 @@ void MaildirMaildrop::forget(const MessageSet& deleted) {
   for (const MaildirPlace place : maildir_places) {
     if (changed_[place]) index_.proof[place].settled = false;
   }
+  record_shared_ids(source(), index_);  // once more: the disk may have been full before
 }
 
 }  // namespace pop

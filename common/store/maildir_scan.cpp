@@ -176,7 +176,6 @@ class Round {
   Result<Fate> why_not_opened(const Entry& entry, Error error);
   void settle_ids();
   std::string_view settle_id(Entry& entry, IdsInUse& in_use);
-  void record_shared_ids(RecordedIds recorded);
   void build();
 
   const MaildirSource& source_;
@@ -363,7 +362,6 @@ void Round::settle_ids() {
   for (Entry& entry : entries_) {
     if (entry.id.empty()) in_use.give(entry, settle_id(entry, in_use));
   }
-  record_shared_ids(std::move(recorded));
 }
 
 std::string_view Round::settle_id(Entry& entry, IdsInUse& in_use) {
@@ -379,20 +377,6 @@ std::string_view Round::settle_id(Entry& entry, IdsInUse& in_use) {
     distinct = distinct_unique_id(natural, ++occurrence);
   } while (in_use.holder(distinct) != nullptr);
   return ids_.keep(distinct);
-}
-
-/// Without the record ids still hold as long as the index does, so that a full disk keeps nobody
-/// from his mail.
-void Round::record_shared_ids(RecordedIds recorded) {
-  RecordedIds wanted;
-  bool is_new = false;
-  for (const Entry& entry : entries_) {
-    if (!entry.shared_id) continue;
-    wanted.record(entry.base, entry.id);
-    const std::string* id = recorded.find(entry.base);
-    is_new = is_new || id == nullptr || *id != entry.id;
-  }
-  if (is_new) (void)wanted.save(source_.disk, source_.location.ids, old_.recipe);
 }
 
 void Round::build() {
@@ -471,6 +455,20 @@ Result<ReadMessage> read_maildir_message(Disk& disk, const Fd& file, const FileS
   return ReadMessage{message, std::move(facts.stored_id), std::move(facts.computed_id)};
 }
 
+void record_shared_ids(const MaildirSource& source, const MaildirIndex& index) {
+  const MaildirListing& listing = index.listing;
+  RecordedIds wanted;
+  for (const MaildirMessage& message : listing.messages) {
+    if ((message.flags & shared_id_flag) == 0) continue;
+    wanted.record(listing.base_of(message), listing.id_of(message));
+  }
+  if (wanted.is_empty()) return;
+  const RecordedIds recorded =
+      RecordedIds::load(source.disk, source.location.ids, source.owner, index.recipe);
+  if (recorded.contains(wanted)) return;
+  (void)wanted.save(source.disk, source.location.ids, index.recipe);
+}
+
 Result<MaildirChange> refresh(const MaildirSource& source, MaildirIndex& index) {
   if (is_proven(source, index)) return MaildirChange::none;
   for (int rounds = 0; rounds < rounds_at_most; ++rounds) {
@@ -479,6 +477,7 @@ Result<MaildirChange> refresh(const MaildirSource& source, MaildirIndex& index) 
     if (!complete) return std::unexpected(complete.error());
     MaildirIndex now = round.take();
     index = std::move(now);
+    record_shared_ids(source, index);
     if (*complete) break;
     // The names that had gone are listed anew; all else is known by now.
     for (const MaildirPlace place : maildir_places) index.proof[place].settled = false;

@@ -43,8 +43,12 @@ enum class MaildirChange : std::uint8_t { none, something };
 /// reads the messages that are new in them. A message is known again by its base name and inode,
 /// whatever became of its flags. Takes no lock; deliveries and other programs may go on, and what
 /// they do meanwhile is seen now or the next time, but no message is missed because it was renamed.
-/// Ids that the message alone does not tell are recorded in location.ids, as well as that works.
+/// Calls record_shared_ids().
 /// Blocks on the device. On an error the index is worth nothing.
 [[nodiscard]] Result<MaildirChange> refresh(const MaildirSource& source, MaildirIndex& index);
+
+/// Puts ids that the messages alone do not tell on record, durably, unless they are there. Without
+/// the record they hold as long as the index does, so that a failure keeps nobody from his mail.
+void record_shared_ids(const MaildirSource& source, const MaildirIndex& index);
 
 }  // namespace pop

@@ -1,5 +1,7 @@
 #include "store/recorded_ids.h"
 
+#include <algorithm>
+
 #include "base/file_replacement.h"
 #include "store/spool_file.h"
 
@@ -60,6 +62,10 @@ Result<void> RecordedIds::save(Disk& disk, const FilePlace& place, UniqueIdRecip
 const std::string* RecordedIds::find(std::string_view base) const {
   const auto found = ids_.find(base);
   return found == ids_.end() ? nullptr : &found->second;
+}
+
+bool RecordedIds::contains(const RecordedIds& other) const {
+  return std::ranges::includes(ids_, other.ids_);
 }
 
 void RecordedIds::record(std::string_view base, std::string_view id) {

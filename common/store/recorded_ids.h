@@ -32,7 +32,9 @@ class RecordedIds {
   [[nodiscard]] const std::string* find(std::string_view base) const;
   /// A name that does not fit on a line is not recorded.
   void record(std::string_view base, std::string_view id);
-  [[nodiscard]] bool operator==(const RecordedIds&) const = default;
+  [[nodiscard]] bool is_empty() const { return ids_.empty(); }
+  /// All that `other` records, with the same ids.
+  [[nodiscard]] bool contains(const RecordedIds& other) const;
 
  private:
   std::map<std::string, std::string, std::less<>> ids_;  // by base name

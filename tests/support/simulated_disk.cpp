@@ -360,9 +360,13 @@ Result<void> SimulatedDisk::move(int from_directory, const std::string& from, in
   const auto node = log_->node_of(system_disk().status(from_directory, from));
   Result<void> moved = system_disk().move(from_directory, from, to_directory, to);
   if (!moved || !source || !target || !node) return moved;
+  log_->name_node(*node, Log::last_component(to));
+  if (source == target) {
+    log_->append(NameMoved{*source, Log::last_component(from), Log::last_component(to)});
+    return moved;
+  }
   const std::size_t arrival = log_->append(NameAdded{*target, Log::last_component(to), *node});
   log_->append(NameRemoved{*source, Log::last_component(from), arrival});
-  log_->name_node(*node, Log::last_component(to));
   return moved;
 }
 
