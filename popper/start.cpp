@@ -16,6 +16,8 @@
 #include "popper/inetd.h"
 #include "popper/listener.h"
 #include "popper/master.h"
+#include "popper/notify/login_notifier.h"
+#include "popper/notify/notifier.h"
 #include "popper/role_log.h"
 
 namespace pop {
@@ -66,10 +68,16 @@ bool is_listening_somewhere(const Given& given) {
   return !given.listeners.empty();
 }
 
-int serve_client(const PopperCommandLine& line, Fd client) {
-  const Handover handover = handover_of(line);
+// This process becomes the session, so it may not keep what only the notifier may know.
+int serve_client(PopperCommandLine& line, Fd client) {
+  Handover handover = handover_of(line);
   std::optional<Log> log{open_log(handover.log, handover.settings)};
-  ::_exit(serve_single_client(std::move(client), handover, log));
+  Result<std::optional<Channel>> notices = fork_notifier(handover, log);
+  if (!notices) log->failure("start the notifier", notices.error());
+  forget_notice_secrets(handover.settings);
+  forget_notice_secrets(line.configuration.settings);
+  ::_exit(serve_single_client(std::move(client), handover,
+                              notices ? std::move(*notices) : std::nullopt, log));
 }
 
 // A relative name on the command line means the directory where it was typed, also after the
@@ -84,6 +92,12 @@ std::filesystem::path working_directory() {
   return std::filesystem::current_path(unknown);
 }
 
+void tell_remarks(const Configuration& configuration, Log& log) {
+  for (const Complaint& remark : configuration.remarks) {
+    log.sentence(Severity::warning, to_string(remark));
+  }
+}
+
 enum class Sockets : std::uint8_t { ours, given };
 
 Master::Reload reload_with(std::vector<std::string> arguments, FileReader read, Sockets sockets,
@@ -96,7 +110,10 @@ Master::Reload reload_with(std::vector<std::string> arguments, FileReader read, 
       log->sentence(Severity::error, "reload refused: no [[listen]] table is left");
       return std::nullopt;
     }
-    if (line) return std::move(line->configuration);
+    if (line) {
+      tell_remarks(line->configuration, *log);
+      return std::move(line->configuration);
+    }
     for (const Complaint& complaint : line.error().complaints) {
       log->sentence(Severity::error, "reload refused: " + to_string(complaint));
     }
@@ -148,6 +165,7 @@ int serve_as_master(const PopperCommandLine& line, std::vector<std::string> argu
   if (!pid_file) return complain(std::move(pid_file).error().in("pid-file"));
   plan->pid_file = std::move(*pid_file);
   std::optional<Log> log{open_log(plan->handover.log, plan->handover.settings)};
+  tell_remarks(line.configuration, *log);
   if (sockets == Sockets::ours && plan->handover.settings.autoclose.count() > 0) {
     log->sentence(Severity::warning,
                   "autoclose is for sockets of inetd or systemd; it has no "
@@ -225,7 +243,7 @@ Result<Given> take_given(const PopperCommandLine& line) {
   return given;
 }
 
-int serve(const PopperCommandLine& line, std::vector<std::string> arguments) {
+int serve(PopperCommandLine& line, std::vector<std::string> arguments) {
   Result<Given> given = take_given(line);
   if (!given) return complain(given.error());
   if (given->client) return serve_client(line, std::move(*given->client));
@@ -242,7 +260,7 @@ int serve(const PopperCommandLine& line, std::vector<std::string> arguments) {
 
 int start_popper(std::vector<std::string> arguments) {
   (void)can_print_errors();  // while the descriptors are as they were given
-  const std::expected<PopperCommandLine, PopperRefusal> line =
+  std::expected<PopperCommandLine, PopperRefusal> line =
       parse_popper_command_line(arguments, start_up_file_reader());
   if (!line) return refuse(line.error());
   switch (line->task) {
