@@ -1,0 +1,348 @@
+#include "tls/tls_stream.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "tls/openssl_handle.h"
+#include "tls/tls_failure.h"
+
+namespace pop {
+namespace {
+
+// Records that carry nothing for us (key updates, above all) in one call, and in a row.
+constexpr int empty_records_at_once = 4;
+constexpr std::uint32_t most_empty_records = 64;
+
+constexpr int most_names = 64;
+
+struct FreeNames {
+  void operator()(GENERAL_NAMES* names) const noexcept { GENERAL_NAMES_free(names); }
+};
+
+std::string text_of(const ASN1_STRING* string) {
+  std::string text{reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)),
+                   static_cast<std::size_t>(ASN1_STRING_length(string))};
+  // "jo@example.org\0.attacker.example" is no name at all.
+  return text.find('\0') == std::string::npos ? text : "";
+}
+
+void add_names(X509* certificate, PeerCertificate& peer) {
+  const std::unique_ptr<GENERAL_NAMES, FreeNames> names{static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr))};
+  const int count = std::min(sk_GENERAL_NAME_num(names.get()), most_names);
+  for (int i = 0; i < count; ++i) {
+    const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names.get(), i);
+    if (name->type != GEN_DNS && name->type != GEN_EMAIL && name->type != GEN_URI) continue;
+    std::string text = text_of(name->d.ia5);
+    if (text.empty()) continue;
+    auto& list = name->type == GEN_DNS     ? peer.dns_names
+                 : name->type == GEN_EMAIL ? peer.mail_addresses
+                                           : peer.uris;
+    list.push_back(std::move(text));
+  }
+}
+
+std::string subject_of(X509* certificate) {
+  const BioHandle out{BIO_new(BIO_s_mem())};
+  X509_NAME_print_ex(out.get(), X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
+  char* text = nullptr;
+  const long size = BIO_get_mem_data(out.get(), &text);
+  return {text, static_cast<std::size_t>(size)};
+}
+
+std::string common_name_of(X509* certificate) {
+  X509_NAME* const subject = X509_get_subject_name(certificate);
+  const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+  return at < 0 ? "" : text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+}
+
+std::string in_hex(std::span<const unsigned char> octets) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string hex;
+  for (const unsigned char octet : octets) {
+    hex += digits[octet >> 4];
+    hex += digits[octet & 15];
+  }
+  return hex;
+}
+
+std::string fingerprint_of(const X509* certificate) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  X509_digest(certificate, EVP_sha256(), digest.data(), &size);
+  return in_hex(std::span{digest}.first(size));
+}
+
+PeerCertificate peer_of(X509* certificate) {
+  PeerCertificate peer;
+  peer.subject = subject_of(certificate);
+  peer.common_name = common_name_of(certificate);
+  peer.sha256 = fingerprint_of(certificate);
+  add_names(certificate, peer);
+  return peer;
+}
+
+/// One line with single blanks.
+std::string description_of(const SSL_CIPHER* cipher) {
+  std::array<char, 256> text{};
+  if (SSL_CIPHER_description(cipher, text.data(), static_cast<int>(text.size())) == nullptr) {
+    return {};
+  }
+  std::string line;
+  for (const char c : std::string_view{text.data()}) {
+    const bool blank = c == ' ' || c == '\n';
+    if (!blank) line += c;
+    if (blank && !line.empty() && line.back() != ' ') line += ' ';
+  }
+  if (line.ends_with(' ')) line.pop_back();
+  return line;
+}
+
+Secret secret_of(std::span<unsigned char> octets) {
+  Secret secret{{reinterpret_cast<const char*>(octets.data()), octets.size()}};
+  OPENSSL_cleanse(octets.data(), octets.size());
+  return secret;
+}
+
+// RFC 9266: 32 octets, the empty string as context.
+Result<Secret> exporter(SSL* connection) {
+  constexpr std::string_view label = "EXPORTER-Channel-Binding";
+  constexpr unsigned char empty = 0;
+  constexpr int with_context = 1;
+  std::array<unsigned char, 32> octets{};
+  if (SSL_export_keying_material(connection, octets.data(), octets.size(), label.data(),
+                                 label.size(), &empty, 0, with_context) != 1) {
+    return fail(Errc::usage, "channel binding: " + take_tls_failure());
+  }
+  return secret_of(octets);
+}
+
+// RFC 5929 section 3: the first Finished message of the handshake.
+Result<Secret> first_finished(SSL* connection) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> octets{};
+  const std::size_t size = SSL_session_reused(connection) == 1
+                               ? SSL_get_finished(connection, octets.data(), octets.size())
+                               : SSL_get_peer_finished(connection, octets.data(), octets.size());
+  if (size == 0 || size > octets.size()) return fail(Errc::usage, "channel binding: no handshake");
+  return secret_of(std::span{octets}.first(size));
+}
+
+// RFC 5929 section 4: the digest of the certificate's signature, but none below SHA-256.
+Result<Secret> end_point(const SSL* connection) {
+  const X509* const certificate = SSL_get_certificate(connection);
+  int digest_id = NID_undef;
+  if (certificate == nullptr || X509_get_signature_info(const_cast<X509*>(certificate), &digest_id,
+                                                        nullptr, nullptr, nullptr) != 1) {
+    digest_id = NID_undef;
+  }
+  const EVP_MD* digest = EVP_get_digestbynid(digest_id);
+  if (digest_id == NID_undef || digest_id == NID_md5 || digest_id == NID_sha1) {
+    digest = EVP_sha256();
+  }
+  std::array<unsigned char, EVP_MAX_MD_SIZE> octets{};
+  unsigned size = 0;
+  if (certificate == nullptr || digest == nullptr ||
+      X509_digest(certificate, digest, octets.data(), &size) != 1) {
+    return fail(Errc::usage, "channel binding: no certificate");
+  }
+  return secret_of(std::span{octets}.first(size));
+}
+
+}  // namespace
+
+void TlsStream::FreeConnection::operator()(ssl_st* connection) const noexcept {
+  SSL_free(connection);
+}
+
+TlsStream::TlsStream(std::shared_ptr<const TlsContext> context, std::unique_ptr<TlsWire> wire,
+                     Handle connection)
+    : context_{std::move(context)}, wire_{std::move(wire)}, connection_{std::move(connection)} {}
+
+Result<TlsStream> TlsStream::accept(std::shared_ptr<const TlsContext> context, int socket) {
+  forget_tls_failures();
+  auto wire = std::make_unique<TlsWire>();
+  wire->socket = socket;
+  Handle connection{context->new_connection()};
+  BIO* const bio = connection ? new_bio_over(*wire) : nullptr;
+  if (bio == nullptr) return fail(Errc::io, "begin TLS: " + take_tls_failure());
+  SSL_set_bio(connection.get(), bio, bio);  // frees it once
+  SSL_set_accept_state(connection.get());
+  return TlsStream{std::move(context), std::move(wire), std::move(connection)};
+}
+
+// --- What a call came to
+
+TlsStep TlsStream::fail_with(std::string reason) {
+  failed_ = true;
+  failure_ = reason.empty() ? "for no reason that the TLS library gives" : std::move(reason);
+  (void)wire_->flush();  // the alert
+  return TlsStep::failed;
+}
+
+TlsStep TlsStream::step_after(int returned) {
+  const int error = SSL_get_error(connection_.get(), returned);
+  if (error == SSL_ERROR_NONE) return TlsStep::done;
+  if (error == SSL_ERROR_ZERO_RETURN) return TlsStep::closed;
+  if (error == SSL_ERROR_WANT_READ) return wire_->starved ? TlsStep::want_read : TlsStep::again;
+  const std::string reason = take_tls_failure();
+  failed_ = true;
+  if (wire_->broken != 0) {
+    failure_ = errno_error(wire_->broken, "the connection broke").text;
+    return TlsStep::closed;
+  }
+  if (wire_->at_end) {
+    failure_ = "the client hung up";
+    return TlsStep::closed;
+  }
+  return fail_with(reason);
+}
+
+// --- Handshake
+
+TlsStep TlsStream::handshake() {
+  if (failed_) return TlsStep::failed;
+  forget_tls_failures();
+  wire_->starved = false;
+  const TlsStep step = step_after(SSL_do_handshake(connection_.get()));
+  if (step == TlsStep::failed || step == TlsStep::closed) return step;
+  if (step == TlsStep::done && client_is_out_of_date()) {
+    return fail_with("the client's certificate has expired since its session began");
+  }
+  return flush() == TlsStep::closed ? TlsStep::closed : step;
+}
+
+// A resumed session brings the client's certificate along, unchecked.
+bool TlsStream::client_is_out_of_date() const {
+  if (SSL_session_reused(connection_.get()) != 1) return false;
+  const X509* const certificate = SSL_get0_peer_certificate(connection_.get());
+  if (certificate == nullptr) return false;
+  std::time_t now = std::chrono::system_clock::to_time_t(context_->clock_.wall());
+  return X509_cmp_time(X509_get0_notAfter(certificate), &now) <= 0;
+}
+
+// --- Octets
+
+TlsTransfer TlsStream::read(std::span<char> room) {
+  if (failed_) return {TlsStep::failed};
+  if (flush() == TlsStep::closed) return {TlsStep::closed};
+  if (wire_->waiting() > most_unsent) return {TlsStep::want_write};
+  for (int i = 0; i < empty_records_at_once; ++i) {
+    forget_tls_failures();
+    wire_->starved = false;
+    std::size_t octets = 0;
+    const int returned = SSL_read_ex(connection_.get(), room.data(), room.size(), &octets);
+    const TlsStep step = step_after(returned);
+    if (step == TlsStep::done) {
+      empty_records_ = 0;
+      return {step, octets};
+    }
+    if (step == TlsStep::again && ++empty_records_ > most_empty_records) {
+      return {fail_with("the client sends nothing but empty records")};
+    }
+    if (flush() == TlsStep::closed) return {TlsStep::closed};  // answers to key updates
+    if (step != TlsStep::again) return {step};
+  }
+  return {TlsStep::again};
+}
+
+TlsTransfer TlsStream::write(std::string_view octets) {
+  if (failed_) return {TlsStep::failed};
+  TlsTransfer result{flush()};
+  if (result.step != TlsStep::done) return result;
+  while (result.octets < octets.size()) {
+    if (wire_->waiting() >= most_unsent) {
+      result.step = flush();
+      if (result.step != TlsStep::done) return result;
+    }
+    forget_tls_failures();
+    const std::string_view rest = octets.substr(result.octets, full_record);
+    std::size_t taken = 0;
+    const int returned = SSL_write_ex(connection_.get(), rest.data(), rest.size(), &taken);
+    result.step = step_after(returned);
+    if (result.step != TlsStep::done) return result;
+    result.octets += taken;
+  }
+  if (flush() == TlsStep::closed) result.step = TlsStep::closed;
+  return result;
+}
+
+TlsStep TlsStream::flush() {
+  switch (wire_->flush()) {
+    case TlsWire::Flushed::all:
+      return TlsStep::done;
+    case TlsWire::Flushed::partly:
+      return TlsStep::want_write;
+    case TlsWire::Flushed::broken:
+      break;
+  }
+  failed_ = true;
+  failure_ = errno_error(wire_->broken, "the connection broke").text;
+  return TlsStep::closed;
+}
+
+bool TlsStream::has_unsent() const {
+  return wire_->waiting() > 0;
+}
+
+TlsStep TlsStream::end() {
+  if (failed_) return TlsStep::failed;
+  forget_tls_failures();
+  if (SSL_in_init(connection_.get()) == 0) SSL_shutdown(connection_.get());
+  forget_tls_failures();
+  return flush();
+}
+
+bool TlsStream::ends_orderly() const {
+  return (SSL_get_shutdown(connection_.get()) & SSL_RECEIVED_SHUTDOWN) != 0 && !wire_->at_end &&
+         wire_->broken == 0;
+}
+
+// --- Facts
+
+TlsFacts TlsStream::facts() const {
+  SSL* const connection = connection_.get();
+  TlsFacts facts;
+  facts.protocol = SSL_get_version(connection);
+  if (const SSL_CIPHER* cipher = SSL_get_current_cipher(connection)) {
+    facts.cipher = SSL_CIPHER_get_name(cipher);
+    facts.description = description_of(cipher);
+    facts.bits = SSL_CIPHER_get_bits(cipher, nullptr);
+  }
+  if (SSL_session_reused(connection) == 1) facts.session = TlsFacts::Session::resumed;
+  if (const char* name = SSL_get_servername(connection, TLSEXT_NAMETYPE_host_name)) {
+    facts.server_name = name;
+  }
+  const unsigned char* protocol = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(connection, &protocol, &size);
+  facts.application_protocol.assign(reinterpret_cast<const char*>(protocol), size);
+  if (X509* const certificate = SSL_get0_peer_certificate(connection)) {
+    facts.client = peer_of(certificate);
+  }
+  return facts;
+}
+
+Result<Secret> TlsStream::channel_binding(ChannelBinding kind) const {
+  SSL* const connection = connection_.get();
+  if (SSL_is_init_finished(connection) == 0) return fail(Errc::usage, "no handshake yet");
+  const bool newest = SSL_version(connection) >= TLS1_3_VERSION;
+  if (kind == ChannelBinding::tls_server_end_point) {
+    if (SSL_session_reused(connection) == 1) {
+      return fail(Errc::usage, "tls-server-end-point: the session was resumed");
+    }
+    return end_point(connection);
+  }
+  if (!newest && SSL_get_extms_support(connection) != 1) {
+    return fail(Errc::usage, "channel binding: no extended master secret");
+  }
+  if (kind == ChannelBinding::tls_exporter) return exporter(connection);
+  if (newest) return fail(Errc::usage, "tls-unique is not defined for TLS 1.3");
+  return first_finished(connection);
+}
+
+}  // namespace pop

@@ -1,0 +1,96 @@
+#include "tls/tls_wire.h"
+
+#include <openssl/bio.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <memory>
+
+namespace pop {
+namespace {
+
+bool would_block(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+TlsWire& wire_of(BIO* bio) {
+  return *static_cast<TlsWire*>(BIO_get_data(bio));
+}
+
+int write_octets(BIO* bio, const char* octets, int size) {
+  TlsWire& wire = wire_of(bio);
+  BIO_clear_retry_flags(bio);
+  if (wire.broken != 0) return -1;
+  wire.unsent.append(octets, static_cast<std::size_t>(size));
+  return size;
+}
+
+int read_octets(BIO* bio, char* room, int size) {
+  TlsWire& wire = wire_of(bio);
+  BIO_clear_retry_flags(bio);
+  const ssize_t got = ::recv(wire.socket, room, static_cast<std::size_t>(size), 0);
+  if (got > 0) return static_cast<int>(got);
+  if (got == 0) {
+    wire.at_end = true;
+    return 0;
+  }
+  const int saved = errno;
+  if (would_block(saved)) {
+    wire.starved = true;
+    BIO_set_retry_read(bio);
+  } else {
+    wire.broken = saved;
+  }
+  return -1;
+}
+
+long control(BIO* bio, int command, long /*number*/, void* /*pointer*/) {
+  if (command == BIO_CTRL_FLUSH) return 1;
+  if (command == BIO_CTRL_EOF) return wire_of(bio).at_end ? 1 : 0;
+  return 0;
+}
+
+struct FreeMethod {
+  void operator()(BIO_METHOD* method) const noexcept { BIO_meth_free(method); }
+};
+
+const BIO_METHOD* wire_method() {
+  static const std::unique_ptr<BIO_METHOD, FreeMethod> made = [] {
+    std::unique_ptr<BIO_METHOD, FreeMethod> method{
+        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "tls wire")};
+    BIO_meth_set_write(method.get(), write_octets);
+    BIO_meth_set_read(method.get(), read_octets);
+    BIO_meth_set_ctrl(method.get(), control);
+    return method;
+  }();
+  return made.get();
+}
+
+}  // namespace
+
+TlsWire::Flushed TlsWire::flush() {
+  while (waiting() > 0) {
+    const ssize_t taken = ::send(socket, unsent.data() + sent, waiting(), MSG_NOSIGNAL);
+    if (taken < 0) {
+      const int saved = errno;
+      if (saved == EINTR) continue;
+      if (would_block(saved)) return Flushed::partly;
+      broken = saved;
+      return Flushed::broken;
+    }
+    sent += static_cast<std::size_t>(taken);
+  }
+  sent = 0;
+  std::string{}.swap(unsent);  // an idle connection keeps none of it
+  return Flushed::all;
+}
+
+bio_st* new_bio_over(TlsWire& wire) {
+  BIO* bio = BIO_new(wire_method());
+  if (bio == nullptr) return nullptr;
+  BIO_set_data(bio, &wire);
+  BIO_set_init(bio, 1);
+  return bio;
+}
+
+}  // namespace pop

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+struct bio_st;
+
+namespace pop {
+
+/// Between the library and a socket: takes all that the library writes and keeps what the socket
+/// does not take, so the library never has a write to repeat. Several records leave in one call.
+struct TlsWire {
+  int socket = -1;
+  std::string unsent;
+  std::size_t sent = 0;  // of unsent
+  int broken = 0;        // errno of the socket's failure
+  bool at_end = false;   // the client sends no more
+  bool starved = false;  // the last read found nothing
+
+  [[nodiscard]] std::size_t waiting() const { return unsent.size() - sent; }
+  enum class Flushed : std::uint8_t { all, partly, broken };
+  [[nodiscard]] Flushed flush();
+};
+
+/// A BIO over `wire`, which must outlive it; null when there is no memory. The library's owner
+/// frees it.
+[[nodiscard]] bio_st* new_bio_over(TlsWire& wire);
+
+}  // namespace pop
