@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/fd.h"
+#include "ipc/channel.h"
 #include "log/log.h"
 #include "popper/handover.h"
 
@@ -20,7 +21,8 @@ namespace pop {
 [[nodiscard]] bool can_print_errors();
 
 /// Serves one client: this process is the keeper and after the login the session, a child is the
-/// gate. Returns when the connection has ended.
-[[nodiscard]] int serve_single_client(Fd client, const Handover& handover, std::optional<Log>& log);
+/// gate. `notices` is the notifier's channel, if there is one. Returns when the connection has ended.
+[[nodiscard]] int serve_single_client(Fd client, const Handover& handover,
+                                      std::optional<Channel> notices, std::optional<Log>& log);
 
 }  // namespace pop

@@ -33,20 +33,6 @@ struct FreeDigest {
   void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
 };
 
-/// nullopt where MD5 is forbidden (FIPS).
-std::optional<std::string> md5_of(std::string_view stamp, std::string_view secret) {
-  const std::unique_ptr<EVP_MD_CTX, FreeDigest> context{EVP_MD_CTX_new()};
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  if (!context || EVP_DigestInit_ex(context.get(), EVP_md5(), nullptr) != 1 ||
-      EVP_DigestUpdate(context.get(), stamp.data(), stamp.size()) != 1 ||
-      EVP_DigestUpdate(context.get(), secret.data(), secret.size()) != 1 ||
-      EVP_DigestFinal_ex(context.get(), digest.data(), &size) != 1) {
-    return std::nullopt;
-  }
-  return in_hex({digest.data(), size});
-}
-
 /// Of the text between '<' and '.', and the host, with a separator that neither can hold.
 std::string tag_of(const BannerStampKey& key, std::string_view unique, std::string_view host) {
   std::string tagged{unique};
@@ -87,9 +73,22 @@ std::size_t page_size() {
 
 }  // namespace
 
+std::optional<std::string> challenge_digest(std::string_view challenge, std::string_view secret) {
+  const std::unique_ptr<EVP_MD_CTX, FreeDigest> context{EVP_MD_CTX_new()};
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  if (!context || EVP_DigestInit_ex(context.get(), EVP_md5(), nullptr) != 1 ||
+      EVP_DigestUpdate(context.get(), challenge.data(), challenge.size()) != 1 ||
+      EVP_DigestUpdate(context.get(), secret.data(), secret.size()) != 1 ||
+      EVP_DigestFinal_ex(context.get(), digest.data(), &size) != 1) {
+    return std::nullopt;
+  }
+  return in_hex({digest.data(), size});
+}
+
 bool apop_digest_matches(std::string_view banner_stamp, const Secret& secret,
                          std::string_view digest) {
-  const std::optional<std::string> expected = md5_of(banner_stamp, secret.octets());
+  const std::optional<std::string> expected = challenge_digest(banner_stamp, secret.octets());
   return expected && equal_in_constant_time(*expected, lower(digest));
 }
 

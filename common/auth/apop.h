@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +14,11 @@
 #include "base/secret.h"
 
 namespace pop {
+
+/// The MD5 of `challenge` followed by the secret, as 32 small hex digits; nullopt where MD5 is
+/// forbidden (FIPS).
+[[nodiscard]] std::optional<std::string> challenge_digest(std::string_view challenge,
+                                                          std::string_view secret);
 
 /// RFC 1939 section 7: whether `digest`, 32 hex digits in either case, is the MD5 of the banner
 /// timestamp, with its angle brackets, followed by the secret. Compares in constant time.

@@ -118,7 +118,7 @@ int run_notifier() {
   serve(std::move(notices), *handover, log);
 }
 
-Result<std::optional<Channel>> fork_notifier(const Handover& handover, Log& log) {
+Result<std::optional<Channel>> fork_notifier(const Handover& handover, std::optional<Log>& log) {
   if (!wants_notices(handover.settings)) return std::nullopt;
   Result<std::pair<Channel, Channel>> ends = Channel::pair();
   if (!ends) return std::unexpected(ends.error());
@@ -129,11 +129,14 @@ Result<std::optional<Channel>> fork_notifier(const Handover& handover, Log& log)
     return fail_errno(saved, "fork the notifier");
   }
   if (child > 0) return std::move(ends->first);
+  ignore_terminal_signals();
+  log.reset();
   const int notices = ends->second.fd();
   // The client must see the end of its connection when the session ends it.
   ::close_range(STDERR_FILENO + 1, static_cast<unsigned>(notices) - 1, 0);
   ::close_range(static_cast<unsigned>(notices) + 1, ~0U, 0);
-  serve(std::move(ends->second), handover, log);
+  log.emplace(open_log(handover.log, handover.settings));
+  serve(std::move(ends->second), handover, *log);
 }
 
 }  // namespace pop

@@ -14,7 +14,9 @@ namespace pop {
 [[nodiscard]] int run_notifier();
 
 /// Forks a notifier for the one client of this process: its channel, which does not block. nullopt
-/// when no service is configured. It ends by itself some seconds after the channel.
-[[nodiscard]] Result<std::optional<Channel>> fork_notifier(const Handover& handover, Log& log);
+/// when no service is configured. It ends by itself some seconds after the channel. `log` is opened
+/// anew there.
+[[nodiscard]] Result<std::optional<Channel>> fork_notifier(const Handover& handover,
+                                                           std::optional<Log>& log);
 
 }  // namespace pop
