@@ -224,6 +224,7 @@ class Gate {
 
 /// For one connection only: the gate of a popper that was given its client.
 /// Shuts itself in first.
-[[nodiscard]] int run_single_gate(const Handover& handover, Log& log, Fd client, Channel keeper);
+[[nodiscard]] int run_single_gate(const Handover& handover, Log& log, Fd client, Channel keeper,
+                                  std::optional<Channel> resolver);
 
 }  // namespace pop

@@ -32,6 +32,14 @@ bool always(const Settings&) {
   return true;
 }
 
+bool wants_names(const Settings& settings) {
+  return settings.reverse_lookup;
+}
+
+std::vector<Placed> what_resolvers_need(const Generation&) {
+  return {};
+}
+
 std::vector<Placed> what_keepers_need(const Generation& generation) {
   std::vector<Placed> needs{{generation.stamps.get(), inherited::stamps}};
   if (generation.notifier) {
@@ -43,6 +51,8 @@ std::vector<Placed> what_keepers_need(const Generation& generation) {
 // Two keepers: checks block, so one slow directory look-up must not stop every other login.
 constexpr std::array attendant_kinds{
     AttendantKind{keeper_role, "keeper", 2, gate_order::keeper, always, what_keepers_need},
+    AttendantKind{resolver_role, "resolver", 1, gate_order::names, wants_names,
+                  what_resolvers_need},
 };
 
 struct PulseEnds {

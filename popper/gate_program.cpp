@@ -59,9 +59,11 @@ int run_gate() {
                [&](Gate& gate) { gate.obey(std::move(master)); });
 }
 
-int run_single_gate(const Handover& handover, Log& log, Fd client, Channel keeper) {
+int run_single_gate(const Handover& handover, Log& log, Fd client, Channel keeper,
+                    std::optional<Channel> resolver) {
   return serve(handover, log, Census::alone(), nullptr, [&](Gate& gate) {
     gate.retire();  // after the one
+    if (resolver) gate.ask_names_of(std::move(*resolver));
     gate.adopt(std::move(client));
     gate.add_keeper(std::move(keeper));
   });

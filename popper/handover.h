@@ -21,6 +21,7 @@ inline constexpr int notices = 7;       // keeper, where notices are wanted; not
 /// First argument of a re-executed program; nothing a user would type.
 inline constexpr const char* gate_role = "role:gate";
 inline constexpr const char* keeper_role = "role:keeper";
+inline constexpr const char* resolver_role = "role:resolver";
 inline constexpr const char* notifier_role = "role:notifier";
 
 /// Where a role logs: the master's terminal or syslog.

@@ -5,6 +5,7 @@
 #include "popper/gate.h"
 #include "popper/keeper.h"
 #include "popper/notify/notifier.h"
+#include "popper/resolver.h"
 #include "popper/start.h"
 
 namespace {
@@ -17,6 +18,7 @@ struct RoleProgram {
 constexpr std::array role_programs{
     RoleProgram{pop::gate_role, pop::run_gate},
     RoleProgram{pop::keeper_role, pop::run_keeper},
+    RoleProgram{pop::resolver_role, pop::run_resolver},
     RoleProgram{pop::notifier_role, pop::run_notifier},
 };
 
