@@ -3,8 +3,6 @@ on a MariaDB of its own where one is installed; and popserv.conf, which asks for
 
 import hashlib
 import os
-import poplib
-import re
 import shutil
 import socket
 import struct
@@ -12,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from popper_host import HostTest, PATIENCE, POPPER, free_port, main, simple_spool, stop, wait_until
+from popper_host import HostTest, PATIENCE, POPPER, accepts, free_port, main, simple_spool, stop, wait_until
 
 
 class UdpServer:
@@ -69,6 +67,53 @@ def processes_named(name, config):
         if comm == name and config in command:
             found.append(int(entry))
     return found
+
+
+class Database:
+    """A MariaDB of the test's own, as nobody, on a loopback port and a temporary directory."""
+
+    OPTIONS = ["--no-defaults", "--user=nobody", "--skip-grant-tables", "--innodb=off",
+               "--default-storage-engine=Aria"]
+
+    def __init__(self, host):
+        self.program = shutil.which("mariadbd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+        if self.program is None:
+            raise unittest.SkipTest("mariadbd is not installed (mariadb-server-core)")
+        self.host, self.port = host, free_port()
+        self.files = host.path("database")
+        if not os.path.isdir(self.files):
+            os.mkdir(self.files)
+            shutil.chown(self.files, "nobody")
+            self.bootstrap("create database logins; create table logins.seen "
+                           "(user text, address text, host text);")
+        self.process = subprocess.Popen(
+            [*self.command(), "--bind-address=127.0.0.1", f"--port={self.port}",
+             f"--socket={self.files}/socket", f"--pid-file={self.files}/pid", "--general-log",
+             f"--general-log-file={self.files}/queries"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: self.process.poll() is not None or accepts(self.port), "MariaDB listens")
+
+    def command(self):
+        return [self.program, *self.OPTIONS, f"--datadir={self.files}"]
+
+    def bootstrap(self, statements):
+        """Executes each line's statement without a server; the one way that needs no client."""
+        return subprocess.run([*self.command(), "--bootstrap"], input=statements.replace("; ", ";\n"),
+                              capture_output=True, text=True, check=True, timeout=PATIENCE)
+
+    def wait_for_inserts(self, count):
+        def inserts():
+            with open(os.path.join(self.files, "queries"), errors="replace") as stream:
+                return stream.read().count("insert into")
+        wait_until(lambda: inserts() >= count, f"{count} statements reach MariaDB")
+
+    def rows(self):
+        """What was recorded; stops the server first."""
+        stop(self.process)
+        target = os.path.join(self.files, "rows")
+        self.bootstrap(f"select * from logins.seen into outfile '{target}';")
+        with open(target) as stream:
+            return [line.rstrip("\n").split("\t") for line in stream]
 
 
 class NoticesTest(HostTest):
@@ -146,6 +191,21 @@ class NoticesTest(HostTest):
             server.receive()
             wait_until(lambda: "[drac]: dracauth returned 1: permission denied" in
                        self.host.log(port), "the log tells of the refusal")
+
+    def test_sql_records_each_login_as_literals(self):
+        database = Database(self.host)
+        self.addCleanup(stop, database.process)
+        config = self.host.configure(
+            "sql.conf", host_name="o'hara.example.org", loginfo_host=f"127.0.0.1:{database.port}",
+            loginfo_database="logins", loginfo_user="popper", loginfo_password="x",
+            loginfo_query="insert into seen values (%u, '%a', %h)")
+        row = [self.user.name, "127.0.0.1", "o'hara.example.org"]
+        for start in (self.host.standalone, self.host.inetd):
+            with start(config) as port:
+                self.visit(port)
+                self.visit(port)
+        database.wait_for_inserts(4)
+        self.assertEqual(database.rows(), [row] * 4)
 
     def test_dead_services_delay_nobody(self):
         silent = self.server()
