@@ -66,8 +66,8 @@ Result<std::unique_ptr<Maildrop>> MboxMaildrop::open(const MaildropContext& cont
   return maildrop;
 }
 
-MboxMaildrop::MboxMaildrop(const MaildropContext& context, MailUser user,
-                           MaildropLocation location, SessionLock session)
+MboxMaildrop::MboxMaildrop(const MaildropContext& context, MailUser user, MaildropLocation location,
+                           SessionLock session)
     : context_{context},
       user_{std::move(user)},
       location_{std::move(location)},
@@ -93,8 +93,7 @@ Result<void> MboxMaildrop::load() {
     }
   }
   const auto missing = *leftovers ? SpoolLock::Missing::create : SpoolLock::Missing::accept;
-  Result<SpoolLock> lock =
-      SpoolLock::acquire(context_, location_.spool, user_.uid, missing);
+  Result<SpoolLock> lock = SpoolLock::acquire(context_, location_.spool, user_.uid, missing);
   if (!lock) return std::unexpected(std::move(lock).error());
   Result<void> done = *leftovers ? recover(*lock) : Result<void>{};
   if (done) done = load_locked(*lock);
@@ -212,14 +211,34 @@ Result<void> MboxMaildrop::bring_index_up_to_date(SpoolLock& lock) {
   if (freshness == SpoolIndex::Freshness::grown && !context_.settings.conservative_cache) {
     listing = std::move(known->listing);
   }
-  Result<void> scanned = scan_spool(disk, spool, now->size, options_, listing,
-                                    [&] { return lock.refresh(); });
-  if (!scanned) return scanned;
-  Result<SpoolIndex> index = SpoolIndex::of(disk, spool, *now, options_, std::move(listing));
+  Result<SpoolListing> whole = completed(lock, now->size, std::move(listing));
+  if (!whole) return std::unexpected(std::move(whole).error());
+  Result<SpoolIndex> index = SpoolIndex::of(disk, spool, *now, options_, *std::move(whole));
   if (!index) return std::unexpected(std::move(index).error());
   index_ = std::move(*index);
   index_is_new_ = true;
   return {};
+}
+
+/// `known` is what an index says of a spool that has grown. Head and tail agree, but what lies
+/// between may have been moved about: then the mail itself says so, and all of it is read.
+Result<SpoolListing> MboxMaildrop::completed(SpoolLock& lock, FileBytes size,
+                                             SpoolListing known) const {
+  const auto keep_lock = [&] { return lock.refresh(); };
+  if (!known.messages.empty()) {
+    const Result<bool> stands = sample_stands(context_.disk, lock.file(), known, options_);
+    if (!stands) return std::unexpected(stands.error());
+    if (*stands) {
+      const Result<void> grown =
+          scan_spool(context_.disk, lock.file(), size, options_, known, keep_lock);
+      if (grown) return known;
+      if (grown.error().code != Errc::corrupt) return std::unexpected(grown.error());
+    }
+  }
+  SpoolListing listing;
+  Result<void> scanned = scan_spool(context_.disk, lock.file(), size, options_, listing, keep_lock);
+  if (!scanned) return std::unexpected(std::move(scanned).error());
+  return listing;
 }
 
 Result<void> MboxMaildrop::choose_source(SpoolLock& lock) {
@@ -236,8 +255,8 @@ Result<void> MboxMaildrop::choose_source(SpoolLock& lock) {
     if (!copy) return std::unexpected(std::move(copy).error());
     Result<void> copied = copy_spool(lock, *copy);
     if (!copied) {
-      return std::unexpected(std::move(copied).error().in("copy to " +
-                                                          location_.drop.in->path.native()));
+      return std::unexpected(
+          std::move(copied).error().in("copy to " + location_.drop.in->path.native()));
     }
     source_ = std::move(*copy);
   }
@@ -332,11 +351,12 @@ Result<void> MboxMaildrop::commit(const SessionOutcome& outcome) {
   if (!changes_anything(change)) return {};
   const bool erases = std::ranges::find(change.erase, true) != change.erase.end();
   Result<SpoolLock> lock = SpoolLock::acquire(context_, location_.spool, user_.uid);
-  Result<void> done = lock ? commit_locked(*lock, change)
-                           : std::unexpected(std::move(lock).error());
+  Result<void> done =
+      lock ? commit_locked(*lock, change) : std::unexpected(std::move(lock).error());
   if (done) return {};
   index_is_new_ = false;
-  // Nothing was asked to go, and there was no room to begin: the missing mark costs nobody a message.
+  // Nothing was asked to go, and there was no room to begin: the missing mark costs nobody a
+  // message.
   if (!erases && done.error().code == Errc::full && !change_was_decided()) return {};
   return std::unexpected(std::move(done).error().in("update " + location_.spool.path()));
 }
@@ -385,10 +405,9 @@ Result<MboxMaildrop::Current> MboxMaildrop::see_current(SpoolLock& lock,
     if (!stand) return std::unexpected(stand.error());
     if (*stand) listing = index_.listing;
   }
-  Result<void> scanned = scan_spool(disk, spool, now->size, options_, listing,
-                                    [&] { return lock.refresh(); });
-  if (!scanned) return std::unexpected(std::move(scanned).error());
-  return relocate(std::move(listing), change);
+  Result<SpoolListing> whole = completed(lock, now->size, std::move(listing));
+  if (!whole) return std::unexpected(std::move(whole).error());
+  return relocate(*std::move(whole), change);
 }
 
 Result<bool> MboxMaildrop::erased_still_stand(const Fd& spool, const SpoolChange& change) {

@@ -16,8 +16,9 @@ namespace pop {
 
 /// A maildrop in one spool file. The spool keeps all mail until commit(); messages are read from
 /// the spool itself in server mode, else from an unnamed copy that protects against programs which
-/// rewrite the spool meanwhile. The session lock is held as long as the object lives, the spool lock
-/// only while scanning, copying and committing; with a fresh index in server mode not even then.
+/// rewrite the spool meanwhile. The session lock is held as long as the object lives, the spool
+/// lock only while scanning, copying and committing; with a fresh index in server mode not even
+/// then.
 class MboxMaildrop final : public Maildrop {
  public:
   /// As open_maildrop(). `location` is the user's, by locate_maildrop().
@@ -53,6 +54,8 @@ class MboxMaildrop final : public Maildrop {
   Result<void> merge_and_empty(SpoolLock& lock, const Fd& leftover);
   Result<void> merge_old_drop(SpoolLock& lock, const FilePlace& place);
   Result<void> bring_index_up_to_date(SpoolLock& lock);
+  [[nodiscard]] Result<SpoolListing> completed(SpoolLock& lock, FileBytes size,
+                                               SpoolListing known) const;
   Result<void> choose_source(SpoolLock& lock);
   Result<void> copy_spool(SpoolLock& lock, const Fd& copy);
   void fill_listed();
@@ -73,9 +76,9 @@ class MboxMaildrop final : public Maildrop {
   MaildropLocation location_;
   SessionLock session_;
   ScanOptions options_;
-  SpoolIndex index_;         // what the session lists
+  SpoolIndex index_;  // what the session lists
   bool index_is_new_ = false;
-  Fd source_;                // where messages are read from; not open for an empty maildrop
+  Fd source_;  // where messages are read from; not open for an empty maildrop
   FileStatus source_status_;
   std::vector<MessageInfo> listed_;
 };

@@ -213,6 +213,20 @@ Result<bool> still_stands(Disk& disk, const Fd& spool, const SpoolMessage& messa
   return fed && same && found == 1;
 }
 
+Result<bool> sample_stands(Disk& disk, const Fd& spool, const SpoolListing& listing,
+                           const ScanOptions& options) {
+  constexpr std::size_t parts = 4;
+  constexpr std::uint64_t small = std::uint64_t{64} * 1024;
+  const std::size_t count = listing.messages.size();
+  for (std::size_t part = 1; part <= parts && count > 0; ++part) {
+    const SpoolMessage& message = listing.messages[(count - 1) * part / parts];
+    if (part < parts && (message.end - message.separator).count > small) continue;
+    const Result<bool> stands = still_stands(disk, spool, message, listing.format, options);
+    if (!stands || !*stands) return stands;
+  }
+  return true;
+}
+
 std::vector<std::size_t> relocated(const SpoolListing& old, const SpoolListing& now) {
   const auto by_fingerprint = [](const SpoolListing& listing) {
     std::vector<std::size_t> order(listing.messages.size());

@@ -23,19 +23,19 @@ struct SpoolMessage {
   Fingerprint fingerprint;
   std::uint32_t id_offset = 0;  // into SpoolListing::ids
   std::uint16_t id_length = 0;
-  std::uint16_t flags = 0;      // of SpoolFlag
+  std::uint16_t flags = 0;  // of SpoolFlag
 
   bool operator==(const SpoolMessage&) const = default;
 };
 static_assert(sizeof(SpoolMessage) == 80);
 
 enum SpoolFlag : std::uint16_t {
-  retrieved_flag = 1,        // a Status: field contains R
-  internal_flag = 2,         // UW's folder-internal data: never listed, never deleted
-  has_status_flag = 4,       // a Status: field stands in the header
-  stored_id_flag = 8,        // the unique-id stands in the header as X-UIDL:
-  settled_id_flag = 16,      // the unique-id is what this message alone gives; without it the id
-                             // depends on which other messages stand before it
+  retrieved_flag = 1,    // a Status: field contains R
+  internal_flag = 2,     // UW's folder-internal data: never listed, never deleted
+  has_status_flag = 4,   // a Status: field stands in the header
+  stored_id_flag = 8,    // the unique-id stands in the header as X-UIDL:
+  settled_id_flag = 16,  // the unique-id is what this message alone gives; without it the id
+                         // depends on which other messages stand before it
 };
 inline constexpr std::uint16_t known_spool_flags = 31;
 
@@ -71,6 +71,12 @@ using BetweenPieces = std::function<Result<void>()>;
 /// extents, same fingerprint. Reads all of it; takes no lock.
 [[nodiscard]] Result<bool> still_stands(Disk& disk, const Fd& spool, const SpoolMessage& message,
                                         SpoolFormat format, const ScanOptions& options);
+
+/// Whether the last message of the listing and a few small ones before it still stand where it
+/// says. If anything in front of them was removed or became longer, they do not. Reads the last
+/// message and at most some hundred kilobytes more; takes no lock.
+[[nodiscard]] Result<bool> sample_stands(Disk& disk, const Fd& spool, const SpoolListing& listing,
+                                         const ScanOptions& options);
 
 /// Where each message of `old` stands in `now`: the index of the one with the same fingerprint, the
 /// k-th of several equal ones for the k-th; npos for one that is not there any more. Linear.

@@ -273,6 +273,64 @@ TEST_CASE("mail that arrives during a session is kept and listed next time", "[s
   CHECK(host.ids().size() == 2);
 }
 
+/// Reports that a program sends every day: alike to the last octet but for their names.
+std::string daily_reports(std::initializer_list<std::string_view> days) {
+  const std::string body = std::string(5000, '=') + "\n";
+  std::string spool = mail("first", "", body);
+  for (const std::string_view day : days) spool += mail(day, "", body);
+  return spool;
+}
+
+TEST_CASE("an index of a spool whose middle was removed gave messages their neighbours' ids",
+          "[store]") {
+  const bool server_mode = GENERATE(true, false);
+  Host host;
+  host.settings.server_mode = server_mode;
+  put_file(host.spool(), daily_reports({"day1", "day2", "day3", "day4"}));
+  const std::vector<std::string> before = host.ids();
+  put_file(host.spool(), daily_reports({"day1", "day3", "day4", "day5", "day6"}));
+  const std::vector<std::string> after = host.ids();
+  REQUIRE(after.size() == 6);
+  CHECK(after[1] == before[1]);
+  CHECK(after[2] == before[3]);
+  CHECK(after[3] == before[4]);
+  erase(host, {3});
+  CHECK(get_file(host.spool()) == daily_reports({"day1", "day4", "day5", "day6"}));
+}
+
+TEST_CASE("a middle that was removed during a session let ids be stored in other messages",
+          "[store]") {
+  const Mode mode = GENERATE(Mode::server, Mode::normal, Mode::fast_update);
+  CAPTURE(static_cast<int>(mode));
+  Host host;
+  set_mode(host, mode);
+  host.settings.update_status_headers = true;
+  put_file(host.spool(), daily_reports({"day1", "day2", "day3", "day4"}));
+  std::vector<std::string> before;
+  {
+    const auto maildrop = host.open();
+    for (const MessageInfo& m : maildrop->messages()) before.emplace_back(m.unique_id);
+    put_file(host.spool(), daily_reports({"day1", "day3", "day4", "day5", "day6"}));
+    REQUIRE(maildrop->commit(outcome(*maildrop, {2})));
+  }
+  std::filesystem::remove(host.directory / ".jo.cache");
+  const std::vector<std::string> after = host.ids();
+  REQUIRE(after.size() == 5);
+  CHECK(after[0] == before[0]);
+  CHECK(after[1] == before[3]);
+  CHECK(after[2] == before[4]);
+}
+
+TEST_CASE("an index that had grown out of step kept its user out of a sound spool", "[store]") {
+  Host host;
+  const std::string head = mail("first", "", std::string(5000, '=') + "\n");
+  const std::string last = mail("last", "", "bye\n" + std::string(5000, '\n'));
+  put_file(host.spool(), head + mail("b", "Status: O\n") + last);
+  CHECK(host.ids().size() == 3);
+  put_file(host.spool(), head + mail("b", "Status: RO\n") + last);
+  CHECK(host.ids().size() == 3);
+}
+
 TEST_CASE("deletion is by identity when another program rewrote the spool", "[store]") {
   const Mode mode = GENERATE(Mode::server, Mode::normal, Mode::fast_update);
   CAPTURE(static_cast<int>(mode));
@@ -545,8 +603,7 @@ TEST_CASE("an old drop that the old program serves from is not merged", "[store]
   CHECK(!std::filesystem::exists(drop));
 }
 
-TEST_CASE("a commit that was cut off is finished after the device got another number",
-          "[store]") {
+TEST_CASE("a commit that was cut off is finished after the device got another number", "[store]") {
   Host host;
   const std::string kept = mail("b", "", std::string(9000, 'b') + "\n") + mail("c");
   put_file(host.spool(), mail("a") + kept);
