@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Who may log in: lists of users, system users, expiry, and what a typed name stands for."""
+
+import os
+import poplib
+
+import popper_host
+from popper_host import HostTest, change_accounts
+
+
+class AccountsTest(HostTest):
+    def setUp(self):
+        super().setUp()
+        self.host.write_spool(self.user, popper_host.simple_spool(2))
+
+    def serving(self, *switches, **options):
+        return self.host.standalone(self.host.configure("accounts.conf", **options), *switches)
+
+    def login(self, port, name=None, password=None):
+        """The welcome of a login with the name as typed."""
+        client = poplib.POP3("127.0.0.1", port, timeout=popper_host.PATIENCE)
+        try:
+            client.user(name or self.user.name)
+            welcome = client.pass_(password or self.user.password).decode()
+            client.quit()
+            return welcome
+        finally:
+            client.close()
+
+    def refusal(self, port, name=None, password=None):
+        with self.assertRaises(poplib.error_proto) as caught:
+            self.login(port, name, password)
+        return caught.exception.args[0].decode()
+
+    def text_for(self, name):
+        return f'-ERR [AUTH] Password supplied for "{name}" is incorrect.'
+
+    def test_an_auth_file_is_followed_as_it_changes(self):
+        path = self.host.write(self.host.path("allowed"), b"somebody\n", mode=0o644)
+        with self.serving(auth_file=path) as port:
+            self.assertEqual(self.refusal(port), self.text_for(self.user.name))
+            self.host.write(path, b"somebody\n" + self.user.name.encode(), mode=0o644)
+            self.login(port)
+            os.unlink(path)
+            self.assertEqual(self.refusal(port), self.text_for(self.user.name))
+            log = self.host.log(port)
+        self.assertIn("not listed in auth-file", log)
+        self.assertIn("auth-file: " + path, log)
+
+    def test_a_nonauth_file_refuses_whom_it_lists_and_nobody_when_it_is_gone(self):
+        path = self.host.write(self.host.path("refused"), self.user.name.encode(), mode=0o644)
+        with self.serving(nonauth_file=path) as port:
+            self.assertEqual(self.refusal(port), self.text_for(self.user.name))
+            os.unlink(path)
+            self.login(port)
+            log = self.host.log(port)
+        self.assertIn("listed in nonauth-file", log)
+        self.assertIn("nonauth-file: " + path, log)
+
+    def test_names_are_made_lowercase_and_trimmed(self):
+        typed = self.user.name.upper() + "@Example.Org"
+        with self.serving() as port:
+            self.assertEqual(self.refusal(port, typed), self.text_for(typed))
+        with self.serving("-c", "-C") as port:
+            self.assertIn(f"+OK {self.user.name} has 2 visible messages", self.login(port, typed))
+            # As the old program did: what replies show is the name that was looked up.
+            self.assertEqual(self.refusal(port, typed, "wrong"), self.text_for(self.user.name))
+
+    def test_block_uid_covers_whom_it_is_told_to(self):
+        with self.serving(block_uid=self.user.uid) as port:
+            self.assertEqual(self.refusal(port), self.text_for(self.user.name))
+            self.assertIn(f"access is blocked for UIDs up to {self.user.uid}", self.host.log(port))
+        with self.serving(block_uid=self.user.uid - 1) as port:
+            self.login(port)
+
+    def check_expiry(self, account_words, password_words, **options):
+        def why(port):
+            self.assertEqual(self.refusal(port), self.text_for(self.user.name))
+            return self.host.log(port).splitlines()[-1]
+
+        self.addCleanup(change_accounts, "chage", "-E", "-1", "-d", "20000", self.user.name)
+        with self.serving(**options) as port:
+            self.login(port)
+            self.assertEqual(self.refusal(port, password="wrong"), self.text_for(self.user.name))
+            change_accounts("chage", "-E", "1", self.user.name)
+            self.assertRegex(why(port), account_words)
+            change_accounts("chage", "-E", "-1", "-d", "0", self.user.name)
+            self.assertRegex(why(port), password_words)
+        with self.serving(check_password_expired=False, **options) as port:
+            self.login(port)
+            change_accounts("chage", "-E", "1", self.user.name)
+            self.assertRegex(why(port), account_words)
+
+    def test_expiry_with_pam(self):
+        self.check_expiry("expired", "password")
+
+    def test_expiry_with_shadow(self):
+        self.check_expiry("account expired", "password expired", auth_source="shadow",
+                          pam_service="none-such")
+
+    def test_shadow_refuses_locked_ones_and_unknown_ones_alike(self):
+        with self.serving(auth_source="shadow") as port:
+            for name in ("no-such-user", "root", "nobody"):
+                self.assertEqual(self.refusal(port, name), self.text_for(name))
+            log = self.host.log(port)
+        for why in ("unknown user", "access is blocked for root", "account locked"):
+            self.assertIn(why, log)
+
+
+if __name__ == "__main__":
+    popper_host.main()
