@@ -30,11 +30,12 @@ Actions end(std::string text) {
 }
 
 // A browser that was led here sends one of these first, and what follows may be commands of ours
-// that somebody put into its request. The rest of the connection must not be read.
-bool is_of_http(std::string_view word) {
-  static constexpr std::array<std::string_view, 11> words{"get",     "post",  "put",   "head",
+// that somebody put into its request. A header of the PROXY protocol that reaches us here came from
+// who is no proxy. The rest of the connection must not be read.
+bool is_of_other_protocol(std::string_view word) {
+  static constexpr std::array<std::string_view, 12> words{"get",     "post",  "put",   "head",
                                                           "delete",  "patch", "trace", "options",
-                                                          "connect", "pri",   "host:"};
+                                                          "connect", "pri",   "host:", "proxy"};
   return std::ranges::any_of(
       words, [word](std::string_view known) { return equal_ignoring_case(known, word); });
 }
@@ -80,7 +81,7 @@ std::string LoginDialogue::greeting() const {
 
 Actions LoginDialogue::on_line(std::string_view line) {
   const Command command = parse_command(line);
-  if (is_of_http(command.word)) return end(reply::other_protocol());
+  if (is_of_other_protocol(command.word)) return end(reply::other_protocol());
   if (command.verb == Verb::unknown) return refuse(reply::unknown_command(command.word));
   if (std::string wrong = wrong_arguments(command); !wrong.empty()) return refuse(std::move(wrong));
   if (has_nul(command.rest)) return refuse(reply::nul_in_argument(command.verb));
