@@ -34,7 +34,7 @@ class ConnectionLimits {
   }
   /// A newcomer may come in before a stranger of another process has made room.
   [[nodiscard]] bool has_slack(std::size_t connections) const {
-    return connections <= most_ + most_ / 16;
+    return connections <= most_ + most_ / 16 + 4;
   }
   /// So somebody has to make room after the fact.
   [[nodiscard]] bool is_exceeded_by(std::size_t connections) const {

@@ -215,6 +215,7 @@ class Gate {
   std::uint64_t last_keeper_ = 0;
   std::deque<std::uint64_t> without_stamp_, queued_;
   std::deque<Stamp> stamps_;
+  std::vector<std::string> unused_stamps_;  // of clients that have gone
   bool stamps_on_the_way_ = false;
   Time no_apop_until_{};
 };

@@ -22,6 +22,7 @@ struct AttendantKind {
   bool (*wanted)(const Settings&);
   /// What it inherits besides settings, channel and pulse.
   std::vector<Placed> (*inherits)(const Generation&);
+  bool has_connections = false;  // and so a table in the census
 };
 
 namespace {
@@ -50,7 +51,7 @@ std::vector<Placed> what_keepers_need(const Generation& generation) {
 
 // Two keepers: checks block, so one slow directory look-up must not stop every other login.
 constexpr std::array attendant_kinds{
-    AttendantKind{keeper_role, "keeper", 2, gate_order::keeper, always, what_keepers_need},
+    AttendantKind{keeper_role, "keeper", 2, gate_order::keeper, always, what_keepers_need, true},
     AttendantKind{resolver_role, "resolver", 1, gate_order::names, wants_names,
                   what_resolvers_need},
 };
@@ -87,8 +88,12 @@ Result<std::shared_ptr<const Generation>> Generation::create(const Handover& han
 }
 
 GateGroup::GateGroup(std::shared_ptr<const Generation> generation, const Listeners& listeners,
-                     Log& log, Clock& clock)
-    : generation_{std::move(generation)}, listeners_{listeners}, log_{log}, clock_{clock} {
+                     CensusOffice& census, Log& log, Clock& clock)
+    : generation_{std::move(generation)},
+      listeners_{listeners},
+      census_{census},
+      log_{log},
+      clock_{clock} {
   for (const AttendantKind& kind : attendant_kinds) {
     if (!kind.wanted(generation_->values)) continue;
     for (int i = 0; i < kind.count; ++i) {
@@ -112,6 +117,14 @@ void GateGroup::start_what_is_due() {
   }
 }
 
+// A gate whose queue is full hears of the rest another time.
+void GateGroup::tell_of_tables() {
+  for (; gate_.pid != 0 && tables_told_ < census_.size(); ++tables_told_) {
+    if (tables_told_ == gate_table_) continue;
+    if (!orders_->send(gate_order::census, census_.readable(tables_told_))) return;
+  }
+}
+
 std::optional<GateGroup::Time> GateGroup::next_due() const {
   if (gate_.pid == 0) return gate_.due;
   std::optional<Time> next;
@@ -126,12 +139,18 @@ Result<void> GateGroup::start_gate() {
   if (!ends) return std::unexpected(ends.error());
   Result<PulseEnds> pulse = make_pulse();
   if (!pulse) return std::unexpected(pulse.error());
-  const std::array<Placed, 3> inherits{{{generation_->settings.get(), inherited::settings},
+  const Result<std::size_t> table = census_.take_free();
+  if (!table) return std::unexpected(table.error());
+  const std::array<Placed, 4> inherits{{{generation_->settings.get(), inherited::settings},
                                         {ends->second.fd(), inherited::control},
-                                        {pulse->memory.get(), inherited::pulse}}};
+                                        {pulse->memory.get(), inherited::pulse},
+                                        {census_.writable(*table), inherited::census}}};
   const Result<pid_t> gate = spawn_role(gate_role, inherits);
   if (!gate) return std::unexpected(gate.error());
   gate_.pid = *gate;
+  census_.assign(*table, *gate);
+  gate_table_ = *table;
+  tables_told_ = 0;
   gate_.started = clock_.steady();
   gate_.pulse = std::move(pulse->pulse);
   last_sign_.reset();
@@ -162,9 +181,16 @@ Result<void> GateGroup::start(Attendant& attendant) {
   inherits.push_back({generation_->settings.get(), inherited::settings});
   inherits.push_back({ends->second.fd(), inherited::gate_channel});
   inherits.push_back({pulse->memory.get(), inherited::pulse});
+  Result<std::size_t> table = 0;
+  if (attendant.kind->has_connections) {
+    table = census_.take_free();
+    if (!table) return std::unexpected(table.error());
+    inherits.push_back({census_.writable(*table), inherited::census});
+  }
   const Result<pid_t> child = spawn_role(attendant.kind->role, inherits);
   if (!child) return std::unexpected(child.error());
   attendant.pid = *child;
+  if (attendant.kind->has_connections) census_.assign(*table, *child);
   attendant.started = clock_.steady();
   attendant.pulse = std::move(pulse->pulse);
   // If the gate cannot take it, the channel closes with this function and the attendant ends.

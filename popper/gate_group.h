@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "ipc/channel.h"
 #include "log/log.h"
+#include "popper/connection_census.h"
 #include "popper/handover.h"
 #include "popper/listeners.h"
 #include "popper/notify/notifier_process.h"
@@ -42,11 +43,14 @@ class GateGroup {
   /// So many looks in a row may find that a gate has not answered the one before.
   static constexpr int most_unanswered = 6;
 
-  GateGroup(std::shared_ptr<const Generation> generation, const Listeners& listeners, Log& log,
-            Clock& clock);
+  /// `census` outlives the group, and is told by others when a process of it has ended.
+  GateGroup(std::shared_ptr<const Generation> generation, const Listeners& listeners,
+            CensusOffice& census, Log& log, Clock& clock);
 
   /// Starts what is missing and due; failures are logged and put off.
   void start_what_is_due();
+  /// Hands the gate what it has not got yet of other processes' tables, to count their connections.
+  void tell_of_tables();
   /// When start_what_is_due() has something to do again; nullopt while all run.
   [[nodiscard]] std::optional<Time> next_due() const;
 
@@ -86,10 +90,12 @@ class GateGroup {
 
   std::shared_ptr<const Generation> generation_;
   const Listeners& listeners_;
+  CensusOffice& census_;
   Log& log_;
   Clock& clock_;
   Process gate_;
   std::optional<Channel> orders_;
+  std::size_t gate_table_ = 0, tables_told_ = 0;  // the gate's own, and how many it knows of
   std::vector<Attendant> attendants_;
   std::optional<Time> last_sign_;
   int unanswered_ = 0;

@@ -17,6 +17,11 @@ constexpr std::size_t stamps_in_store = 16;
 constexpr std::uint32_t stamps_at_once = 32;
 constexpr std::chrono::seconds look_for_apop_again{60};
 
+// Stamps that fit into one record: each is a host name and at most 70 octets more.
+std::size_t most_returned(std::string_view host) {
+  return std::min<std::size_t>(most_stamps, (longest_frame - 64) / (host.size() + 80));
+}
+
 }  // namespace
 
 Gate::KeeperLine* Gate::free_keeper() {
@@ -77,7 +82,9 @@ void Gate::want_stamps(KeeperLine& keeper) {
   // A gate that takes no more connections wants no store.
   const auto waiting = static_cast<std::uint32_t>(without_stamp_.size());
   const std::uint32_t count = retiring_ ? std::min(waiting, most_stamps) : stamps_at_once;
-  if (Result<void> sent = keeper.channel.send(encode(GateMessage{StampsWanted{count}})); !sent) {
+  StampsWanted wanted{count, std::exchange(unused_stamps_, {})};
+  wanted.returned.resize(std::min(wanted.returned.size(), most_returned(context_.handover.host)));
+  if (Result<void> sent = keeper.channel.send(encode(GateMessage{std::move(wanted)})); !sent) {
     return lose_keeper(keeper.number, sent.error().text);
   }
   keeper.busy = KeeperLine::Busy::stamps;

@@ -48,14 +48,16 @@ int run_gate() {
   ignore_terminal_signals();
   Fd memory{inherited::settings};
   Channel master{Fd{inherited::control}};
-  Fd shared{inherited::pulse};
+  Fd shared{inherited::pulse}, counts{inherited::census};
   Result<Pulse> pulse = Pulse::open(shared);
   const Result<Handover> handover = take_handover(memory);
   if (!handover || !pulse) return EXIT_FAILURE;
   memory = Fd{};
   shared = Fd{};
+  Result<Census> census = Census::open(counts);
+  counts = Fd{};
   Log log = open_log(handover->log, handover->settings);
-  return serve(*handover, log, Census::alone(), &*pulse,
+  return serve(*handover, log, std::move(census), &*pulse,
                [&](Gate& gate) { gate.obey(std::move(master)); });
 }
 

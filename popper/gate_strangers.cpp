@@ -22,7 +22,7 @@ namespace {
 
 // Between two looks whether there are too many of us: while there are nearly
 // too many, and else.
-constexpr std::chrono::milliseconds soon{250}, later{1000};
+constexpr std::chrono::milliseconds soon{50}, later{1000};
 
 // No waiting: who is sent away is not worth it.
 void say_last_words(const Fd& client) {
@@ -358,6 +358,7 @@ void Gate::drop(std::uint64_t id) {
   unwatch(stranger);
   context_.census.leave();
   if (stranger.is_counted) context_.census.leave_from(stranger.key);
+  if (!stranger.banner_stamp.empty()) unused_stamps_.push_back(std::move(stranger.banner_stamp));
   idle_.erase(id);
   strangers_.erase(found);
 }

@@ -16,6 +16,7 @@ inline constexpr int gate_channel = 4;  // every process that serves one gate
 inline constexpr int pulse = 5;         // all of them
 inline constexpr int stamps = 6;        // keeper
 inline constexpr int notices = 7;       // keeper, where notices are wanted; notifier
+inline constexpr int census = 8;        // gate and keeper
 }  // namespace inherited
 
 /// First argument of a re-executed program; nothing a user would type.

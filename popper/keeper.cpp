@@ -1,5 +1,7 @@
 #include "popper/keeper.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -33,6 +35,13 @@ std::string name_or_address(const std::string& name, const std::string& address)
   return is_host_name(name) ? name : address;
 }
 
+// A gate has other sockets, too: those that lead to us and to the master.
+bool is_stream(const Fd& socket) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return ::getsockopt(socket.get(), SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
 std::uint64_t connection_of(const GateMessage& message) {
   if (const auto* attempt = std::get_if<PasswordAttempt>(&message)) return attempt->connection;
   if (const auto* attempt = std::get_if<ApopAttempt>(&message)) return attempt->connection;
@@ -52,7 +61,10 @@ Keeper::Keeper(const KeeperContext& context, Logins logins, StartSession start_s
     : context_{context},
       names_{context.handover.settings},
       logins_{logins},
-      start_session_{std::move(start_session)} {}
+      start_session_{std::move(start_session)},
+      // Checked when the configuration was read.
+      proxies_{
+          NetworkList::parse(context.handover.settings.proxy_networks).value_or(NetworkList{})} {}
 
 Result<KeeperMessage> Keeper::answer(Channel::Received received) {
   Result<GateMessage> message = decode_gate_message(received.record);
@@ -80,6 +92,9 @@ Result<void> Keeper::check_rule(const GateMessage& message, bool has_descriptor)
 
 Result<KeeperMessage> Keeper::answer(StampsWanted& wanted, Fd) {
   if (wanted.count > most_stamps) return fail(Errc::corrupt, "too many stamps wanted");
+  for (const std::string& stamp : wanted.returned) {
+    context_.stamps.give_back(stamp, context_.handover.host);
+  }
   Stamps answer;
   const std::chrono::seconds valid = stamp_store_time + context_.handover.settings.login_timeout;
   answer.valid_seconds = static_cast<std::uint32_t>(valid.count());
@@ -133,11 +148,15 @@ Result<KeeperMessage> Keeper::answer(ApopAttempt& attempt, Fd client) {
   return KeeperMessage{judge(std::move(who), check(attempt))};
 }
 
-// The kernel's word counts, not the gate's: rules and logs go by the address.
+// The kernel's word counts, not the gate's: rules and logs go by the address. Only where the peer
+// is a proxy can the client be somebody else.
 Result<void> Keeper::check_address(const Attempt& attempt) const {
-  const Result<std::string> address = peer_address(attempt.client.get());
-  if (!address) return std::unexpected(address.error());
-  if (*address == attempt.address) return {};
+  const Result<std::string> peer = peer_address(attempt.client.get());
+  if (!peer) return std::unexpected(peer.error());
+  if (!is_stream(attempt.client)) return fail(Errc::corrupt, "a client that is no connection");
+  if (*peer == attempt.address) return {};
+  const bool is_address = address_octets(attempt.address) != AddressOctets{};
+  if (is_address && proxies_.contains(*peer)) return {};
   return fail(Errc::corrupt, "a wrong client address");
 }
 

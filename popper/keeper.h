@@ -11,6 +11,7 @@
 #include "auth/login_name.h"
 #include "auth/password_check.h"
 #include "base/clock.h"
+#include "conf/network_list.h"
 #include "ipc/channel.h"
 #include "ipc/frame.h"
 #include "log/log.h"
@@ -93,6 +94,7 @@ class Keeper {
   LoginNames names_;
   Logins logins_;
   StartSession start_session_;
+  NetworkList proxies_;
   Phase phase_ = Phase::authorization;
   std::array<std::uint64_t, 256> judged_{};  // the latest, in a ring
   std::size_t next_judged_ = 0;

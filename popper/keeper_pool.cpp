@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "mail/unique_id.h"
+#include "popper/connection_census.h"
 #include "popper/keeper.h"
 #include "popper/notify/login_notifier.h"
 #include "popper/notify/notice_sender.h"
@@ -34,8 +35,8 @@ SessionHooks session_hooks(const Handover& handover, Log& log) {
   if (!wants_notices(handover.settings)) return {};
   Channel notices{Fd{inherited::notices}};
   ::fcntl(notices.fd(), F_SETFD, FD_CLOEXEC);
-  const auto sender = std::make_shared<NoticeSender>(std::move(notices), handover.host, log,
-                                                     system_clock());
+  const auto sender =
+      std::make_shared<NoticeSender>(std::move(notices), handover.host, log, system_clock());
   const auto on_begin = [sender](const SessionFacts& session) {
     LoginNotice notice;
     notice.user = session.user;
@@ -49,10 +50,25 @@ SessionHooks session_hooks(const Handover& handover, Log& log) {
           [sender](const SessionFacts& session) { sender->on_logout(session.connection); }};
 }
 
+// Sessions are connections of their clients' addresses, too.
+SessionHooks counting(Census& census, SessionHooks hooks) {
+  const auto on_begin = [&census, then = std::move(hooks.on_begin)](const SessionFacts& session) {
+    census.enter();
+    census.enter_from(address_key(session.address));
+    if (then) then(session);
+  };
+  const auto on_end = [&census, then = std::move(hooks.on_end)](const SessionFacts& session) {
+    census.leave();
+    census.leave_from(address_key(session.address));
+    if (then) then(session);
+  };
+  return {on_begin, on_end};
+}
+
 class KeeperPool {
  public:
   KeeperPool(const SessionBirth& birth, std::optional<Log>& log, PasswordChecker& checker,
-             StampLedger& stamps, Channel gate, Pulse pulse);
+             StampLedger& stamps, Census& census, Channel gate, Pulse pulse);
 
   int run();
 
@@ -73,9 +89,9 @@ class KeeperPool {
 };
 
 KeeperPool::KeeperPool(const SessionBirth& birth, std::optional<Log>& log, PasswordChecker& checker,
-                       StampLedger& stamps, Channel gate, Pulse pulse)
+                       StampLedger& stamps, Census& census, Channel gate, Pulse pulse)
     : log_{log},
-      sessions_{birth, log, system_clock(), session_hooks(birth.handover, *log)},
+      sessions_{birth, log, system_clock(), counting(census, session_hooks(birth.handover, *log))},
       gate_{std::move(gate)},
       pulse_{std::move(pulse)},
       keeper_{{birth.handover, checker, stamps, *log},
@@ -141,7 +157,9 @@ void KeeperPool::take_signals() {
   last_moment_ = system_clock().steady() + grace;
 }
 
-void set_close_on_exec(int descriptor) { ::fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
+void set_close_on_exec(int descriptor) {
+  ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+}
 
 }  // namespace
 
@@ -155,17 +173,21 @@ int run_keeper() {
   ::prctl(PR_SET_NAME, "pop-keeper");
   prepare_keeper_memory();
   ignore_terminal_signals();
-  Fd memory{inherited::settings}, stamps{inherited::stamps}, shared{inherited::pulse};
+  Fd memory{inherited::settings}, stamps{inherited::stamps}, shared{inherited::pulse},
+      counts{inherited::census};
   Channel gate{Fd{inherited::gate_channel}};
   set_close_on_exec(gate.fd());
   Result<Handover> handover = take_handover(memory);
   Result<Pulse> pulse = Pulse::open(shared);
-  if (!handover || !pulse) return EXIT_FAILURE;
+  Result<Census> census = Census::open(counts);
+  if (!handover || !pulse || !census) return EXIT_FAILURE;
   std::optional<Log> log{open_log(handover->log, handover->settings)};
-  // libcrypto sets itself up at its first use, and reads files for it: once here, not in each session.
+  // libcrypto sets itself up at its first use, and reads files for it: once here, not in each
+  // session.
   const UniqueIdMaker first_use{UniqueIdRecipe::native};
   Result<StampLedger> ledger = StampLedger::open(stamps);
-  Result<std::unique_ptr<PasswordChecker>> checker = make_password_checker(handover->settings, &*log);
+  Result<std::unique_ptr<PasswordChecker>> checker =
+      make_password_checker(handover->settings, &*log);
   const Result<SessionFilter> filter = SessionFilter::make();
   if (!ledger || !checker || !filter) {
     log->failure("start a keeper", !ledger    ? ledger.error()
@@ -176,8 +198,9 @@ int run_keeper() {
   memory = Fd{};
   stamps = Fd{};
   shared = Fd{};
+  counts = Fd{};
   const SessionBirth birth{*handover, *filter};
-  return KeeperPool{birth, log, **checker, *ledger, std::move(gate), std::move(*pulse)}
+  return KeeperPool{birth, log, **checker, *ledger, *census, std::move(gate), std::move(*pulse)}
       .run();
 }
 

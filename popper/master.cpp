@@ -107,7 +107,7 @@ bool Master::is_done() const {
 
 void Master::start_groups() {
   for (std::size_t i = 0; i < core_count(); ++i) {
-    groups_.push_back(std::make_unique<GateGroup>(generation_, listeners_, *log_, clock_));
+    groups_.push_back(std::make_unique<GateGroup>(generation_, listeners_, census_, *log_, clock_));
   }
   const Time now = clock_.steady();
   next_watch_ = now + watch_interval();
@@ -127,6 +127,7 @@ void Master::say_what_is_served() {
 void Master::start_what_is_due() {
   if (generation_->notifier) generation_->notifier->start_if_due(*log_, clock_);
   for (const std::unique_ptr<GateGroup>& group : groups_) group->start_what_is_due();
+  for (const std::unique_ptr<GateGroup>& group : groups_) group->tell_of_tables();
 }
 
 // --- The loop
@@ -208,6 +209,7 @@ void Master::reap() {
   int status = 0;
   for (pid_t child = ::waitpid(-1, &status, WNOHANG); child > 0;
        child = ::waitpid(-1, &status, WNOHANG)) {
+    census_.release(child);
     if (leaving_.erase(child) > 0) continue;
     const std::shared_ptr<NotifierProcess>& notifier = generation_->notifier;
     if (notifier && notifier->take_end(child, status, *log_, clock_)) continue;

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "conf/configuration.h"
 #include "log/log.h"
+#include "popper/connection_census.h"
 #include "popper/gate_group.h"
 #include "popper/handover.h"
 #include "popper/listeners.h"
@@ -85,6 +86,7 @@ class Master {
   Clock& clock_;
   Reload reload_;
   std::shared_ptr<const Generation> generation_;
+  CensusOffice census_;
   Fd signals_;
   Phase phase_ = Phase::serving;
   std::vector<std::unique_ptr<GateGroup>> groups_;

@@ -13,7 +13,6 @@
 
 #include "base/secret.h"
 
-
 namespace pop {
 namespace {
 
@@ -67,7 +66,8 @@ Result<Fd> StampLedger::create() {
 }
 
 Result<StampLedger> StampLedger::open(const Fd& memory) {
-  void* const at = ::mmap(nullptr, sizeof(Table), PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
+  void* const at =
+      ::mmap(nullptr, sizeof(Table), PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
   if (at == MAP_FAILED) {
     const int saved = errno;
     return fail_errno(saved, "map the memory of banner stamps");
@@ -94,7 +94,7 @@ Result<std::string> StampLedger::issue(std::string_view host, std::int64_t now,
     const int saved = errno;
     return fail_errno(saved, "getrandom");
   }
-  const std::size_t index = table_->issued.fetch_add(1) % slots;
+  const std::size_t index = free_slot(now);
   Slot& slot = table_->stamps[index];
   slot.expires = 0;
   slot.high = random[0];
@@ -102,6 +102,22 @@ Result<std::string> StampLedger::issue(std::string_view host, std::int64_t now,
   slot.issued = now;
   slot.expires = expires;
   return stamp_of(index, slot, host);
+}
+
+// In turn; those that are still out are passed over while there are others nearby.
+std::size_t StampLedger::free_slot(std::int64_t now) {
+  constexpr std::size_t looks = 64;
+  const std::size_t first = table_->issued.fetch_add(1) % slots;
+  if (table_->stamps[first].expires < now) return first;
+  for (std::size_t i = 1; i < looks; ++i) {
+    const std::size_t index = table_->issued.fetch_add(1) % slots;
+    if (table_->stamps[index].expires < now) return index;
+  }
+  return first;
+}
+
+void StampLedger::give_back(std::string_view stamp, std::string_view host) {
+  (void)take(stamp, host, 0);
 }
 
 bool StampLedger::take(std::string_view stamp, std::string_view host, std::int64_t now) {

@@ -14,7 +14,8 @@ namespace pop {
 /// The banner stamps that the keepers of one daemon have issued and nobody has used yet, in memory
 /// that they share and that neither gates nor sessions can reach. A stamp is random, so it needs no
 /// key; taking it out makes it good for one APOP only, whichever keeper is asked. The memory is not
-/// inherited by forked children. When more than `slots` stamps are out, the oldest are forgotten.
+/// inherited by forked children. Stamps that nobody will use are given back; when more than about
+/// `slots` are out all the same, the oldest are forgotten.
 class StampLedger {
  public:
   static constexpr std::size_t slots = 16384;
@@ -34,9 +35,12 @@ class StampLedger {
   /// Whether exactly this stamp was issued for `host`, has not expired and had not been taken; it
   /// is taken now.
   [[nodiscard]] bool take(std::string_view stamp, std::string_view host, std::int64_t now);
+  /// The client that got this stamp has gone without using it. Nothing if it is none of ours.
+  void give_back(std::string_view stamp, std::string_view host);
 
  private:
   struct Table;
+  [[nodiscard]] std::size_t free_slot(std::int64_t now);
   explicit StampLedger(Table* table) : table_{table} {}
   Table* table_;
 };

@@ -100,7 +100,10 @@ std::size_t room_for(const Field&... field) {
 }
 
 std::string encoded(const StampsWanted& message) {
-  return Writer{Type::stamps_wanted, 16}.number(message.count).take();
+  Writer writer{Type::stamps_wanted, 1024};
+  writer.number(message.count).number(static_cast<std::uint32_t>(message.returned.size()));
+  for (const std::string& stamp : message.returned) writer.text(stamp);
+  return writer.take();
 }
 
 std::string encoded(const PasswordAttempt& message) {
@@ -145,10 +148,20 @@ std::string encoded(const Verdict& message) {
       .take();
 }
 
-StampsWanted read_stamps_wanted(Reader& reader) {
+std::vector<std::string> read_stamp_list(Reader& reader) {
+  std::vector<std::string> stamps;
   const std::uint32_t count = reader.number32();
   reader.require(count <= most_stamps);
-  return {count};
+  for (std::uint32_t i = 0; i < count && !reader.broken(); ++i) stamps.push_back(reader.string());
+  return stamps;
+}
+
+StampsWanted read_stamps_wanted(Reader& reader) {
+  StampsWanted message;
+  message.count = reader.number32();
+  reader.require(message.count <= most_stamps);
+  message.returned = read_stamp_list(reader);
+  return message;
 }
 
 // Braces evaluate left to right, so the fields come in the order they were written.
@@ -165,11 +178,7 @@ ApopAttempt read_apop_attempt(Reader& reader) {
 Stamps read_stamps(Reader& reader) {
   Stamps message;
   message.valid_seconds = reader.number32();
-  const std::uint32_t count = reader.number32();
-  reader.require(count <= most_stamps);
-  for (std::uint32_t i = 0; i < count && !reader.broken(); ++i) {
-    message.stamps.push_back(reader.string());
-  }
+  message.stamps = read_stamp_list(reader);
   return message;
 }
 

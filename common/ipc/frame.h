@@ -18,6 +18,8 @@ namespace pop {
 /// Gate: give me stamps for greetings to come. Only answered when APOP is usable.
 struct StampsWanted {
   std::uint32_t count = 0;  // at most most_stamps
+  // No client will use these any more: they make room for others. At most most_stamps.
+  std::vector<std::string> returned;
 };
 /// Keeper: "<...>" stamps that only keepers can verify; none when APOP cannot be used.
 struct Stamps {

@@ -7,7 +7,7 @@
 namespace pop {
 
 static bool operator==(const StampsWanted& a, const StampsWanted& b) {
-  return a.count == b.count;
+  return a.count == b.count && a.returned == b.returned;
 }
 static bool operator==(const PasswordAttempt& a, const PasswordAttempt& b) {
   return a.connection == b.connection && a.user == b.user &&
@@ -53,10 +53,17 @@ class Source {
   std::mt19937 random_;
 };
 
+std::vector<std::string> stamp_list(Source& source) {
+  std::vector<std::string> stamps;
+  for (std::uint32_t i = source.below(most_stamps + 1); i > 0; --i)
+    stamps.push_back(source.octets());
+  return stamps;
+}
+
 GateMessage gate_message(Source& source) {
   switch (source.below(3)) {
     case 0:
-      return StampsWanted{source.below(most_stamps + 1)};
+      return StampsWanted{source.below(most_stamps + 1), stamp_list(source)};
     case 1:
       return PasswordAttempt{source.number64(), source.octets(), Secret{source.octets()},
                              source.octets(),   source.octets(), source.octets()};
@@ -68,11 +75,8 @@ GateMessage gate_message(Source& source) {
 
 KeeperMessage keeper_message(Source& source) {
   if (source.below(2) == 0) {
-    Stamps stamps{{}, source.number32()};
-    for (std::uint32_t i = source.below(most_stamps + 1); i > 0; --i) {
-      stamps.stamps.push_back(source.octets());
-    }
-    return stamps;
+    const std::uint32_t valid_seconds = source.number32();
+    return Stamps{stamp_list(source), valid_seconds};
   }
   return Verdict{source.number64(), static_cast<Verdict::Outcome>(source.below(3)),
                  source.octets()};
@@ -178,7 +182,8 @@ TEST_CASE("every type that is not in the closed set is corrupt", "[ipc][frame]")
     CAPTURE(type);
     const std::string frame = static_cast<char>(type) + body;
     CHECK(decode_gate_message(frame).has_value() == (type == 1));
-    CHECK_FALSE(decode_keeper_message(frame));
+    // Stamps have the same fields, in the other direction.
+    CHECK(decode_keeper_message(frame).has_value() == (type == 65));
   }
 }
 
@@ -186,6 +191,8 @@ TEST_CASE("numbers out of their range are corrupt", "[ipc][frame]") {
   CHECK(decode_gate_message(encode(StampsWanted{most_stamps})));
   CHECK_FALSE(decode_gate_message(encode(StampsWanted{most_stamps + 1})));
   CHECK_FALSE(decode_gate_message(encode(StampsWanted{UINT32_MAX})));
+  CHECK_FALSE(decode_gate_message(
+      encode(StampsWanted{1, std::vector<std::string>(most_stamps + 1, "<1@h>")})));
   CHECK(decode_keeper_message(encode(Stamps{std::vector<std::string>(most_stamps, "<1@h>"), 60})));
   CHECK_FALSE(decode_keeper_message(
       encode(Stamps{std::vector<std::string>(most_stamps + 1, "<1@h>"), 60})));
@@ -201,10 +208,11 @@ TEST_CASE("a field longer than the frame is corrupt without being believed", "[i
 }
 
 TEST_CASE("a number whose field has another size is corrupt", "[ipc][frame]") {
-  CHECK(decode_gate_message("\x01\x04\0\0\0\x01\0\0\0"s));
-  check_corrupt("\x01\x03\0\0\0\x01\0\0"s);
-  check_corrupt("\x01\x08\0\0\0\x01\0\0\0\0\0\0\0"s);
-  check_corrupt("\x01\0\0\0\0"s);
+  const std::string none_returned = "\x04\0\0\0\0\0\0\0"s;
+  CHECK(decode_gate_message("\x01\x04\0\0\0\x01\0\0\0"s + none_returned));
+  check_corrupt("\x01\x03\0\0\0\x01\0\0"s + none_returned);
+  check_corrupt("\x01\x08\0\0\0\x01\0\0\0\0\0\0\0"s + none_returned);
+  check_corrupt("\x01\0\0\0\0"s + none_returned);
 }
 
 TEST_CASE("a frame beyond the limit is corrupt", "[ipc][frame]") {

@@ -87,9 +87,9 @@ Channel::Received with_descriptor(const GateMessage& message, Fd descriptor) {
 
 Channel::Received password_attempt(std::uint64_t connection, std::string user,
                                    std::string_view password, std::string address = "127.0.0.1") {
-  return with_descriptor(
-      PasswordAttempt{connection, std::move(user), Secret{password}, std::move(address), "STAT\r\n"},
-      Client{}.theirs.duplicate().value());
+  return with_descriptor(PasswordAttempt{connection, std::move(user), Secret{password},
+                                         std::move(address), "STAT\r\n"},
+                         Client{}.theirs.duplicate().value());
 }
 
 Verdict verdict_of(const Result<KeeperMessage>& answer) {
@@ -153,7 +153,8 @@ TEST_CASE("A gate that breaks the rules is found out", "[popper]") {
         with_descriptor(PasswordAttempt{1, "jo", Secret{"right"}, "127.0.0.1", ""}, Fd{})));
   }
   SECTION("a descriptor that is no use") {
-    CHECK_FALSE(keeper.answer(with_descriptor(StampsWanted{1}, Client{}.theirs.duplicate().value())));
+    CHECK_FALSE(
+        keeper.answer(with_descriptor(StampsWanted{1}, Client{}.theirs.duplicate().value())));
   }
   SECTION("a descriptor that is no socket") {
     CHECK_FALSE(keeper.answer(with_descriptor(
@@ -161,6 +162,13 @@ TEST_CASE("A gate that breaks the rules is found out", "[popper]") {
   }
   SECTION("an address that is not the client's") {
     CHECK_FALSE(keeper.answer(password_attempt(1, "jo", "right", "192.0.2.1")));
+  }
+  SECTION("a socket that is no connection of a client") {
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+    const Fd other{ends[1]};
+    CHECK_FALSE(keeper.answer(
+        with_descriptor(PasswordAttempt{1, "jo", Secret{"right"}, "127.0.0.1", ""}, Fd{ends[0]})));
   }
   SECTION("a second attempt for a connection that was rejected") {
     (void)verdict_of(keeper.answer(password_attempt(1, "jo", "wrong")));
@@ -173,6 +181,29 @@ TEST_CASE("A gate that breaks the rules is found out", "[popper]") {
     CHECK_FALSE(keeper.answer(with_descriptor(StampsWanted{most_stamps + 1}, Fd{})));
   }
   CHECK(bench.started.empty());
+}
+
+TEST_CASE("Only from a proxy may the client be somebody else", "[popper][proxy]") {
+  Bench bench;
+  bench.handover.settings.proxy_networks = "127.0.0.0/8";
+  Keeper keeper = bench.keeper();
+  SECTION("an address of either family") {
+    CHECK(verdict_of(keeper.answer(password_attempt(1, "jo", "right", "192.0.2.1"))).outcome ==
+          Verdict::Outcome::accepted);
+    CHECK(verdict_of(keeper.answer(password_attempt(2, "jo", "right", "2001:db8::1"))).outcome ==
+          Verdict::Outcome::accepted);
+    REQUIRE(bench.started.size() == 2);
+    CHECK(bench.started[0].address == "192.0.2.1");
+  }
+  SECTION("no address at all") {
+    CHECK_FALSE(keeper.answer(password_attempt(1, "jo", "right", "localhost")));
+    CHECK_FALSE(keeper.answer(password_attempt(2, "jo", "right", "")));
+  }
+  SECTION("another network") {
+    bench.handover.settings.proxy_networks = "192.0.2.0/24";
+    Keeper other = bench.keeper();
+    CHECK_FALSE(other.answer(password_attempt(1, "jo", "right", "192.0.2.1")));
+  }
 }
 
 TEST_CASE("After the one login nothing more is answered", "[popper]") {
@@ -204,6 +235,23 @@ TEST_CASE("APOP needs a stamp of ours, and each is good once", "[popper][apop]")
   CHECK(attempt(stamps.stamps[0], "bad") == Verdict::Outcome::rejected);
   CHECK(attempt(stamps.stamps[0], "good") == Verdict::Outcome::rejected);
   CHECK(attempt(stamps.stamps[1], "good") == Verdict::Outcome::accepted);
+}
+
+TEST_CASE("A stamp that was given back is refused", "[popper][apop]") {
+  Bench bench;
+  Keeper keeper = bench.keeper();
+  const Result<KeeperMessage> answer = keeper.answer(with_descriptor(StampsWanted{2}, Fd{}));
+  REQUIRE(answer);
+  const Stamps stamps = std::get<Stamps>(*answer);
+  REQUIRE(keeper.answer(with_descriptor(StampsWanted{0, {stamps.stamps[0]}}, Fd{})));
+  CHECK(verdict_of(keeper.answer(with_descriptor(
+                       ApopAttempt{1, "jo", stamps.stamps[0], "good", "127.0.0.1", ""},
+                       Client{}.theirs.duplicate().value())))
+            .outcome == Verdict::Outcome::rejected);
+  CHECK(verdict_of(keeper.answer(with_descriptor(
+                       ApopAttempt{2, "jo", stamps.stamps[1], "good", "127.0.0.1", ""},
+                       Client{}.theirs.duplicate().value())))
+            .outcome == Verdict::Outcome::accepted);
 }
 
 TEST_CASE("There are no stamps while APOP cannot be used", "[popper][apop]") {

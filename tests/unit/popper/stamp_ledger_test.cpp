@@ -83,6 +83,29 @@ TEST_CASE("Keepers share one ledger, and the oldest stamps make room", "[popper]
   CHECK_FALSE(one.take(next, "host.example", 1001));
 }
 
+TEST_CASE("Stamps that are given back make room for those that are out", "[popper][apop]") {
+  const Result<Fd> memory = StampLedger::create();
+  REQUIRE(memory);
+  StampLedger ledger = open_ledger(*memory);
+  const std::string held = issue(ledger);
+  for (std::size_t i = 0; i < 3 * StampLedger::slots; ++i) {
+    ledger.give_back(issue(ledger), "host.example");
+  }
+  CHECK(ledger.take(held, "host.example", 1001));
+}
+
+TEST_CASE("A stamp that was given back is good no more, and others cannot be", "[popper][apop]") {
+  const Result<Fd> memory = StampLedger::create();
+  REQUIRE(memory);
+  StampLedger ledger = open_ledger(*memory);
+  const std::string ours = issue(ledger), other = issue(ledger);
+  ledger.give_back(other.substr(0, other.size() - 1), "host.example");
+  ledger.give_back("<1.3e8.0.0@host.example>", "host.example");
+  ledger.give_back(ours, "host.example");
+  CHECK_FALSE(ledger.take(ours, "host.example", 1001));
+  CHECK(ledger.take(other, "host.example", 1001));
+}
+
 TEST_CASE("A forked child has no ledger", "[popper][apop]") {
   const Result<Fd> memory = StampLedger::create();
   REQUIRE(memory);
@@ -90,7 +113,7 @@ TEST_CASE("A forked child has no ledger", "[popper][apop]") {
   (void)issue(ledger);
   const pid_t child = ::fork();
   if (child == 0) {
-    ::signal(SIGSEGV, SIG_DFL);  // the test runner would report it
+    ::signal(SIGSEGV, SIG_DFL);                // the test runner would report it
     (void)ledger.issue("host.example", 1, 2);  // touches memory that is not there
     ::_exit(0);
   }
