@@ -1,5 +1,6 @@
 #include "popper/session.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -165,6 +166,7 @@ class Session {
 
 bool Session::run() {
   if (!open()) return false;
+  client_.when_quiet([] { ::malloc_trim(0); });
   serve();
   return !was_told_to_end_;
 }

@@ -81,8 +81,10 @@ void enter_working_directory(const Account& account, const Settings& settings) {
     places.push_back(settings.spool_dir / account.name);
   }
   places.push_back(account.home / "Maildir");
+  std::string folder = "." + account.folder;
+  std::ranges::replace(folder, '/', '.');
   for (const std::filesystem::path& place : places) {
-    if (!account.folder.empty() && enter_maildir(place / ("." + account.folder))) return;
+    if (!account.folder.empty() && enter_maildir(place / folder)) return;
     if (enter_maildir(place)) return;
   }
   if (::chdir(account.home.c_str()) != 0) (void)!::chdir("/");
@@ -179,6 +181,7 @@ int become_session_program(SessionStart start, const Handover& handover, Log& lo
   if (ready && !start.pipelined.empty()) {
     ready = relay_in_child(start.client, std::move(start.pipelined));
   }
+  const Fd log_output{::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)};
   if (ready) {
     enter_working_directory(start.account, settings);
     ready = place_descriptors(start.client);
@@ -186,6 +189,7 @@ int become_session_program(SessionStart start, const Handover& handover, Log& lo
   if (ready) {
     ready = std::unexpected(execute(settings, *arguments, session_program_environment(start)));
   }
+  ::dup2(log_output.get(), STDERR_FILENO);  // where the log may go
   log.failure("serve " + start.account.name + " by session-program", ready.error());
   refuse_session(start.client, ready.error());
   return EXIT_FAILURE;

@@ -18,6 +18,7 @@
 #include "popper/master.h"
 #include "popper/notify/login_notifier.h"
 #include "popper/notify/notifier.h"
+#include "popper/preauth.h"
 #include "popper/role_log.h"
 
 namespace pop {
@@ -78,6 +79,12 @@ int serve_client(PopperCommandLine& line, Fd client) {
   forget_notice_secrets(line.configuration.settings);
   ::_exit(serve_single_client(std::move(client), handover,
                               notices ? std::move(*notices) : std::nullopt, log));
+}
+
+int serve_let_in_client(const PopperCommandLine& line) {
+  const Handover handover = handover_of(line);
+  std::optional<Log> log{open_log(handover.log, handover.settings)};
+  ::_exit(serve_preauthenticated(*line.preauthenticated, handover, log));
 }
 
 // A relative name on the command line means the directory where it was typed, also after the
@@ -265,6 +272,7 @@ int start_popper(std::vector<std::string> arguments) {
   if (!line) return refuse(line.error());
   switch (line->task) {
     case PopperTask::serve:
+      if (line->preauthenticated) return serve_let_in_client(*line);
       return serve(*line, std::move(arguments));
     case PopperTask::show_help:
       print(stdout, popper_help());

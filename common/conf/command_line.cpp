@@ -47,6 +47,7 @@ class SwitchParser {
     show_config_ = app_.add_flag("--show-config");
     foreground_ = app_.add_flag("--foreground");
     wait_mode_ = app_.add_flag("-i");
+    preauth_ = app_.add_flag("--preauth");
     add("-e", {"-e", nullptr, SwitchKind::extension});
     add(popserv_switch, {"-C", nullptr, SwitchKind::takes_value});
     for (const Option& option : all_options()) add_option(option);
@@ -71,6 +72,12 @@ class SwitchParser {
   [[nodiscard]] bool asks_show_config() const { return show_config_->count() > 0; }
   [[nodiscard]] bool asks_foreground() const { return foreground_->count() > 0; }
   [[nodiscard]] bool asks_wait_mode() const { return wait_mode_->count() > 0; }
+  /// --preauth alone gives an empty user.
+  [[nodiscard]] std::optional<std::string> preauthenticated() const {
+    if (preauth_->count() == 0) return std::nullopt;
+    const std::string user = preauth_->results().back();
+    return user == "true" ? "" : user;
+  }
 
   [[nodiscard]] std::vector<GivenSwitch> given() const {
     std::vector<GivenSwitch> all;
@@ -119,7 +126,8 @@ class SwitchParser {
     const std::string name = word.substr(0, word.find('='));
     std::string what = "unknown switch " + shown(name);
     if (!name.starts_with("--") || name.size() > 64) return what;
-    std::vector<std::string_view> names{"help", "version", "show-config", "foreground", "config"};
+    std::vector<std::string_view> names{"help", "version", "show-config", "foreground", "preauth",
+                                        "config"};
     for (const Option& option : all_options()) names.push_back(option.name);
     const auto near = nearest(lower(name.substr(2)), names);
     return near ? what + "; did you mean --" + std::string{*near} : what;
@@ -131,6 +139,7 @@ class SwitchParser {
   CLI::Option* show_config_;
   CLI::Option* foreground_;
   CLI::Option* wait_mode_;
+  CLI::Option* preauth_;
   std::map<const CLI::Option*, KnownSwitch> known_;
 };
 
@@ -304,6 +313,7 @@ std::expected<PopperCommandLine, PopperRefusal> parse_popper_command_line(
   line.address = *std::move(address);
   line.background = switches.asks_foreground() ? Background::stay : Background::detach;
   if (switches.asks_wait_mode()) line.inetd = InetdMode::wait;
+  line.preauthenticated = switches.preauthenticated();
   if (line.task == PopperTask::show_help || line.task == PopperTask::show_version) return line;
   return apply_switches(std::move(line), switches, read);
 }

@@ -25,6 +25,9 @@ struct PopperCommandLine {
   /// Given as first argument: serve standalone, there and nowhere else (configuration.listeners
   /// holds it alone). Without it descriptor 0 is the client, or listeners come from a file.
   std::optional<ListenAddress> address;
+  /// --preauth: another front end has let the client on descriptors 0 and 1 in. Empty: USER says
+  /// who it is.
+  std::optional<std::string> preauthenticated;
   Configuration configuration;
 };
 

@@ -281,7 +281,7 @@ std::string sample_classic() {
 
 std::string bash_completion() {
   std::string cases;
-  std::vector<std::string> names{"--help", "--version", "--show-config", "--foreground",
+  std::vector<std::string> names{"--help", "--version", "--show-config", "--foreground", "--preauth",
                                  "--config"};
   for (const Option& option : all_options()) {
     if (option.ready == Ready::later) continue;

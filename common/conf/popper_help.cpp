@@ -132,7 +132,7 @@ std::string popper_usage() {
     words.push_back(std::string{"[-"} + option->letter_switch.letter + " " + argument + "]");
   }
   for (const char* word : {"[-i]", "[-C FILE]", "[-e login_delay=SECONDS,expire=DAYS]", "[--OPTION[=VALUE]]...",
-                           "[--foreground]", "[--show-config]", "[-h]", "[-v]"}) {
+                           "[--foreground]", "[--preauth[=USER]]", "[--show-config]", "[-h]", "[-v]"}) {
     words.emplace_back(word);
   }
   return wrapped("usage: popper", words, 14);
@@ -146,6 +146,8 @@ std::string popper_help() {
       "the order given, so a later one wins.\n"
       "\nGeneral:\n";
   text += entry("    --foreground", "Stay in the foreground and log to standard error");
+  text += entry("    --preauth[=USER]",
+                "Serve the client on descriptors 0 and 1, whom another front end let in");
   text +=
       entry("    --show-config", "Print every option's value and where it comes from, and exit");
   text += entry("-i", "Insist on inetd's wait mode: descriptor 0 is a listening socket");
