@@ -285,7 +285,10 @@ constexpr std::array options{
     Option{"mail-command", "", protocol, &S::mail_command, "PROGRAM", start_up, Ready::later,
            "Submit mail from XTND XMIT with this program", "", no_switch, no_range, absolute},
     Option{"mail-format", "", place, &S::mail_format, "FORMAT", start_up, Ready::now,
-           "Expect mail in this format", "", no_switch, no_range, any, mail_format_words},
+           "Expect mail in this format",
+           "A missing spool or Maildir is an empty maildrop. Server mode, fast-update and the locks "
+           "of the spool make no difference to a Maildir.",
+           no_switch, no_range, any, mail_format_words},
     Option{"mail-lock-check", "", service, &S::mail_lock_check, "COUNT", anywhere, Ready::now,
            "Look at the age of the mail lock every so many messages", "", takes_value('L'),
            within(1, 1'000'000'000)},
