@@ -20,7 +20,8 @@ struct Place {
 [[nodiscard]] std::string to_string(const Place& place);
 
 /// One thing that is wrong with a configuration. `what` is one line without a final period, with
-/// foreign bytes escaped and, where a slip is likely, "; did you mean ..." at its end.
+/// foreign bytes escaped and, where a slip is likely, "; did you mean ..." and, in a file that
+/// another names, "(named at FILE:LINE:COLUMN)" at its end.
 struct Complaint {
   Place place;
   std::string what;

@@ -70,13 +70,17 @@ class FileApplier {
     if (!may_enter(path, named_at)) return;
     const Result<std::string> text = read_(path);
     if (!text) return complain(named_at, text.error().text);
-    apply_text(*text, path);
+    // A file that several others share is mended with an eye on who reads it.
+    apply_text(*text, path,
+               chain_.empty() ? "" : " (named at " + escaped(to_string(named_at)) + ")");
   }
 
-  void apply_text(std::string_view text, const std::string& path) {
+  void apply_text(std::string_view text, const std::string& path, const std::string& named = "") {
     chain_.push_back(path);
     ParsedText parsed = parse_configuration_text(text, path);
-    for (Complaint& complaint : parsed.complaints) complaints_.push_back(std::move(complaint));
+    for (Complaint& complaint : parsed.complaints) {
+      complaints_.push_back({std::move(complaint.place), complaint.what + named});
+    }
     for (const Assignment& assignment : parsed.assignments) apply(assignment);
     apply_listeners(parsed);
     chain_.pop_back();

@@ -111,7 +111,8 @@ TEST_CASE("One mistake anywhere and nothing is applied", "[conf][configuration]"
   CHECK(apply(configuration, {{{"/main.conf", "set timeout = 5\nset config-file = /b\nset x\n"},
                                {"/b", "set shy\nset hash-spol = 1\n"}}}) ==
         "/main.conf:3:5: unknown option \"x\"\n"
-        "/b:2:5: unknown option \"hash-spol\"; did you mean hash-spool\n");
+        "/b:2:5: unknown option \"hash-spol\"; did you mean hash-spool (named at "
+        "/main.conf:2:5)\n");
   CHECK(differing_options(configuration.settings, Settings{}).empty());
   CHECK(configuration.origins == Configuration{}.origins);
 }
