@@ -1,9 +1,11 @@
 #include "tool/run_tool.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <memory>
 
@@ -130,8 +132,10 @@ std::expected<Configuration, ExitStatus> read_configuration(const ToolRun& run) 
   std::string file{default_config_file};
   if (run.flags.config_file) {
     file = *run.flags.config_file;
-  } else if (::access(file.c_str(), F_OK) != 0) {
-    return configuration;  // as popper does: the default file may be missing
+  } else if (::faccessat(AT_FDCWD, file.c_str(), F_OK, AT_EACCESS) != 0 && errno == ENOENT) {
+    // As popper does: the default file may be missing. One that cannot be reached is not missing,
+    // and the defaults may name other files than it does.
+    return configuration;
   }
   const Checked<void> applied =
       apply_file(configuration, {.path = file, .named_at = {"command line"}}, FileScope::start_up,
