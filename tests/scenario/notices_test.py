@@ -154,6 +154,28 @@ class NoticesTest(HostTest):
             self.assert_says("[AUTH]", self.host.login, port, self.user, "wrong horse")
             self.assertIsNone(listener.receive(0.5))
 
+    def test_logudp_reaches_a_multicast_group_and_no_router(self):
+        group, receiver = "239.255.77.77", socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(receiver.close)
+        receiver.bind(("", 0))
+        receiver.settimeout(PATIENCE)
+        port = receiver.getsockname()[1]
+        try:
+            receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                                socket.inet_aton(group) + socket.inet_aton("0.0.0.0"))
+        except OSError as error:
+            self.skipTest(f"no multicast here: {error}")
+        receiver.setsockopt(socket.IPPROTO_IP, 12, 1)  # IP_RECVTTL
+        # 0: the packet stays on this host.
+        config = self.host.configure("multicast.conf", logudp_destination=f"{group}:{port}",
+                                     logudp_multicast_ttl=0)
+        with self.host.standalone(config) as pop3:
+            self.visit(pop3)
+            packet, ancillary, _, _ = receiver.recvmsg(4096, 100)
+        self.assertEqual(fields_of(packet)["user"], self.user.name)
+        self.assertEqual([struct.unpack("=i", data)[0] for _, kind, data in ancillary
+                          if kind == socket.IP_TTL], [0])
+
     def test_whoson_hears_of_first_and_last(self):
         server = self.server(lambda request: b"+ OK\r\n\r\n")
         config = self.host.configure("whoson.conf", whoson_server=f"127.0.0.1:{server.port}",
