@@ -156,21 +156,26 @@ class DotlockAttempt {
                                          : create_exclusively(lock_.name);
     if (!made) return explain_creation(made.error());
     if (!*made) return std::nullopt;
-    // The flock makes it a proof of life; what has been broken before that is not ours.
-    if (!flock_made(**made)) return remove_made(lock_.name, {Errc::busy, lock_.path() + " is locked"});
-    const Result<bool> ours = is_still_named(disk_, **made, lock_);
+    const Result<bool> ours = flock_made(**made);
     if (!ours) return std::unexpected(ours.error());
     if (!*ours) return std::nullopt;
     return made;
   }
 
-  /// A process that takes our new file for abandoned has it for a moment.
-  bool flock_made(const Fd& file) {
-    for (int tries = 0; tries < 100; ++tries) {
-      if (try_flock(file) == Flock::taken) return true;
-      clock_.sleep(milliseconds{10});
+  /// The flock makes it a proof of life. A process that takes our new file for abandoned has it for a
+  /// moment, and false means that it was faster. One that keeps the flock may yet remove the file and
+  /// a third lock anew, so the name is then left alone: once we have ended it is an abandoned lock.
+  Result<bool> flock_made(const Fd& file) {
+    for (int tries = 0; try_flock(file) == Flock::refused; ++tries) {
+      const Result<bool> named = is_still_named(disk_, file, lock_);
+      if (!named || !*named) return named;
+      if (tries < 100) {
+        clock_.sleep(milliseconds{10});
+      } else if (!backoff_.wait()) {
+        return fail(Errc::busy, lock_.path() + " was just made, but another process has locked it");
+      }
     }
-    return false;
+    return is_still_named(disk_, file, lock_);
   }
 
   Result<std::optional<Fd>> create_exclusively(const std::string& name) {
@@ -178,14 +183,18 @@ class DotlockAttempt {
         disk_.open(lock_.directory(), name, O_RDWR | O_CREAT | O_EXCL, 0600);
     if (!file && file.error().code == Errc::busy) return std::nullopt;
     if (!file) return std::unexpected(file.error());
-    if (Result<void> set = disk_.set_mode(*file, 0600); !set) return remove_made(name, set.error());
-    if (Result<void> filled = fill(*file); !filled) return remove_made(name, filled.error());
-    return std::optional<Fd>{std::move(*file)};
+    Result<void> ready = disk_.set_mode(*file, 0600);
+    if (ready) ready = fill(*file);
+    if (ready) return std::optional<Fd>{std::move(*file)};
+    remove_made(name, *file);
+    return std::unexpected(std::move(ready).error());
   }
 
-  std::unexpected<Error> remove_made(const std::string& name, Error error) {
-    (void)disk_.remove(lock_.directory(), name);
-    return std::unexpected(std::move(error));
+  /// By the rule at the top. What cannot be removed by it stays, and is abandoned once we have ended.
+  void remove_made(const std::string& name, const Fd& file) {
+    if (try_flock(file) == Flock::refused) return;
+    const Result<bool> ours = is_still_named(disk_, file, lock_.sibling(name));
+    if (ours && *ours) (void)disk_.remove(lock_.directory(), name);
   }
 
   /// Over quota the lock still holds; it only does not tell whose it is.
@@ -205,7 +214,7 @@ class DotlockAttempt {
     Result<std::optional<Fd>> file = create_exclusively(own);
     if (!file) return file;
     if (!*file) return fail(Errc::busy, own + " exists already");
-    if (try_flock(**file) == Flock::refused) return remove_made(own, {Errc::busy, own + " is locked"});
+    if (try_flock(**file) == Flock::refused) return fail(Errc::busy, own + " is locked");
     const Result<void> linked = disk_.link(lock_.directory(), own, lock_.name);
     const Result<FileStatus> status = disk_.status(**file);
     const bool taken = status && status->links == 2;

@@ -253,6 +253,77 @@ TEST_CASE("A holder whose lock was taken away does not remove the new one", "[st
   CHECK(get_file(bed.lock()) == "somebody");
 }
 
+namespace {
+
+/// Another process has the flock of each lock file from the moment it is made. When ours has waited
+/// for a while it removes that file, as the breaker of an old lock would, and a third one locks.
+class SlowBreaker final : public Clock {
+ public:
+  enum class Then : std::uint8_t { third_locks, nothing };
+  SlowBreaker(fs::path lock, Then then) : lock_{std::move(lock)}, then_{then} {}
+
+  void take() {
+    file_ = Fd{::open(lock_.c_str(), O_RDWR | O_CLOEXEC)};
+    REQUIRE(::flock(file_.get(), LOCK_EX | LOCK_NB) == 0);
+  }
+  std::chrono::system_clock::time_point wall() const override { return system_clock().wall(); }
+  std::chrono::steady_clock::time_point steady() const override { return started_ + slept_; }
+  void sleep(std::chrono::milliseconds duration) override {
+    slept_ += duration;
+    if (then_ == Then::nothing || ++sleeps_ != 99) return;
+    REQUIRE(::unlink(lock_.c_str()) == 0);
+    put_file(lock_, "1@elsewhere\n");
+  }
+
+ private:
+  fs::path lock_;
+  Then then_;
+  Fd file_;
+  int sleeps_ = 0;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::chrono::milliseconds slept_{0};
+};
+
+/// Lets the other process in between our open and our flock; can also refuse to fill the lock.
+class LetsBreakerIn final : public ForwardingDisk {
+ public:
+  LetsBreakerIn(SlowBreaker& breaker, bool fails_to_write)
+      : ForwardingDisk{system_disk()}, breaker_{breaker}, fails_to_write_{fails_to_write} {}
+  Result<void> write(const Fd& file, std::string_view bytes, FileBytes offset) override {
+    breaker_.take();
+    if (fails_to_write_) return fail(Errc::io, "write: strange noises");
+    return ForwardingDisk::write(file, bytes, offset);
+  }
+
+ private:
+  SlowBreaker& breaker_;
+  bool fails_to_write_;
+};
+
+}  // namespace
+
+TEST_CASE("Who gives up making a lock does not remove a third program's lock", "[store][lock]") {
+  Bed bed;
+  SlowBreaker breaker{bed.lock(), SlowBreaker::Then::third_locks};
+  LetsBreakerIn disk{breaker, false};
+  const auto lock = Dotlock::acquire(disk, breaker, bed.spool, bed.policy);
+  REQUIRE(!lock);
+  CHECK(lock.error().code == Errc::busy);
+  CHECK(get_file(bed.lock()) == "1@elsewhere\n");
+}
+
+TEST_CASE("A new lock that another process keeps locked is left alone", "[store][lock]") {
+  const bool fails_to_write = GENERATE(false, true);
+  CAPTURE(fails_to_write);
+  Bed bed;
+  SlowBreaker breaker{bed.lock(), SlowBreaker::Then::nothing};
+  LetsBreakerIn disk{breaker, fails_to_write};
+  const auto lock = Dotlock::acquire(disk, breaker, bed.spool, bed.policy);
+  REQUIRE(!lock);
+  CHECK(lock.error().code == (fails_to_write ? Errc::io : Errc::busy));
+  CHECK(fs::exists(bed.lock()));
+}
+
 TEST_CASE("refresh keeps the time fresh and notices a lost lock", "[store][lock]") {
   Bed bed;
   StillClock clock;
