@@ -31,6 +31,7 @@ Result<Gate> Gate::create(const GateContext& context) {
 
 Gate::Gate(const GateContext& context, Fd epoll)
     : context_{context},
+      names_{context.handover.settings},
       delays_{context.handover.settings},
       // Checked when the configuration was read.
       proxies_{

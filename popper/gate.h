@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "auth/login_name.h"
 #include "base/clock.h"
 #include "conf/network_list.h"
 #include "ipc/channel.h"
@@ -199,6 +200,7 @@ class Gate {
 
   GateContext context_;
   StrangerLimits per_stranger_;
+  LoginNames names_;
   FailureDelays delays_;
   NetworkList proxies_;
   Fd epoll_;

@@ -260,7 +260,10 @@ Gate::Answered Gate::answer_lines(std::uint64_t id, Stranger& stranger) {
 
 LoginDialogue& Gate::dialogue_with(Stranger& stranger) {
   std::optional<LoginDialogue>& dialogue = stranger.conversation->dialogue;
-  if (!dialogue) dialogue.emplace(facts_for(stranger), stranger.banner_stamp);
+  if (!dialogue) {
+    dialogue.emplace(facts_for(stranger), stranger.banner_stamp,
+                     [this](std::string_view typed) { return names_.treat(typed).user; });
+  }
   return *dialogue;
 }
 

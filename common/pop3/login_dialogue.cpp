@@ -72,8 +72,8 @@ std::string one_error_line(std::string_view text) {
 
 }  // namespace
 
-LoginDialogue::LoginDialogue(CapabilityFacts facts, std::string banner_stamp)
-    : facts_{std::move(facts)}, banner_stamp_{std::move(banner_stamp)} {}
+LoginDialogue::LoginDialogue(CapabilityFacts facts, std::string banner_stamp, NameTreatment treat)
+    : facts_{std::move(facts)}, banner_stamp_{std::move(banner_stamp)}, treat_{std::move(treat)} {}
 
 std::string LoginDialogue::greeting() const {
   return reply::greeting(facts_, banner_stamp_);
@@ -125,7 +125,7 @@ Actions LoginDialogue::refuse(std::string reply) {
 Actions LoginDialogue::user(const Command& command) {
   if (!facts_.user_pass) return refuse(reply::stronger_authentication_required());
   user_ = command.arguments.front();
-  return say(reply::password_required(user_));
+  return say(reply::password_required(treat_ ? treat_(user_) : user_));
 }
 
 Actions LoginDialogue::pass(const Command& command) {

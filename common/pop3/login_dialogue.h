@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -43,8 +44,12 @@ inline constexpr int most_bad_commands = 10;
 /// to limit.
 class LoginDialogue {
  public:
-  /// `banner_stamp` as "<...>", empty when APOP cannot be used.
-  LoginDialogue(CapabilityFacts facts, std::string banner_stamp);
+  /// What a typed name stands for, as replies show it.
+  using NameTreatment = std::function<std::string(std::string_view typed)>;
+
+  /// `banner_stamp` as "<...>", empty when APOP cannot be used. Without a treatment, replies show
+  /// names as they were typed; what is handed on for a check is always as typed.
+  LoginDialogue(CapabilityFacts facts, std::string banner_stamp, NameTreatment treat = {});
 
   [[nodiscard]] std::string greeting() const;
   /// `line` may hold a password: the caller overwrites its memory.
@@ -65,6 +70,7 @@ class LoginDialogue {
 
   CapabilityFacts facts_;
   std::string banner_stamp_;
+  NameTreatment treat_;
   std::string user_;
   int bad_commands_ = 0;
 };

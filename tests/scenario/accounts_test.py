@@ -64,6 +64,10 @@ class AccountsTest(HostTest):
         with self.serving("-c", "-C") as port:
             self.assertIn(f"+OK {self.user.name} has 2 visible messages", self.login(port, typed))
             # As the old program did: what replies show is the name that was looked up.
+            client = poplib.POP3("127.0.0.1", port, timeout=popper_host.PATIENCE)
+            self.addCleanup(client.close)
+            self.assertEqual(client.user(typed).decode(),
+                             f"+OK Password required for {self.user.name}.")
             self.assertEqual(self.refusal(port, typed, "wrong"), self.text_for(self.user.name))
 
     def test_block_uid_covers_whom_it_is_told_to(self):

@@ -218,3 +218,15 @@ TEST_CASE("every verb with every length of argument gets one line or the end", "
     }
   }
 }
+
+TEST_CASE("replies show what a name stands for, checks get it as typed", "[pop3][login]") {
+  LoginDialogue dialogue{{}, "", [](std::string_view typed) {
+                           return std::string{typed.substr(0, typed.find('@'))};
+                         }};
+  const std::vector<LoginAction> asked = dialogue.on_line("USER jo@example.org");
+  REQUIRE(asked.size() == 1);
+  CHECK(std::get<SendText>(asked[0]).text == "+OK Password required for jo.\r\n");
+  const std::vector<LoginAction> checked = dialogue.on_line("PASS x");
+  REQUIRE(checked.size() == 1);
+  CHECK(std::get<CheckPassword>(checked[0]).user == "jo@example.org");
+}
