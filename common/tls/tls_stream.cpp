@@ -1,7 +1,10 @@
 #include "tls/tls_stream.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -172,6 +175,9 @@ Result<TlsStream> TlsStream::accept(std::shared_ptr<const TlsContext> context, i
   if (bio == nullptr) return fail(Errc::io, "begin TLS: " + take_tls_failure());
   SSL_set_bio(connection.get(), bio, bio);  // frees it once
   SSL_set_accept_state(connection.get());
+  // A ticket followed by a greeting would wait for an acknowledgement that the client delays.
+  constexpr int on = 1;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   return TlsStream{std::move(context), std::move(wire), std::move(connection)};
 }
 

@@ -65,8 +65,8 @@ class TlsStream {
   static constexpr std::size_t full_record = std::size_t{16} * 1024;
   static constexpr std::size_t most_unsent = 4 * full_record;
 
-  /// `socket` stays the caller's and must outlive this. Everything that was read from it before is
-  /// the caller's to drop. Errc::io when there is no memory.
+  /// `socket` stays the caller's and must outlive this; it is set to send without delay. Everything
+  /// that was read from it before is the caller's to drop. Errc::io when there is no memory.
   [[nodiscard]] static Result<TlsStream> accept(std::shared_ptr<const TlsContext> context,
                                                 int socket);
 
