@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+"""A gate that was broken into: what it can get from a real keeper, and what it can reach."""
+
+import array
+import contextlib
+import itertools
+import os
+import random
+import socket
+import struct
+import subprocess
+
+import daemon_processes
+import popper_host
+from popper_host import PATIENCE, HostTest
+
+# As the master places them.
+SETTINGS, CHANNEL, PULSE, STAMPS, CENSUS = 3, 4, 5, 6, 8
+STAMPS_WANTED, PASSWORD, APOP, STAMPS_GIVEN, VERDICT = 1, 2, 3, 65, 66
+ACCEPTED, REJECTED = 0, 1
+
+
+def field(octets):
+    return struct.pack("<I", len(octets)) + octets
+
+
+def number32(value):
+    return field(struct.pack("<I", value))
+
+
+def number64(value):
+    return field(struct.pack("<Q", value))
+
+
+def stamps_wanted(count=1, returned=()):
+    return (bytes([STAMPS_WANTED]) + number32(count) + number32(len(returned))
+            + b"".join(field(stamp) for stamp in returned))
+
+
+def password_attempt(connection, user, password, address=b"127.0.0.1", pipelined=b"", name=b""):
+    return (bytes([PASSWORD]) + number64(connection)
+            + b"".join(map(field, (user, password, address, pipelined, name))))
+
+
+def apop_attempt(connection, user, stamp, digest, address=b"127.0.0.1"):
+    return (bytes([APOP]) + number64(connection)
+            + b"".join(map(field, (user, stamp, digest, address, b"", b""))))
+
+
+class Keeper:
+    """A keeper process, with the test in the place of its gate."""
+
+    def __init__(self, host, config):
+        with open(config, "rb") as stream:
+            settings = self.memory(b"stderr\nhost.example\n" + stream.read())
+        pulse, stamps, census = self.memory(size=8), self.memory(size=1 << 20), self.memory(size=1 << 20)
+        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.channel.settimeout(PATIENCE)
+        self.log = os.path.join(host.root, f"log.keeper{id(self)}")
+        places = {settings: SETTINGS, theirs.fileno(): CHANNEL, pulse: PULSE, stamps: STAMPS,
+                  census: CENSUS}
+
+        def take_places():
+            high = {os.dup2(given, 100 + place): place for given, place in places.items()}
+            for given, place in high.items():
+                os.dup2(given, place)
+                os.close(given)
+
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen([popper_host.POPPER, "role:keeper"], stdin=log,
+                                            stdout=log, stderr=log, close_fds=False,
+                                            preexec_fn=take_places)
+        theirs.close()
+        for descriptor in (settings, pulse, stamps, census):
+            os.close(descriptor)
+
+    @staticmethod
+    def memory(content=b"", size=0):
+        descriptor = os.memfd_create("test", os.MFD_CLOEXEC)
+        os.ftruncate(descriptor, size or len(content))
+        os.pwrite(descriptor, content, 0)
+        return descriptor
+
+    def send(self, record, *descriptors):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+            self.channel.sendmsg([record], rights if descriptors else [])
+
+    def answer(self):
+        """The next record, empty when the keeper has hung up."""
+        try:
+            return self.channel.recv(1 << 16)
+        except ConnectionResetError:
+            return b""
+
+    def verdict(self):
+        record = self.answer()
+        assert record[0] == VERDICT, record
+        outcome, = struct.unpack_from("<I", record, 1 + 12 + 4)
+        return outcome
+
+    def sessions(self):
+        return [process for process in daemon_processes.all_processes()
+                if process.parent == self.process.pid]
+
+    def close(self):
+        self.channel.close()
+        try:
+            self.process.wait(PATIENCE)
+        finally:
+            popper_host.stop(self.process)
+
+
+class BrokenGateTest(HostTest):
+    def setUp(self):
+        super().setUp()
+        self.config = self.host.configure("broken.conf")
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(self.listener.close)
+        self.name = self.user.name.encode()
+        self.password = self.user.password.encode()
+
+    @contextlib.contextmanager
+    def keeper(self):
+        keeper = Keeper(self.host, self.config)
+        try:
+            yield keeper
+        finally:
+            keeper.close()
+
+    def client(self):
+        """A connection over TCP: its own end, and the one that a gate would hold."""
+        near = socket.create_connection(self.listener.getsockname(), timeout=PATIENCE)
+        far, _ = self.listener.accept()
+        self.addCleanup(near.close)
+        self.addCleanup(far.close)
+        return near, far
+
+    def assert_hangs_up(self, keeper):
+        self.assertEqual(keeper.answer(), b"")
+        self.assertEqual(keeper.sessions(), [])
+
+    def test_a_keeper_answers_an_honest_gate(self):
+        """What follows would show nothing with a keeper that answers nobody."""
+        with self.keeper() as keeper:
+            near, far = self.client()
+            keeper.send(password_attempt(1, self.name, self.password), far.fileno())
+            self.assertEqual(keeper.verdict(), ACCEPTED)
+            far.close()
+            self.assertTrue(near.recv(512).startswith(b"+OK"))
+            near.sendall(b"QUIT\r\n")
+
+    def test_a_login_cannot_be_claimed(self):
+        verdict = bytes([VERDICT]) + number64(1) + number32(ACCEPTED) + field(b"")
+        stamps = bytes([STAMPS_GIVEN]) + number32(60) + number32(0)
+        _, far = self.client()
+        for record in (verdict, stamps):
+            for descriptors in ((), (far.fileno(),)):
+                with self.subTest(record=record, descriptors=len(descriptors)), self.keeper() as keeper:
+                    keeper.send(record, *descriptors)
+                    self.assert_hangs_up(keeper)
+
+    def test_frames_that_are_none(self):
+        good = password_attempt(1, self.name, self.password)
+        records = [b"x", bytes([0]), bytes([255]) * 100, good[:-1], good + b"\0", bytes(16 * 1024),
+                   bytes([PASSWORD]) + b"\xff" * 64, good + bytes(20000),
+                   stamps_wanted(65), stamps_wanted(1, [b"<1@h>"] * 65)]
+        for record in records:
+            with self.subTest(record=record[:40]), self.keeper() as keeper:
+                _, far = self.client()
+                keeper.send(record, far.fileno())
+                self.assert_hangs_up(keeper)
+
+    def test_every_two_frames_after_another(self):
+        """Right ones are answered, the first wrong one ends it, and nobody is let in."""
+        wrong = {"unknown": bytes([9]) + number32(1), "verdict": bytes([VERDICT]) + number64(1)}
+        for first, second in itertools.product(("stamps", "password", "apop", *wrong), repeat=2):
+            with self.subTest(first=first, second=second), self.keeper() as keeper:
+                for connection, kind in enumerate((first, second), 1):
+                    _, far = self.client()
+                    if kind == "stamps":
+                        keeper.send(stamps_wanted())
+                    elif kind == "password":
+                        keeper.send(password_attempt(connection, self.name, b"wrong"), far.fileno())
+                    elif kind == "apop":
+                        keeper.send(apop_attempt(connection, self.name, b"<1.1.1.1@host.example>",
+                                                 b"0" * 32), far.fileno())
+                    else:
+                        keeper.send(wrong[kind])
+                        self.assert_hangs_up(keeper)
+                        break
+                    if kind == "stamps":
+                        self.assertEqual(keeper.answer()[0], STAMPS_GIVEN)
+                    else:
+                        self.assertEqual(keeper.verdict(), REJECTED)
+                self.assertEqual(keeper.sessions(), [])
+
+    def test_descriptors_that_are_no_client(self):
+        null = os.open("/dev/null", os.O_RDWR)
+        self.addCleanup(os.close, null)
+        passwd = os.open("/etc/passwd", os.O_RDONLY)
+        self.addCleanup(os.close, passwd)
+        seqpacket = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        datagrams = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        read, write = os.pipe()
+        for descriptor in (read, write):
+            self.addCleanup(os.close, descriptor)
+        for end in (*seqpacket, *datagrams):
+            self.addCleanup(end.close)
+        cases = {"none": (), "file": (passwd,), "device": (null,), "pipe": (read,),
+                 "channel": (seqpacket[0].fileno(),), "datagrams": (datagrams[0].fileno(),),
+                 "two": (self.client()[1].fileno(), self.client()[1].fileno())}
+        for name, descriptors in cases.items():
+            with self.subTest(descriptor=name), self.keeper() as keeper:
+                keeper.send(password_attempt(1, self.name, self.password), *descriptors)
+                self.assert_hangs_up(keeper)
+        with self.subTest(descriptor="listening"), self.keeper() as keeper:
+            keeper.send(password_attempt(1, self.name, self.password), self.listener.fileno())
+            self.assertNotEqual(keeper.verdict(), ACCEPTED)
+            self.assertEqual(keeper.sessions(), [])
+
+    def test_another_address_than_the_kernels(self):
+        for address in (b"192.0.2.1", b"127.0.0.2", b"", b"localhost", b"::1", b"127.0.0.1\0"):
+            with self.subTest(address=address), self.keeper() as keeper:
+                _, far = self.client()
+                keeper.send(password_attempt(1, self.name, self.password, address), far.fileno())
+                self.assert_hangs_up(keeper)
+
+    def test_a_connection_is_judged_once(self):
+        with self.keeper() as keeper:
+            _, far = self.client()
+            keeper.send(password_attempt(7, self.name, b"wrong"), far.fileno())
+            self.assertEqual(keeper.verdict(), REJECTED)
+            keeper.send(password_attempt(7, self.name, self.password), far.fileno())
+            self.assert_hangs_up(keeper)
+
+    def test_names_that_are_no_users(self):
+        """Nobody becomes root, and no name leads out of the spool directory."""
+        with self.keeper() as keeper:
+            names = (b"root", b"", b"../etc/passwd", b"a/b", b"%n%s", b"\0", self.name + b"\0root",
+                     b"-f", b"x" * 4000)
+            for connection, name in enumerate(names, 1):
+                _, far = self.client()
+                keeper.send(password_attempt(connection, name, self.password), far.fileno())
+                self.assertNotEqual(keeper.verdict(), ACCEPTED)
+            self.assertEqual(keeper.sessions(), [])
+
+    def test_a_flood(self):
+        """Whatever comes, in any order, until it hangs up: it lives or ends, and lets nobody in."""
+        source = random.Random(4)
+        for _ in range(5):
+            with self.keeper() as keeper:
+                keeper.channel.setblocking(False)
+                _, far = self.client()
+                with contextlib.suppress(OSError):
+                    for _ in range(2000):
+                        keeper.send(source.choice((stamps_wanted(64), source.randbytes(50),
+                                                   stamps_wanted(0, [b"<1.1.1.1@host.example>"]),
+                                                   bytes([PASSWORD]) + source.randbytes(60))),
+                                    *source.choice(((), (far.fileno(),))))
+                keeper.channel.settimeout(PATIENCE)
+                while record := keeper.answer():
+                    self.assertEqual(record[0], STAMPS_GIVEN)
+                self.assertEqual(keeper.sessions(), [])
+                self.assertEqual(keeper.process.wait(PATIENCE), 0)
+
+    # What a gate has
+
+    def test_a_gate_holds_connections_and_nothing_else(self):
+        with self.host.standalone(self.config) as port:
+            family = daemon_processes.Family(self.config)
+            popper_host.wait_until(
+                lambda: family.gates() and all(gate.status["Seccomp"] == "2"
+                                               for gate in family.gates()), "gates are shut in")
+            stranger = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+            self.addCleanup(stranger.close)
+            self.assertTrue(stranger.recv(512).startswith(b"+OK"))
+            for gate in family.gates():
+                self.assertEqual(gate.status["NoNewPrivs"], "1")
+                self.assertEqual(int(gate.status["CapEff"], 16), 0)
+                self.assertEqual(int(gate.status["CapPrm"], 16), 0)
+                self.assertNotIn(0, gate.uids)
+                self.assertEqual(os.listdir(f"/proc/{gate.pid}/root"), [])
+                for number, name in gate.descriptors.items():
+                    if number > 2:
+                        self.assertRegex(name, r"^(socket:|anon_inode:\[eventpoll\])")
+                with open(f"/proc/{gate.pid}/maps") as maps:
+                    for line in maps:
+                        rights = line.split()[1]
+                        self.assertFalse("w" in rights and "x" in rights, line)
+
+
+if __name__ == "__main__":
+    popper_host.main()
