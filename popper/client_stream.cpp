@@ -1,9 +1,11 @@
 #include "popper/client_stream.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -128,6 +130,34 @@ ssize_t ClientStream::send(std::span<const iovec> pieces) const {
   }
   const iovec& first = pieces[0].iov_len > 0 ? pieces[0] : pieces[1];
   return ::write(output_.get(), first.iov_base, std::min<std::size_t>(first.iov_len, PIPE_BUF));
+}
+
+std::optional<int> ClientStream::on_the_way() const {
+  pollfd state{output().get(), 0, 0};
+  if (::poll(&state, 1, 0) > 0 && (state.revents & (POLLERR | POLLHUP)) != 0) return std::nullopt;
+  int octets = 0;
+  // For a socket what is not acknowledged, for a pipe what is not read.
+  const unsigned long question = output_.is_open() ? FIONREAD : SIOCOUTQ;
+  return ::ioctl(output().get(), question, &octets) == 0 ? octets : 0;
+}
+
+bool ClientStream::has_arrived() const {
+  return on_the_way() == 0;
+}
+
+bool ClientStream::wait_for_arrival() const {
+  constexpr std::chrono::milliseconds longest_pause{50};
+  std::chrono::milliseconds pause{1}, idle{0};
+  int least = INT_MAX;
+  while (true) {
+    const std::optional<int> octets = on_the_way();
+    if (!octets || idle > patience_) return false;
+    if (*octets == 0) return true;
+    idle = *octets < least ? std::chrono::milliseconds{0} : idle + pause;
+    least = std::min(least, *octets);
+    ::poll(nullptr, 0, static_cast<int>(pause.count()));
+    pause = std::min(pause * 2, longest_pause);
+  }
 }
 
 Result<void> ClientStream::write(std::string_view first, std::string_view second) {

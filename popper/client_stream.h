@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -44,6 +45,13 @@ class ClientStream {
   /// stopped reading, Errc::io when it has gone; what was written then is unknown.
   [[nodiscard]] Result<void> write(std::string_view first, std::string_view second = {});
 
+  /// Whether all that was written has reached the client's host, and the connection stands. What
+  /// its program has read of it nobody can know.
+  [[nodiscard]] bool has_arrived() const;
+  /// Waits until then. False: the connection is lost, or nothing arrived for as long as patience
+  /// is.
+  [[nodiscard]] bool wait_for_arrival() const;
+
   void set_patience(std::chrono::seconds patience) { patience_ = patience; }
   /// Runs when the client has been silent for some time, and is likely to be so for longer.
   void when_quiet(std::function<void()> hook) { when_quiet_ = std::move(hook); }
@@ -51,6 +59,8 @@ class ClientStream {
  private:
   [[nodiscard]] const Fd& output() const { return output_.is_open() ? output_ : input_; }
   [[nodiscard]] ssize_t send(std::span<const iovec> pieces) const;
+  /// Octets on their way; nullopt when the connection is lost.
+  [[nodiscard]] std::optional<int> on_the_way() const;
 
   Fd input_, output_;
   std::chrono::seconds patience_;

@@ -143,6 +143,7 @@ class Session {
   [[nodiscard]] SessionTally tally(const SessionOutcome& outcome) const;
   [[nodiscard]] SessionOutcome outcome() const;
   [[nodiscard]] SessionOutcome confirmed_outcome() const;
+  [[nodiscard]] bool deletes_unheard() const;
   void log_end(std::string_view how);
 
   Account account_;
@@ -159,7 +160,7 @@ class Session {
   std::vector<SessionAction> actions_;
   std::string gathered_;
   PieceBuffers buffers_;
-  std::vector<MessageNumber> unheard_;  // retrieved since the client was last heard of
+  std::vector<MessageNumber> unheard_;  // sent, and perhaps not arrived
   std::uint64_t retrieved_octets_ = 0;
   bool was_told_to_end_ = false;
 };
@@ -202,7 +203,7 @@ void Session::serve() {
     buffers_.release();
     const ClientStream::Input arrived = client_.read(input);
     if (arrived.arrival != Arrival::bytes) return end_without_quit(arrived.arrival);
-    unheard_.clear();
+    if (client_.has_arrived()) unheard_.clear();
     lines_.feed({input.data(), arrived.size});
   }
 }
@@ -232,9 +233,9 @@ void Session::perform(const SendMessage& message) {
   if (const Result<void> sent = send_message(message, **reader); !sent) {
     return give_message_up(message.number, sent.error());
   }
-  if (state_ != State::open || message.top) return;
-  dialogue_->on_retrieved(message.number);
+  if (state_ != State::open) return;
   unheard_.push_back(message.number);
+  if (!message.top) dialogue_->on_retrieved(message.number);
 }
 
 void Session::refuse_message(MessageNumber number, const Error& why) {
@@ -253,7 +254,8 @@ void Session::give_message_up(MessageNumber number, const Error& why) {
 // An error means that the client got the beginning and no more.
 Result<void> Session::send_message(const SendMessage& message, MessageReader& reader) {
   const std::uint64_t size = listing_[message.number.index()].size.count;
-  buffers_.make_room(std::clamp<std::size_t>(message.top ? 0 : size, smallest_piece, largest_piece));
+  buffers_.make_room(
+      std::clamp<std::size_t>(message.top ? 0 : size, smallest_piece, largest_piece));
   WireText wire{message.top};
   Result<std::size_t> read = reader.read(buffers_.stored);
   if (!read) {
@@ -273,7 +275,13 @@ Result<void> Session::send_message(const SendMessage& message, MessageReader& re
   return {};
 }
 
+// A client may ask for messages, delete them and quit in one go: then they must reach it first.
 void Session::perform(const CommitAndQuit&) {
+  flush();
+  if (state_ == State::open && deletes_unheard() && !client_.wait_for_arrival()) {
+    lose_client({Errc::io, "it quit and did not take the messages that it deleted"});
+  }
+  if (state_ != State::open) return;
   const Result<void> done = commit(outcome());
   if (!done) log_.failure("update the maildrop of", done.error());
   state_ = State::over;  // also if the client has gone: nothing is left to be settled
@@ -365,6 +373,11 @@ SessionTally Session::tally(const SessionOutcome& outcome) const {
   return tally;
 }
 
+bool Session::deletes_unheard() const {
+  return std::ranges::any_of(
+      unheard_, [this](MessageNumber number) { return dialogue_->is_deleted(number); });
+}
+
 SessionOutcome Session::outcome() const {
   const std::size_t count = listing_.size();
   SessionOutcome result{MessageSet{count}, MessageSet{count}};
@@ -401,8 +414,7 @@ bool serve_session(SessionStart start, const Handover& handover, std::optional<L
   const bool own_log = settings.debug != handover.settings.debug ||
                        settings.tracefile != handover.settings.tracefile;
   if (own_log) follow_user_settings(*log, handover.settings, settings);
-  const bool well =
-      Session{std::move(start), std::move(settings), handover.host, *log}.run();
+  const bool well = Session{std::move(start), std::move(settings), handover.host, *log}.run();
   return well && !own_log;
 }
 

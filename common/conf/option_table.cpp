@@ -138,7 +138,8 @@ constexpr std::array options{
            "again when the next client comes.",
            no_switch, within(0, 31'536'000)},
     Option{"block-uid", "", login, &S::block_uid, "UID", start_up, Ready::now,
-           "Refuse users with this user number and below", "-1: refuse root only, as always. It holds for virtual users, too.", no_switch,
+           "Refuse users with this user number and below",
+           "-1: refuse root only, as always. It holds for virtual users, too.", no_switch,
            within(-1, 4294967294)},
     Option{"bulldb-max-tries", "bulldb-max-retires", bulletins, &S::bulldb_max_tries, "COUNT",
            anywhere, Ready::later, "Try this often to lock the bulletin database",
@@ -288,11 +289,12 @@ constexpr std::array options{
            "Sign these packets with this secret"},
     Option{"mail-command", "", protocol, &S::mail_command, "PROGRAM", start_up, Ready::later,
            "Submit mail from XTND XMIT with this program", "", no_switch, no_range, absolute},
-    Option{"mail-format", "", place, &S::mail_format, "FORMAT", start_up, Ready::now,
-           "Expect mail in this format",
-           "A missing spool or Maildir is an empty maildrop. Server mode, fast-update and the locks "
-           "of the spool make no difference to a Maildir.",
-           no_switch, no_range, any, mail_format_words},
+    Option{
+        "mail-format", "", place, &S::mail_format, "FORMAT", start_up, Ready::now,
+        "Expect mail in this format",
+        "A missing spool or Maildir is an empty maildrop. Server mode, fast-update and the locks "
+        "of the spool make no difference to a Maildir.",
+        no_switch, no_range, any, mail_format_words},
     Option{"mail-lock-check", "", service, &S::mail_lock_check, "COUNT", anywhere, Ready::now,
            "Look at the age of the mail lock every so many messages", "", takes_value('L'),
            within(1, 1'000'000'000)},
@@ -420,7 +422,9 @@ constexpr std::array options{
         "update-on-abort", "", service, &S::update_on_abort, "BOOL", anywhere, Ready::now,
         "Carry out deletions also when the connection is lost",
         "RFC 1939 wants it off; clients on bad lines could then never delete their mail. A message "
-        "that was asked for and deleted in one go stays, since it may not have arrived."},
+        "that had not reached the client's host when it was deleted stays; whether the client read "
+        "it "
+        "nobody can know."},
     Option{"update-status-headers", "", service, &S::update_status_headers, "BOOL", anywhere,
            Ready::now, "Store Status and X-UIDL headers in the spool"},
     Option{"user-options", "", program, &S::user_options, "BOOL", start_up, Ready::now,

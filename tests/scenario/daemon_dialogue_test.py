@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """A connection from greeting to goodbye: batches, bad input, limits, silence, broken lines."""
 
+import array
 import contextlib
+import fcntl
 import os
 import socket
 import subprocess
+import termios
 import time
 
 import daemon_processes
@@ -33,6 +36,12 @@ class Wire:
     def ask(self, line):
         self.send(line + b"\r\n")
         return self.line()
+
+    def unread(self):
+        """Octets that have arrived and wait to be read."""
+        count = array.array("i", [0])
+        fcntl.ioctl(self.connection, termios.FIONREAD, count)
+        return count[0]
 
     def rest(self):
         """All until the server closes; a reset would raise."""
@@ -269,6 +278,34 @@ class DialogueTest(HostTest):
         self.assertEqual(self.session_ends(log), ["connection-lost"])
         self.assertEqual(self.host.read_spool(self.user).count(b"Subject: number"), 2)
 
+    def test_what_did_not_arrive_was_deleted_for_a_client_that_was_lost(self):
+        """Nothing of message 2 was read when it was deleted, however that was asked for."""
+        for how, writes in (("TOP instead of RETR", [b"TOP 2 9999\r\nDELE 2\r\n"]),
+                            ("in two writes", [b"RETR 2\r\n", b"DELE 2\r\n"]),
+                            ("with QUIT", [b"RETR 2\r\nDELE 2\r\nQUIT\r\n"])):
+            with self.subTest(how):
+                self.host.write_spool(self.user, popper_host.simple_spool(3))
+                with self.one_session() as (wire, log):
+                    wire.ask(b"DELE 1")
+                    for octets in writes:
+                        before = wire.unread()
+                        wire.send(octets)
+                        popper_host.wait_until(lambda: wire.unread() > before, "an answer")
+                self.assertEqual(self.session_ends(log), ["connection-lost"])
+                spool = self.host.read_spool(self.user)
+                self.assertEqual(spool.count(b"Subject: number"), 2)
+                self.assertIn(b"Subject: number 2\n", spool)
+
+    def test_everything_in_one_go_for_a_client_that_reads_late(self):
+        self.host.write_spool(self.user, popper_host.simple_spool(3, body=b"0123456\n" * 9000))
+        with self.one_session() as (wire, log):
+            wire.send(b"RETR 2\r\nDELE 2\r\nQUIT\r\n")
+            popper_host.wait_until(lambda: wire.unread() > 60_000, "an answer")
+            time.sleep(0.2)
+            self.assertTrue(wire.rest().endswith(b"signing off.\r\n"))
+        self.assertEqual(self.session_ends(log), ["quit"])
+        self.assertNotIn(b"Subject: number 2\n", self.host.read_spool(self.user))
+
     def test_a_client_that_goes_away_before_quit_is_answered(self):
         """The answer to QUIT is the one for which there is no more room to gather."""
         gathered_at_most, noop = 32 * 1024, b"+OK no big woop\r\n"
@@ -280,7 +317,7 @@ class DialogueTest(HostTest):
             batch = b"LIST\r\n" * lists + b"NOOP\r\n" * (rest // len(noop))
             self.assertLess(len(batch), 4000)
             wire.send(batch + b"QUIT\r\n")
-        self.assertEqual(self.session_ends(log), ["quit"])
+        self.assertIn(self.session_ends(log), (["quit"], ["connection-lost"]))
         self.assertEqual(self.host.read_spool(self.user).count(b"Subject: number"), 2)
 
     def wait_for_no_session(self, config):
