@@ -142,6 +142,7 @@ constexpr std::array named_errnos{
     NamedErrno{"EACCES", EACCES}, NamedErrno{"EDQUOT", EDQUOT}, NamedErrno{"EINTR", EINTR},
     NamedErrno{"EIO", EIO},       NamedErrno{"EMFILE", EMFILE}, NamedErrno{"ENOLCK", ENOLCK},
     NamedErrno{"ENOMEM", ENOMEM}, NamedErrno{"ENOSPC", ENOSPC}, NamedErrno{"EROFS", EROFS},
+    NamedErrno{"EINVAL", EINVAL},
 };
 
 enum class Verb : std::uint8_t { list, kill, error, shorten, cut };
