@@ -10,7 +10,7 @@ WERROR := $(if $(filter true 1 yes,$(CI)),ON,OFF)
 SANITIZED := $(BUILD)-asan
 CHECK := $(BUILD)-check
 
-.PHONY: help run build check bench fuzz install clean
+.PHONY: help run build check bench chaos fuzz install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo 'make build    build the programs: $(BUILD)/bin'
 	@echo 'make check    build everything and run all tests, then the memory-checked ones'
 	@echo 'make bench    measure speed'
+	@echo 'make chaos    log in a thousand times while gates are killed; as root'
 	@echo 'make fuzz     run every fuzz target for a minute'
 	@echo 'make install  install what make build built (PREFIX=$(PREFIX), DESTDIR=)'
 	@echo 'make clean    remove every build directory'
@@ -49,6 +50,11 @@ bench:
 	@.ci/packages build test
 	@cmake -G Ninja -S . -B $(BUILD) -DPOPPER_TESTS=ON
 	@cmake --build $(BUILD) --parallel $(JOBS) --target bench
+
+chaos:
+	@.ci/packages build test
+	@cmake -G Ninja -S . -B $(BUILD) -DPOPPER_TESTS=ON
+	@cmake --build $(BUILD) --parallel $(JOBS) --target chaos
 
 fuzz:
 	@.ci/packages build test fuzz

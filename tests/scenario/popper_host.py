@@ -22,6 +22,7 @@ import threading
 import time
 import unittest
 
+import spool_reader
 from super_servers import PATIENCE, SmallInetd, SmallSystemd, WaitInetd, stop
 
 poplib._MAXLINE = 1 << 28  # the limit is the library's, not the protocol's
@@ -31,6 +32,8 @@ POPAUTH = os.path.abspath(os.environ.get("POPAUTH", os.path.join(os.path.dirname
 PREFIX = f"popt{os.getpid()}"
 # Under which of its starts the daemon serves a scenario that does not choose one itself.
 START = os.environ.get("POPPER_TEST_START", "standalone")
+# In what form the mail of such a scenario lies.
+MAILDIR = os.environ.get("POPPER_TEST_FORMAT", "mbox") == "maildir"
 SKIPPED = 77
 
 SEPARATOR = b"From sender@example.org Thu Jan  1 00:00:00 1970\n"
@@ -161,6 +164,35 @@ class Host:
     def write_spool(self, user, content, path=None):
         return self.write(path or self.spool_path(user), content, owner=user.uid)
 
+    def fill(self, user, spool, hidden=0):
+        """The mail of an mbox, in the form that POPPER_TEST_FORMAT names. The first `hidden`
+        messages are the folder's own and have no place in a Maildir."""
+        if not MAILDIR:
+            return self.write_spool(user, spool)
+        path = self.spool_path(user)
+        for folder in (path, path + "/tmp", path + "/new", path + "/cur"):
+            if folder == path:
+                shutil.rmtree(path, ignore_errors=True)
+            os.mkdir(folder, 0o700)
+            os.chown(folder, user.uid, user.gid)
+        for number, message in enumerate(spool_reader.read(spool)[hidden:]):
+            folder, flags = ("cur", ":2,S") if number % 2 else ("new", "")
+            self.write(f"{path}/{folder}/{1000000000 + number}.M1P1.host.example{flags}",
+                       message.stored, owner=user.uid, group=user.gid, mode=0o600)
+        return path
+
+    def mail_of(self, user, hidden=0):
+        """What fill() would have been given, as messages."""
+        if not MAILDIR:
+            return spool_reader.read(self.read_spool(user))[hidden:]
+        path = self.spool_path(user)
+        messages = []
+        for folder in ("new", "cur"):
+            for name in os.listdir(os.path.join(path, folder)):
+                with open(os.path.join(path, folder, name), "rb") as stream:
+                    messages.append((name, spool_reader.Message(b"", stream.read())))
+        return [message for _, message in sorted(messages, key=lambda each: each[0])]
+
     def read_spool(self, user, path=None):
         with open(path or self.spool_path(user), "rb") as stream:
             return stream.read()
@@ -242,8 +274,9 @@ class Host:
         options = ["--auth-source=credentials", "--credential-file=" + credentials,
                    "--clear-text-password=always"]
         if not os.path.exists(credentials):
-            for arguments in (["init"], ["set", user.name, "--stdin", "--uid", str(user.uid), "--gid",
-                                         str(user.gid), "--home", user.home]):
+            for arguments in (["init"],
+                              ["set", user.name, "--stdin", "--apop", "--uid", str(user.uid),
+                               "--gid", str(user.gid), "--home", user.home]):
                 subprocess.run([POPAUTH, *arguments, "-q", "--credential-file", credentials],
                                input=user.password + "\n", text=True, check=True,
                                timeout=PATIENCE, **mine)

@@ -4,7 +4,7 @@
 import os
 import socket
 import subprocess
-import unittest
+from unittest import mock
 
 import popper_host
 import spool_reader
@@ -15,7 +15,7 @@ class StartsTest(HostTest):
     def check_sessions(self, port):
         """One session changes the maildrop, a second one at the same time is told since when."""
         spool = popper_host.simple_spool(5)
-        self.host.write_spool(self.user, spool)
+        self.host.fill(self.user, spool)
         expected = spool_reader.read(spool)
         self.assert_says("[AUTH]", self.host.login, port, self.user, "wrong")
 
@@ -28,22 +28,21 @@ class StartsTest(HostTest):
         client.dele(2)
         self.assertTrue(client.quit().startswith(b"+OK"))
 
-        left = spool_reader.read(self.host.read_spool(self.user))
+        left = self.host.mail_of(self.user)
         self.assertEqual([m.field(b"Message-ID") for m in left],
                          [m.field(b"Message-ID") for m in expected[:1] + expected[2:]])
         status = os.stat(self.host.spool_path(self.user))
-        self.assertEqual((status.st_uid, status.st_mode & 0o777), (self.user.uid, 0o660))
+        mode = 0o700 if popper_host.MAILDIR else 0o660
+        self.assertEqual((status.st_uid, status.st_mode & 0o777), (self.user.uid, mode))
         again = self.host.login(port, self.user)
         self.assertEqual(again.stat()[0], 4)
         again.quit()
 
-    def test_standalone(self):
-        with self.host.standalone(self.host.configure()) as port:
-            self.check_sessions(port)
-
-    def test_inetd(self):
-        with self.host.inetd(self.host.configure()) as port:
-            self.check_sessions(port)
+    def check_start(self, start, maildir):
+        with mock.patch.object(popper_host, "START", start), \
+                mock.patch.object(popper_host, "MAILDIR", maildir):
+            with self.host.serving(self.host.configure()) as port:
+                self.check_sessions(port)
 
     def test_xinetd(self):
         with self.host.xinetd(self.host.configure()) as port:
@@ -154,6 +153,18 @@ class StartsTest(HostTest):
                                   text=True)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("in use", done.stderr)
+
+
+def add_start_tests():
+    for start in ("standalone", "inetd", "inetd-wait", "systemd", "single-user"):
+        for maildir in (False, True):
+            def test(self, start=start, maildir=maildir):
+                self.check_start(start, maildir)
+            name = f"test_{start}_with_{'maildir' if maildir else 'mbox'}".replace("-", "_")
+            setattr(StartsTest, name, test)
+
+
+add_start_tests()
 
 
 def processes():
