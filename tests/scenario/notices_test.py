@@ -116,6 +116,22 @@ class Database:
             return [line.rstrip("\n").split("\t") for line in stream]
 
 
+def holds_in_memory(pid, octets):
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            borders, rights = line.split()[:2]
+            begin, end = (int(border, 16) for border in borders.split("-"))
+            if "w" not in rights:
+                continue
+            try:
+                memory.seek(begin)
+                if octets in memory.read(end - begin):
+                    return True
+            except (OSError, ValueError, OverflowError):
+                continue
+    return False
+
+
 class NoticesTest(HostTest):
     def server(self, answer=lambda datagram: None):
         server = UdpServer(answer)
@@ -261,6 +277,13 @@ class NoticesTest(HostTest):
                 status = stream.read()
             self.assertNotRegex(status, r"(?m)^Uid:.*\b0\b")
             self.assertRegex(status, r"(?m)^CapEff:\s*0+$")
+            secret = b"secret-for-the-notifier"
+            self.assertTrue(holds_in_memory(notifier, secret))
+            others = [pid for name in ("pop-gate", "pop-keeper")
+                      for pid in processes_named(name, config)]
+            self.assertGreaterEqual(len(others), 3)
+            for pid in others:
+                self.assertFalse(holds_in_memory(pid, secret), pid)
             os.kill(notifier, 9)
             self.visit(port)
             self.assertIsNotNone(listener.receive())
