@@ -134,6 +134,12 @@ class LimitsTest(HostTest):
             self.assertEqual(one_more.rest(), b"")
             self.assertTrue(self.stranger(port, source="127.0.0.3").greeting.startswith(b"+OK"))
 
+    def test_connections_that_wait_are_taken_one_by_one(self):
+        with self.daemon(accepts=1) as port:
+            waiting = [self.stranger(port, greeted=False) for _ in range(20)]
+            for stranger in waiting:
+                self.assertTrue(stranger.line().startswith(b"+OK"))
+
     def test_sessions_count_for_their_address_until_they_end(self):
         with self.daemon(max_connections_per_address=2) as port:
             session = self.login(port)
