@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "tls/client_hello.h"
 #include "tls/openssl_handle.h"
 #include "tls/tls_failure.h"
 
@@ -162,23 +163,16 @@ void TlsStream::FreeConnection::operator()(ssl_st* connection) const noexcept {
   SSL_free(connection);
 }
 
-TlsStream::TlsStream(std::shared_ptr<const TlsContext> context, std::unique_ptr<TlsWire> wire,
-                     Handle connection)
-    : context_{std::move(context)}, wire_{std::move(wire)}, connection_{std::move(connection)} {}
+TlsStream::TlsStream(std::shared_ptr<const TlsContext> context, std::unique_ptr<TlsWire> wire)
+    : context_{std::move(context)}, wire_{std::move(wire)} {}
 
-Result<TlsStream> TlsStream::accept(std::shared_ptr<const TlsContext> context, int socket) {
-  forget_tls_failures();
-  auto wire = std::make_unique<TlsWire>();
-  wire->socket = socket;
-  Handle connection{context->new_connection()};
-  BIO* const bio = connection ? new_bio_over(*wire) : nullptr;
-  if (bio == nullptr) return fail(Errc::io, "begin TLS: " + take_tls_failure());
-  SSL_set_bio(connection.get(), bio, bio);  // frees it once
-  SSL_set_accept_state(connection.get());
+TlsStream TlsStream::accept(std::shared_ptr<const TlsContext> context, int socket) {
   // A ticket followed by a greeting would wait for an acknowledgement that the client delays.
   constexpr int on = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  return TlsStream{std::move(context), std::move(wire), std::move(connection)};
+  auto wire = std::make_unique<TlsWire>();
+  wire->socket = socket;
+  return TlsStream{std::move(context), std::move(wire)};
 }
 
 // --- What a call came to
@@ -196,22 +190,61 @@ TlsStep TlsStream::step_after(int returned) {
   if (error == SSL_ERROR_ZERO_RETURN) return TlsStep::closed;
   if (error == SSL_ERROR_WANT_READ) return wire_->starved ? TlsStep::want_read : TlsStep::again;
   const std::string reason = take_tls_failure();
+  return wire_->broken != 0 || wire_->at_end ? hung_up() : fail_with(reason);
+}
+
+TlsStep TlsStream::hung_up() {
   failed_ = true;
-  if (wire_->broken != 0) {
-    failure_ = errno_error(wire_->broken, "the connection broke").text;
-    return TlsStep::closed;
-  }
-  if (wire_->at_end) {
-    failure_ = "the client hung up";
-    return TlsStep::closed;
-  }
-  return fail_with(reason);
+  failure_ = wire_->broken != 0 ? errno_error(wire_->broken, "the connection broke").text
+                                : "the client hung up";
+  return TlsStep::closed;
 }
 
 // --- Handshake
 
+// The library sets 54 KB aside as soon as a client sends one octet, and 128 KB more when it
+// announces a long message. So it is not asked before the first message is there.
+TlsStep TlsStream::await_hello() {
+  while (true) {
+    switch (hello_state(wire_->received)) {
+      case HelloState::whole:
+        return TlsStep::done;
+      case HelloState::too_long:
+        return fail_with("the client's first message is too long");
+      case HelloState::http:
+        return fail_with("the client speaks HTTP");
+      case HelloState::nonsense:
+        return fail_with("the client does not speak TLS");
+      case HelloState::partial:
+        break;
+    }
+    switch (wire_->receive()) {
+      case TlsWire::Received::some:
+        break;
+      case TlsWire::Received::nothing_yet:
+        return TlsStep::want_read;
+      case TlsWire::Received::end:
+        return hung_up();
+    }
+  }
+}
+
+TlsStep TlsStream::begin() {
+  connection_.reset(context_->new_connection());
+  BIO* const bio = connection_ ? new_bio_over(*wire_) : nullptr;
+  if (bio == nullptr) return fail_with("begin TLS: " + take_tls_failure());
+  SSL_set_bio(connection_.get(), bio, bio);  // frees it once
+  SSL_set_accept_state(connection_.get());
+  return TlsStep::done;
+}
+
 TlsStep TlsStream::handshake() {
   if (failed_) return TlsStep::failed;
+  if (!connection_) {
+    TlsStep step = await_hello();
+    if (step == TlsStep::done) step = begin();
+    if (step != TlsStep::done) return step;
+  }
   forget_tls_failures();
   wire_->starved = false;
   const TlsStep step = step_after(SSL_do_handshake(connection_.get()));
@@ -235,6 +268,7 @@ bool TlsStream::client_is_out_of_date() const {
 
 TlsTransfer TlsStream::read(std::span<char> room) {
   if (failed_) return {TlsStep::failed};
+  if (!connection_) return {TlsStep::want_read};
   if (flush() == TlsStep::closed) return {TlsStep::closed};
   if (wire_->waiting() > most_unsent) return {TlsStep::want_write};
   for (int i = 0; i < empty_records_at_once; ++i) {
@@ -258,6 +292,7 @@ TlsTransfer TlsStream::read(std::span<char> room) {
 
 TlsTransfer TlsStream::write(std::string_view octets) {
   if (failed_) return {TlsStep::failed};
+  if (!connection_) return {TlsStep::want_read};
   TlsTransfer result{flush()};
   if (result.step != TlsStep::done) return result;
   while (result.octets < octets.size()) {
@@ -286,9 +321,7 @@ TlsStep TlsStream::flush() {
     case TlsWire::Flushed::broken:
       break;
   }
-  failed_ = true;
-  failure_ = errno_error(wire_->broken, "the connection broke").text;
-  return TlsStep::closed;
+  return hung_up();
 }
 
 bool TlsStream::has_unsent() const {
@@ -298,14 +331,14 @@ bool TlsStream::has_unsent() const {
 TlsStep TlsStream::end() {
   if (failed_) return TlsStep::failed;
   forget_tls_failures();
-  if (SSL_in_init(connection_.get()) == 0) SSL_shutdown(connection_.get());
+  if (connection_ && SSL_in_init(connection_.get()) == 0) SSL_shutdown(connection_.get());
   forget_tls_failures();
   return flush();
 }
 
 bool TlsStream::ends_orderly() const {
-  return (SSL_get_shutdown(connection_.get()) & SSL_RECEIVED_SHUTDOWN) != 0 && !wire_->at_end &&
-         wire_->broken == 0;
+  return connection_ && (SSL_get_shutdown(connection_.get()) & SSL_RECEIVED_SHUTDOWN) != 0 &&
+         !wire_->at_end && wire_->broken == 0;
 }
 
 // --- Facts
@@ -313,6 +346,7 @@ bool TlsStream::ends_orderly() const {
 TlsFacts TlsStream::facts() const {
   SSL* const connection = connection_.get();
   TlsFacts facts;
+  if (connection == nullptr) return facts;
   facts.protocol = SSL_get_version(connection);
   if (const SSL_CIPHER* cipher = SSL_get_current_cipher(connection)) {
     facts.cipher = SSL_CIPHER_get_name(cipher);
@@ -335,7 +369,8 @@ TlsFacts TlsStream::facts() const {
 
 Result<Secret> TlsStream::channel_binding(ChannelBinding kind) const {
   SSL* const connection = connection_.get();
-  if (SSL_is_init_finished(connection) == 0) return fail(Errc::usage, "no handshake yet");
+  if (connection == nullptr || SSL_is_init_finished(connection) == 0)
+    return fail(Errc::usage, "no handshake yet");
   const bool newest = SSL_version(connection) >= TLS1_3_VERSION;
   if (kind == ChannelBinding::tls_server_end_point) {
     if (SSL_session_reused(connection) == 1) {

@@ -55,8 +55,9 @@ struct TlsTransfer {
 enum class ChannelBinding : std::uint8_t { tls_unique, tls_server_end_point, tls_exporter };
 
 /// The server's end of one TLS connection over a non-blocking socket. Never blocks, opens nothing,
-/// raises no signal. Idle it holds about 15 KB, the library's. One call does a bounded amount of
-/// work, whatever the client sends.
+/// raises no signal. Idle it holds about 15 KB, the library's; before the client has sent its whole
+/// first message, little more than what it has sent. One call does a bounded amount of work,
+/// whatever the client sends.
 ///
 /// What the socket does not take waits in here, at most most_unsent octets and one record. Whoever
 /// sees has_unsent() waits for a writable socket and calls flush() or any other function.
@@ -66,9 +67,8 @@ class TlsStream {
   static constexpr std::size_t most_unsent = 4 * full_record;
 
   /// `socket` stays the caller's and must outlive this; it is set to send without delay. Everything
-  /// that was read from it before is the caller's to drop. Errc::io when there is no memory.
-  [[nodiscard]] static Result<TlsStream> accept(std::shared_ptr<const TlsContext> context,
-                                                int socket);
+  /// that was read from it before is the caller's to drop.
+  [[nodiscard]] static TlsStream accept(std::shared_ptr<const TlsContext> context, int socket);
 
   /// Call until it is done. want_read, want_write, again, closed (the client hung up in the
   /// middle) or failed, which is final: the client may have been told why, and the connection is
@@ -110,15 +110,17 @@ class TlsStream {
   };
   using Handle = std::unique_ptr<ssl_st, FreeConnection>;
 
-  TlsStream(std::shared_ptr<const TlsContext> context, std::unique_ptr<TlsWire> wire,
-            Handle connection);
+  TlsStream(std::shared_ptr<const TlsContext> context, std::unique_ptr<TlsWire> wire);
+  [[nodiscard]] TlsStep await_hello();
+  [[nodiscard]] TlsStep begin();
   [[nodiscard]] TlsStep step_after(int returned);
   [[nodiscard]] TlsStep fail_with(std::string reason);
+  [[nodiscard]] TlsStep hung_up();
   [[nodiscard]] bool client_is_out_of_date() const;
 
   std::shared_ptr<const TlsContext> context_;
   std::unique_ptr<TlsWire> wire_;
-  Handle connection_;  // uses both
+  Handle connection_;  // uses both; null until the client has sent its first message
   std::string failure_;
   bool failed_ = false;
   std::uint32_t empty_records_ = 0;  // without an octet for us, since the last that had one

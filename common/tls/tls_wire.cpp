@@ -3,6 +3,7 @@
 #include <openssl/bio.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <memory>
 
@@ -28,6 +29,12 @@ int write_octets(BIO* bio, const char* octets, int size) {
 int read_octets(BIO* bio, char* room, int size) {
   TlsWire& wire = wire_of(bio);
   BIO_clear_retry_flags(bio);
+  if (!wire.received.empty()) {
+    const std::size_t count = wire.received.copy(room, static_cast<std::size_t>(size));
+    wire.received.erase(0, count);
+    if (wire.received.empty()) std::string{}.swap(wire.received);
+    return static_cast<int>(count);
+  }
   const ssize_t got = ::recv(wire.socket, room, static_cast<std::size_t>(size), 0);
   if (got > 0) return static_cast<int>(got);
   if (got == 0) {
@@ -67,6 +74,20 @@ const BIO_METHOD* wire_method() {
 }
 
 }  // namespace
+
+TlsWire::Received TlsWire::receive() {
+  std::array<char, 2048> piece;
+  const ssize_t got = ::recv(socket, piece.data(), piece.size(), 0);
+  if (got > 0) {
+    received.append(piece.data(), static_cast<std::size_t>(got));
+    return Received::some;
+  }
+  const int saved = errno;
+  if (got < 0 && would_block(saved)) return Received::nothing_yet;
+  at_end = got == 0;
+  broken = got < 0 ? saved : 0;
+  return Received::end;
+}
 
 TlsWire::Flushed TlsWire::flush() {
   while (waiting() > 0) {

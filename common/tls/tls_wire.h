@@ -12,6 +12,7 @@ namespace pop {
 /// does not take, so the library never has a write to repeat. Several records leave in one call.
 struct TlsWire {
   int socket = -1;
+  std::string received;  // before the library was there: it reads this first
   std::string unsent;
   std::size_t sent = 0;  // of unsent
   int broken = 0;        // errno of the socket's failure
@@ -19,6 +20,10 @@ struct TlsWire {
   bool starved = false;  // the last read found nothing
 
   [[nodiscard]] std::size_t waiting() const { return unsent.size() - sent; }
+  /// Into `received`.
+  enum class Received : std::uint8_t { some, nothing_yet, end };
+  [[nodiscard]] Received receive();
+
   enum class Flushed : std::uint8_t { all, partly, broken };
   [[nodiscard]] Flushed flush();
 };

@@ -142,7 +142,7 @@ void hand_over(const Fd& orders, const Fd& socket) {
 }
 
 void serve_one(const Server& server, const Fd& socket) {
-  TlsStream stream = TlsStream::accept(server.context, socket.get()).value();
+  TlsStream stream = TlsStream::accept(server.context, socket.get());
   TlsStep step = TlsStep::want_read;
   while ((step = stream.handshake()) == TlsStep::want_read) wait_for(socket.get(), POLLIN);
   require(step == TlsStep::done, "handshake");
@@ -243,7 +243,7 @@ double relay_milliseconds(std::size_t size) {
   pair.client = Fd{};
   session.client = Fd{};
 
-  TlsStream stream = TlsStream::accept(server.context, pair.server.get()).value();
+  TlsStream stream = TlsStream::accept(server.context, pair.server.get());
   while (stream.handshake() == TlsStep::want_read) wait_for(pair.server.get(), POLLIN);
   const int session_end = session.server.get();
   TlsRelay relay{std::move(stream), std::move(session.server)};
@@ -299,7 +299,7 @@ double octets_per_idle_connection(int version, int count) {
     clients.push_back(std::make_unique<TlsClient>(context.get(), sockets.back().client.get()));
     (void)clients.back()->shake();
     std::size_t before = mallinfo2().uordblks;
-    streams.push_back(TlsStream::accept(server.context, sockets.back().server.get()).value());
+    streams.push_back(TlsStream::accept(server.context, sockets.back().server.get()));
     TlsStep step = TlsStep::want_read;
     for (int round = 0; round < 5; ++round) {
       if (step == TlsStep::want_read) step = streams.back().handshake();

@@ -112,7 +112,7 @@ struct Meeting {
   Meeting(std::shared_ptr<const TlsContext> context, SSL_CTX* client_side,
           const std::function<void(SSL*)>& prepare = nullptr)
       : sockets{make_sockets()},
-        stream{std::move(TlsStream::accept(std::move(context), sockets.server.get()).value())},
+        stream{TlsStream::accept(std::move(context), sockets.server.get())},
         client{client_side, sockets.client.get()} {
     if (prepare) prepare(client.get());
   }
