@@ -9,6 +9,8 @@ import random
 import re
 import signal
 import socket
+import struct
+import threading
 
 import daemon_processes
 import popper_host
@@ -191,9 +193,14 @@ class LogsTest(HostTest):
         with self.host.standalone(config, preexec_fn=private_mounts.see_instead(files)) as port:
             read = lambda: self.host.log(port)
             wait_until(lambda: self.login_name(port, read) == "pc.example.org", "the name")
-            self.failed_login(port, b"nobody-here")
-            self.assertEqual(self.found(FAILED, read())[-1].groups(),
-                             ("nobody-here", "pc.example.org", "127.0.0.1"))
+
+            def failed_line():
+                self.failed_login(port, b"nobody-here")
+                return self.found(FAILED, read())[-1].groups()
+
+            # Each gate has a resolver of its own, which may not have been asked yet.
+            expected = ("nobody-here", "pc.example.org", "127.0.0.1")
+            wait_until(lambda: failed_line() == expected, "the name of who failed")
 
     def test_inetd_has_a_resolver_for_its_one_connection(self):
         files = self.names_file(b"127.0.0.1 pc.example.org\n")
@@ -202,6 +209,38 @@ class LogsTest(HostTest):
         with self.host.inetd(config, prefix=private_mounts.prefix_for(files)) as port:
             wait_until(lambda: self.login_name(port, lambda: self.read(trace), TRACED)
                        == "pc.example.org", "the name")
+
+    def login_under(self, server):
+        """All names of logins when `server` is the only one to know names, and the log."""
+        config = self.configure(reverse_lookup=True, debug=True)
+        files = server.files(self.host, hosts="dns")
+        with self.host.standalone(config, preexec_fn=private_mounts.see_instead(files)) as port:
+            read = lambda: self.host.log(port)
+            wait_until(lambda: self.login_name(port, read) and server.is_done(read()),
+                       "the name server was asked")
+            return {match.group(2) for match in self.found(LOGIN, read())}, read()
+
+    def test_a_name_that_leads_back_is_believed(self):
+        server = SmallNameServer("pc.example.org", "127.0.0.1",
+                                 is_done=lambda log: "at (pc.example.org)" in log)
+        self.addCleanup(server.close)
+        self.assertIn("pc.example.org", self.login_under(server)[0])
+
+    def test_names_that_lead_elsewhere_or_are_none_are_not_believed(self):
+        for name, address, complaint in (
+                ("pc.example.org", "192.0.2.9", 'Client address "127.0.0.1" not listed for its '
+                 'host name "pc.example.org"'),
+                ("pc.example.org", None, 'Client at "127.0.0.1" resolves to an unknown host name '
+                 '"pc.example.org"'),
+                ("x)y.example.org", "127.0.0.1", "for client|Client at|Unable to get"),
+                (None, None, "Unable to get canonical name of client 127.0.0.1: ")):
+            with self.subTest(name=name, address=address):
+                pattern = re.compile(complaint)
+                server = SmallNameServer(name, address, is_done=pattern.search)
+                self.addCleanup(server.close)
+                logged, log = self.login_under(server)
+                self.assertEqual(logged, {"127.0.0.1"})
+                self.assertRegex(log, pattern)
 
     def test_a_name_server_that_never_answers_disturbs_nobody(self):
         server = SilentNameServer()
@@ -276,6 +315,42 @@ class SilentNameServer:
 
     def close(self):
         self.socket.close()
+
+
+class SmallNameServer(SilentNameServer):
+    """Knows one name for all addresses, and one address for all names; None: there is none."""
+
+    def __init__(self, name, address, is_done):
+        super().__init__()
+        self.is_done = is_done
+        self.records = {12: name and b"".join(bytes([len(label)]) + label.encode()
+                                              for label in name.split(".")) + b"\0",
+                        1: address and socket.inet_aton(address)}
+        self.socket.settimeout(0.1)
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while not self.ending.is_set():
+            with contextlib.suppress(TimeoutError):
+                question, client = self.socket.recvfrom(512)
+                self.socket.sendto(self.answer(question), client)
+
+    def answer(self, question):
+        end = question.index(b"\0", 12) + 5
+        kind, = struct.unpack(">H", question[end - 4:end - 2])
+        data = self.records.get(kind)
+        known = any(self.records.values()) and (data or kind == 28)
+        head = struct.pack(">2sHHHHH", question[:2], 0x8180 if known else 0x8183, 1,
+                           1 if data else 0, 0, 0)
+        record = struct.pack(">HHHIH", 0xc00c, kind, 1, 60, len(data)) + data if data else b""
+        return head + question[12:end] + record
+
+    def close(self):
+        self.ending.set()
+        self.thread.join(PATIENCE)
+        super().close()
 
 
 if __name__ == "__main__":
