@@ -18,7 +18,7 @@ from popper_host import Host, message_of, simple_spool, wait_until
 
 FULL = os.environ.get("POPPER_CHAOS") == "full"
 LOGINS, ACCOUNTS, CLIENTS = (1000, 20, 10) if FULL else (100, 4, 4)
-PAUSE = (0.5, 2.0) if FULL else (0.2, 0.6)  # seconds between two kills
+PAUSE = (1.0, 4.0) if FULL else (0.2, 0.6)  # seconds between two kills
 MESSAGES = 3
 TIMEOUT = 120
 

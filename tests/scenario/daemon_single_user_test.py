@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 
 import daemon_processes
 import popper_host
@@ -152,25 +153,39 @@ class DetachedTest(HostTest):
         if os.path.exists(SYSLOG):
             self.skipTest("a real syslog is running here")
         self.host.write_spool(self.user, popper_host.simple_spool(1))
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
-            syslog.bind(SYSLOG)
-            try:
-                os.chmod(SYSLOG, 0o666)
-                syslog.settimeout(PATIENCE)
-                port = popper_host.free_port()
-                with self.detached(port, timeout=1):
-                    self.host.login(port, self.user).quit()
-                    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as idle:
-                        while idle.recv(512):
-                            pass
-                    seen = b""
-                    for word in (b" login id=", b" session-end id=", b" login-timeout id=",
-                                 b" listening on="):
-                        while word not in seen:
-                            seen += syslog.recv(4096) + b"\n"
-                    self.assertRegex(seen, rb"<\d+>.* popper\[\d+\]: login id=")
-            finally:
-                os.unlink(SYSLOG)
+        with small_syslog() as seen:
+            port = popper_host.free_port()
+            with self.detached(port, timeout=1):
+                self.host.login(port, self.user).quit()
+                with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as idle:
+                    while idle.recv(512):
+                        pass
+                for word in (b" login id=", b" session-end id=", b" login-timeout id=",
+                             b" listening on="):
+                    popper_host.wait_until(lambda: word in seen, f"{word} is logged")
+                self.assertRegex(bytes(seen), rb"<\d+>.* popper\[\d+\]: login id=")
+
+
+@contextlib.contextmanager
+def small_syslog():
+    """Yields what has been logged until now. Always reads: a full queue would stop whoever logs."""
+    seen = bytearray()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+        syslog.bind(SYSLOG)
+        try:
+            os.chmod(SYSLOG, 0o666)
+            reader = threading.Thread(target=collect, args=(syslog, seen), daemon=True)
+            reader.start()
+            yield seen
+        finally:
+            os.unlink(SYSLOG)
+            syslog.shutdown(socket.SHUT_RDWR)
+            reader.join(PATIENCE)
+
+
+def collect(syslog, seen):
+    while line := syslog.recv(8192):
+        seen += line + b"\n"
 
 
 if __name__ == "__main__":
