@@ -11,6 +11,7 @@ import signal
 import socket
 import struct
 import threading
+import time
 
 import daemon_processes
 import popper_host
@@ -26,6 +27,10 @@ STATS = re.compile(r"^Stats: (\S+) (\d+) (\d+) (\d+) (\d+) (\S+) (\S+)$")
 TIMING = re.compile(r"^\(v[0-9.]+\) Timing for (\S+)@(\S+) \((normal|error)\) "
                     r"auth=\d+ init=\d+ clean=\d+$")
 REFUSED = re.compile(r"^(\S+) at (\S+) \((\S+)\): -ERR (.*)$")
+
+# Nobody waits for the resolver, so only a client that takes its time is known by name. Each gate
+# has a resolver of its own.
+PAUSE = 0.1
 
 ON_STDERR = re.compile(r"^\S+Z \[\d+\] [a-z]+: ")
 TRACED = re.compile(r"^[A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d\.\d{3} \d{4} \[\d+\] ")
@@ -57,8 +62,9 @@ class LogsTest(HostTest):
             return stream.read()
         return ""
 
-    def failed_login(self, port, name):
+    def failed_login(self, port, name, pause=0):
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
+            time.sleep(pause)
             client.sendall(b"USER " + name + b"\r\nPASS wrong\r\n")
             with client.makefile("rb") as replies:
                 return replies.read()
@@ -180,7 +186,7 @@ class LogsTest(HostTest):
         """What a login is logged under, once the resolver has answered."""
         before = len(self.found(LOGIN, read(), strip))
         client = poplib.POP3("127.0.0.1", port, timeout=PATIENCE)
-        # The greeting waits for nobody, so the answer may come a moment later.
+        time.sleep(PAUSE)
         client.user(self.user.name)
         client.pass_(self.user.password)
         client.quit()
@@ -195,10 +201,9 @@ class LogsTest(HostTest):
             wait_until(lambda: self.login_name(port, read) == "pc.example.org", "the name")
 
             def failed_line():
-                self.failed_login(port, b"nobody-here")
+                self.failed_login(port, b"nobody-here", pause=PAUSE)
                 return self.found(FAILED, read())[-1].groups()
 
-            # Each gate has a resolver of its own, which may not have been asked yet.
             expected = ("nobody-here", "pc.example.org", "127.0.0.1")
             wait_until(lambda: failed_line() == expected, "the name of who failed")
 
