@@ -2,11 +2,11 @@
 // talking to the client. Every row shows the machine's own limit for the same bytes, measured in
 // the same run, and the ratio to it: that says more than milliseconds on somebody else's machine.
 //
-//   store_bench [--small] [--directory=D] [--repeat=N]
+//   store_bench [--small] [--maildir] [--directory=D] [--repeat=N]
 //
-// Generates its spools (1 GB with 30,000 messages; 60 MB) in a directory of its own below D, by
+// Generates its spools (1 GB with 30,000 messages; 60 MB; a Maildir of 200,000) in a directory of its own below D, by
 // default the current one, and removes them. --small takes some megabytes and shows only that all
-// of it works.
+// of it works, --maildir measures only that.
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -53,6 +54,8 @@ struct Plan {
   std::size_t messages = 30'000;
   std::size_t spool_bytes = 1000 * mega;
   std::size_t large_bytes = 60 * mega;
+  std::size_t maildir_messages = 200'000;
+  bool only_maildir = false;
 };
 
 Plan plan_from(int argc, char** argv) {
@@ -63,12 +66,15 @@ Plan plan_from(int argc, char** argv) {
       plan.messages = 300;
       plan.spool_bytes = 6 * mega;
       plan.large_bytes = 2 * mega;
+      plan.maildir_messages = 500;
+    } else if (word == "--maildir") {
+      plan.only_maildir = true;
     } else if (word.starts_with("--directory=")) {
       plan.directory = word.substr(12);
     } else if (word.starts_with("--repeat=")) {
       plan.repeat = std::max(1, std::atoi(argv[i] + 9));
     } else {
-      give_up("usage: store_bench [--small] [--directory=D] [--repeat=N]");
+      give_up("usage: store_bench [--small] [--maildir] [--directory=D] [--repeat=N]");
     }
   }
   return plan;
@@ -122,6 +128,12 @@ void write_spool(const fs::path& file, std::size_t messages, std::size_t bytes) 
   }
   write_all(fd.get(), pending);
   ::fsync(fd.get());
+}
+
+void append_new(const fs::path& file, std::string_view bytes) {
+  const Fd fd{::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+  if (!fd.is_open()) give_up("create " + file.native());
+  write_all(fd.get(), bytes);
 }
 
 void append(const fs::path& file, std::string_view bytes) {
@@ -188,6 +200,14 @@ const std::function<void()> nothing = [] {};
 void print_row(const char* what, Cost cost, double bar, const char* limit_name, Cost limit) {
   std::printf("%-44s %9.2f ms, cpu %8.2f; bar %5.0f; %6.2f x %s (%.2f ms, cpu %.2f)\n", what,
               cost.wall * 1e3, cost.cpu * 1e3, bar * 1e3, cost.wall / limit.wall, limit_name,
+              limit.wall * 1e3, limit.cpu * 1e3);
+  std::fflush(stdout);
+}
+
+/// Where no bar is set.
+void print_row(const char* what, Cost cost, const char* limit_name, Cost limit) {
+  std::printf("%-44s %9.2f ms, cpu %8.2f; %17.2f x %s (%.2f ms, cpu %.2f)\n", what,
+              cost.wall * 1e3, cost.cpu * 1e3, cost.wall / limit.wall, limit_name,
               limit.wall * 1e3, limit.cpu * 1e3);
   std::fflush(stdout);
 }
@@ -429,11 +449,107 @@ void bench_rewrite(const Plan& plan, const Workplace& place, Bench& bench) {
   print_row("every second of 60 MB deleted, QUIT, durable", ours, 0.060, "write + fsync", copy);
 }
 
+// --- Maildir ----------------------------------------------------------------------------------
+
+std::string maildir_name(std::size_t number) {
+  return std::to_string(1'000'000'000 + number) + ".M" + std::to_string(number) +
+         "P77.mail.example.org:2,S";
+}
+
+void write_maildir(const fs::path& maildir, std::size_t messages) {
+  for (const char* name : {"new", "cur", "tmp"}) fs::create_directories(maildir / name);
+  for (std::size_t n = 0; n < messages; ++n) {
+    const fs::path file = maildir / "cur" / maildir_name(n);
+    const Fd fd{::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+    if (!fd.is_open()) give_up("create " + file.native() + ": " + std::strerror(errno));
+    const std::string text = message(n, 2000);
+    write_all(fd.get(), std::string_view{text}.substr(text.find('\n') + 1));
+  }
+}
+
+/// As if the last change of the directories were long ago, as it mostly is.
+void age(const fs::path& maildir) {
+  const std::array long_ago{timespec{1'700'000'000, 0}, timespec{1'700'000'000, 0}};
+  for (const char* name : {"new", "cur"}) {
+    if (::utimensat(AT_FDCWD, (maildir / name).c_str(), long_ago.data(), 0) != 0) give_up("age");
+  }
+  // The time of the last change of state cannot be set.
+  std::this_thread::sleep_for(std::chrono::milliseconds{2100});
+}
+
+/// What another server that knows every name and reads no file pays.
+Cost cost_of_listing(const Plan& plan, const fs::path& directory) {
+  std::size_t names = 0;
+  const Cost cost = best_of(plan.repeat, nothing, [&] {
+    const Fd fd = must(open_directory(directory.native()), "open a directory");
+    must(system_disk().list(fd.get(), [&](const ListedName&) { ++names; }), "list");
+  });
+  if (names == 0) give_up("an empty directory");
+  return cost;
+}
+
+void bench_maildir(const Plan& plan, const Workplace& place) {
+  fs::remove(place.spool());
+  Bench bench{plan, place};
+  const fs::path maildir = place.spool();
+  write_maildir(maildir, plan.maildir_messages);
+  const Cost listing = cost_of_listing(plan, maildir / "cur");
+  const Cost fsync = cost_of_fsync(plan, place.path());
+  std::unique_ptr<Maildrop> maildrop;
+  const Cost first = best_of(
+      std::min(plan.repeat, 2),
+      [&] {
+        maildrop.reset();
+        fs::remove(maildir / ".popper.cache");
+      },
+      [&] { maildrop = bench.open(); });
+  expect_messages(*maildrop, plan.maildir_messages);
+  print_row("Maildir: first open, no index", first, "listing", listing);
+  maildrop.reset();
+
+  age(maildir);
+  const Cost listed = cost_of([&] { maildrop = bench.open(); });
+  print_row("Maildir: opened, names listed, nothing read", listed, "listing", listing);
+  maildrop.reset();
+  const Cost unchanged = best_of(
+      plan.repeat, [&] { maildrop.reset(); }, [&] { maildrop = bench.open(); });
+  print_row("Maildir: opened again, unchanged", unchanged, "listing", listing);
+
+  std::size_t delivered = 0;
+  const Cost grown = best_of(
+      plan.repeat,
+      [&] {
+        maildrop.reset();
+        const fs::path file =
+            maildir / "new" / maildir_name(plan.maildir_messages + delivered);
+        append_new(file, message(delivered++, 10'000));
+      },
+      [&] { maildrop = bench.open(); });
+  expect_messages(*maildrop, plan.maildir_messages + delivered);
+  print_row("Maildir: opened after a delivery", grown, "listing", listing);
+
+  const Cost last = best_of(
+      plan.repeat,
+      [&] {
+        maildrop.reset();
+        maildrop = bench.open();
+      },
+      [&] {
+        Bench::quit(*maildrop, [](std::size_t n) { return n == 1; });
+        maildrop.reset();
+      });
+  print_row("Maildir: one message deleted, QUIT, durable", last, "fsync", fsync);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const Plan plan = plan_from(argc, argv);
   const Workplace place{plan.directory};
+  if (plan.only_maildir) {
+    bench_maildir(plan, place);
+    return 0;
+  }
   Bench bench{plan, place};
   write_spool(place.spool(), plan.messages, plan.spool_bytes);
   std::printf("%zu messages, %.1f MB; the best of %d runs; bars in ms\n", plan.messages,
@@ -441,4 +557,5 @@ int main(int argc, char** argv) {
   bench_opens(plan, place, bench);
   bench_retrieval(plan, place, bench);
   bench_rewrite(plan, place, bench);
+  bench_maildir(plan, place);
 }
