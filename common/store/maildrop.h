@@ -82,7 +82,8 @@ class Maildrop {
   /// Removes the deleted messages for good and records what was retrieved. On success the removal
   /// has been fsync'ed; on failure every message is still there, or will be after the next open
   /// has finished the journal, in which case the deletion is then complete too (a Maildir has no
-  /// journal: there some of the deleted messages may have gone). Blocks: spool locks, device. Call at most once; afterwards the maildrop can only be destroyed.
+  /// journal: there some of the deleted messages may have gone). Blocks: spool locks, device. Call at
+  /// most once; afterwards the maildrop can only be destroyed.
   [[nodiscard]] virtual Result<void> commit(const SessionOutcome& outcome) = 0;
 };
 
