@@ -1,6 +1,5 @@
 #include "popper/session.h"
 
-#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +22,7 @@
 #include "popper/mail_user.h"
 #include "popper/role_log.h"
 #include "popper/session_log.h"
+#include "popper/session_process.h"
 #include "store/maildrop.h"
 
 namespace pop {
@@ -167,7 +167,7 @@ class Session {
 
 bool Session::run() {
   if (!open()) return false;
-  client_.when_quiet([] { ::malloc_trim(0); });
+  client_.when_quiet(give_free_memory_back);
   serve();
   return !was_told_to_end_;
 }
@@ -181,6 +181,7 @@ bool Session::open() {
     return false;
   }
   maildrop_ = std::move(*opened);
+  for (const std::string& remark : maildrop_->remarks()) log_.warning(remark);
   const std::span<const MessageInfo> messages = maildrop_->messages();
   listing_.reserve(messages.size());
   for (const MessageInfo& message : messages) {

@@ -46,6 +46,8 @@ class SessionLog {
   void error_reply(std::string_view reply) const;
   /// "<doing> <user>: ...".
   void failure(std::string_view doing, const Error& error) const;
+  /// Something amiss that the client need not know of.
+  void warning(const std::string& what) const { sentence(Severity::warning, what); }
   void timed_out(std::chrono::seconds silence) const;
   void output_failed(const Error& error) const;
   /// statistics: to be called before the update, also after an abort.

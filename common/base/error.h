@@ -73,7 +73,7 @@ struct Consequence {
 
 inline constexpr std::array consequences{
     Consequence{Errc::usage, "", ExitStatus::usage, Severity::info},
-    Consequence{Errc::not_found, "", ExitStatus::no_input, Severity::info},
+    Consequence{Errc::not_found, "SYS/PERM", ExitStatus::no_input, Severity::warning},
     Consequence{Errc::denied, "SYS/PERM", ExitStatus::no_permission, Severity::warning},
     Consequence{Errc::busy, "IN-USE", ExitStatus::temp_fail, Severity::info},
     Consequence{Errc::changed, "SYS/TEMP", ExitStatus::temp_fail, Severity::warning},

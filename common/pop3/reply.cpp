@@ -51,7 +51,8 @@ struct FailureText {
 };
 constexpr std::array failure_texts{
     FailureText{Errc::usage, "The server cannot do this."},
-    FailureText{Errc::not_found, "The server does not find what this needs."},
+    FailureText{Errc::not_found,
+                "The server does not find the maildrop's place; tell its administrator."},
     FailureText{Errc::denied,
                 "The server is not allowed to use this maildrop; tell its administrator."},
     FailureText{Errc::busy, ""},

@@ -24,8 +24,8 @@ Result<MailFormat> format_there(const MaildropContext& context, const MailUser& 
     format = *is_maildir ? MailFormat::maildir : MailFormat::mbox;
   }
   if (format == MailFormat::mbox && !user.folder.empty()) {
-    return fail(Errc::not_found, "no folder \"" + escaped(user.folder) + "\": " +
-                                     location.spool.path() + " is no Maildir");
+    return fail(Errc::not_found, "no folder \"" + escaped(user.folder) +
+                                     "\": " + location.spool.path() + " is no Maildir");
   }
   return format;
 }
@@ -34,12 +34,16 @@ Result<MailFormat> format_there(const MaildropContext& context, const MailUser& 
 
 Result<std::unique_ptr<Maildrop>> open_maildrop(const MaildropContext& context,
                                                 const MailUser& user) {
-  Result<MaildropLocation> location = locate_maildrop(context.disk, context.settings, user);
-  if (!location) return std::unexpected(std::move(location).error());
+  const Result<MaildropLocation> location = locate_maildrop(context.disk, context.settings, user);
+  if (!location) return std::unexpected(location.error());
   const Result<MailFormat> format = format_there(context, user, *location);
   if (!format) return std::unexpected(format.error());
-  if (*format == MailFormat::maildir) return MaildirMaildrop::open(context, user, *location);
-  return MboxMaildrop::open(context, user, std::move(*location));
+  Result<std::unique_ptr<Maildrop>> maildrop = *format == MailFormat::maildir
+                                                   ? MaildirMaildrop::open(context, user, *location)
+                                                   : MboxMaildrop::open(context, user, *location);
+  if (!maildrop) return maildrop;
+  for (const std::string& remark : location->remarks) (*maildrop)->remark(remark);
+  return maildrop;
 }
 
 }  // namespace pop

@@ -17,7 +17,7 @@ namespace pop {
 
 /// Whose mail it is. The process that opens a maildrop already runs as `uid`.
 struct MailUser {
-  std::string name;                // as in file names; never contains '/' or NUL, not "." or ".."
+  std::string name;  // as in file names; never contains '/' or NUL, not "." or ".."
   uid_t uid = 0;
   gid_t gid = 0;
   std::filesystem::path home;
@@ -82,9 +82,17 @@ class Maildrop {
   /// Removes the deleted messages for good and records what was retrieved. On success the removal
   /// has been fsync'ed; on failure every message is still there, or will be after the next open
   /// has finished the journal, in which case the deletion is then complete too (a Maildir has no
-  /// journal: there some of the deleted messages may have gone). Blocks: spool locks, device. Call at
-  /// most once; afterwards the maildrop can only be destroyed.
+  /// journal: there some of the deleted messages may have gone). Blocks: spool locks, device. Call
+  /// at most once; afterwards the maildrop can only be destroyed.
   [[nodiscard]] virtual Result<void> commit(const SessionOutcome& outcome) = 0;
+
+  /// What was found amiss at the opening though the mail can be served: a sentence each, for the
+  /// log.
+  [[nodiscard]] std::span<const std::string> remarks() const { return remarks_; }
+  void remark(std::string sentence) { remarks_.push_back(std::move(sentence)); }
+
+ private:
+  std::vector<std::string> remarks_;
 };
 
 /// What the engine works with; all must outlive the maildrop.
@@ -100,7 +108,8 @@ struct MaildropContext {
 /// the session lock.
 /// Errc::busy: another session (the text says since when) or a delivery that does not end.
 /// Errc::corrupt: not a spool; nothing was changed. Errc::denied: owner, mode, link or type of a
-/// file is not as it must be. Errc::full: no room for the temporary copy.
+/// file is not as it must be. Errc::not_found: the directory of the mail or of the session lock is
+/// missing. Errc::full: no room for the session lock.
 [[nodiscard]] Result<std::unique_ptr<Maildrop>> open_maildrop(const MaildropContext& context,
                                                               const MailUser& user);
 

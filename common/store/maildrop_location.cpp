@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 /// links; `hash` is walked one component at a time.
 struct DirectoryPlan {
   fs::path base;
-  fs::path hash;  // relative, may be empty
+  fs::path hash;            // relative, may be empty
+  std::string_view option;  // that names the base; empty: the account does
 
   [[nodiscard]] fs::path path() const { return hash.empty() ? base : base / hash; }
 };
@@ -43,7 +44,9 @@ fs::path without_last_slash(const fs::path& path) {
   return path.has_filename() || !path.has_relative_path() ? path : path.parent_path();
 }
 
-bool has_own_place(const MailUser& user) { return !user.maildrop.empty(); }
+bool has_own_place(const MailUser& user) {
+  return !user.maildrop.empty();
+}
 
 Result<void> plan_own_spool(const MailUser& user, Plan& plan) {
   const Result<fs::path> whole =
@@ -53,7 +56,7 @@ Result<void> plan_own_spool(const MailUser& user, Plan& plan) {
     return fail(Errc::usage, "maildrop of " + user.name + " \"" + escaped(whole->native()) +
                                  "\" does not end in a file name");
   }
-  plan.spool = {whole->parent_path(), {}};
+  plan.spool = {whole->parent_path(), {}, {}};
   plan.spool_name = whole->filename().native();
   plan.stem = plan.spool_name;
   return {};
@@ -72,7 +75,7 @@ Result<void> plan_home_spool(const Settings& settings, const MailUser& user, con
     return fail(Errc::usage, "home-dir-mail \"" + escaped(file.native()) +
                                  "\" is not a file name below the home directory");
   }
-  plan.spool = {*home, file.has_parent_path() ? hash / file.parent_path() : hash};
+  plan.spool = {*home, file.has_parent_path() ? hash / file.parent_path() : hash, {}};
   plan.spool_name = file.filename().native();
   return {};
 }
@@ -84,7 +87,7 @@ Result<void> plan_spool(const Settings& settings, const MailUser& user, const fs
   if (!settings.home_dir_mail.empty()) return plan_home_spool(settings, user, hash, plan);
   const Result<fs::path> base = absolute(settings.spool_dir, "spool-dir");
   if (!base) return std::unexpected(base.error());
-  plan.spool = {*base, hash};
+  plan.spool = {*base, hash, "spool-dir"};
   plan.spool_name = user.name;
   return {};
 }
@@ -99,7 +102,7 @@ Result<void> plan_drop(const Settings& settings, const MailUser& user, const fs:
                                       ? absolute(user.home, "home directory of " + user.name)
                                       : absolute(settings.temp_dir, "temp-dir");
     if (!base) return std::unexpected(base.error());
-    plan.drop = {*base, hash};
+    plan.drop = {*base, hash, settings.home_dir_misc ? "" : "temp-dir"};
   }
   const bool beside_spool = plan.drop.path() == plan.spool.path();
   Result<std::string> name =
@@ -115,7 +118,7 @@ Result<void> plan_index(const Settings& settings, const MailUser& user, const fs
   if (!settings.home_dir_misc && !settings.cache_dir.empty()) {
     const Result<fs::path> base = absolute(settings.cache_dir, "cache-dir");
     if (!base) return std::unexpected(base.error());
-    plan.index = {*base, hash};
+    plan.index = {*base, hash, "cache-dir"};
   }
   const bool beside_spool = plan.index.path() == plan.spool.path();
   Result<std::string> name =
@@ -131,8 +134,10 @@ Result<void> check_names_differ(const Plan& plan) {
                           plan.index.path() / plan.index_name};
   for (std::size_t i = 0; i < places.size(); ++i) {
     if (std::ranges::count(places, places[i]) == 1) continue;
-    return fail(Errc::usage, "spool, temp-name and cache-name must name three different files, "
-                             "but " + places[i].native() + " stands for two of them");
+    return fail(Errc::usage,
+                "spool, temp-name and cache-name must name three different files, "
+                "but " +
+                    places[i].native() + " stands for two of them");
   }
   return {};
 }
@@ -187,9 +192,24 @@ Result<void> check_may_own(const FileStatus& base, const fs::path& missing) {
                                 missing.parent_path().native());
 }
 
+std::unexpected<Error> explain_base(const DirectoryPlan& plan, Error error) {
+  if (error.code != Errc::not_found) return std::unexpected(std::move(error));
+  const std::string option{plan.option};
+  return fail(Errc::not_found, (option.empty() ? "directory" : option) + " " + plan.base.native() +
+                                   " does not exist or is no directory: create it" +
+                                   (option.empty() ? "" : " or set " + option));
+}
+
+std::unexpected<Error> explain_hash(const fs::path& path, Error error) {
+  if (error.code != Errc::not_found) return std::unexpected(std::move(error).in(path.native()));
+  return fail(Errc::not_found, "hash directory " + path.native() +
+                                   " does not exist: create it with mode, owner and group of " +
+                                   path.parent_path().native() + ", or set check-hash-dir");
+}
+
 Result<Fd> open_planned(Disk& disk, const Settings& settings, const DirectoryPlan& plan) {
   Result<Fd> here = open_directory(plan.base.native());
-  if (!here) return here;
+  if (!here) return explain_base(plan, std::move(here).error());
   fs::path walked = plan.base;
   for (const fs::path& part : plan.hash) {
     walked /= part;
@@ -201,11 +221,12 @@ Result<Fd> open_planned(Disk& disk, const Settings& settings, const DirectoryPla
         return std::unexpected(may.error());
       }
       if (Result<void> made = make_component(disk, *here, *base, part.native()); !made) {
-        return std::unexpected(std::move(made).error().in("make hash directory " + walked.native()));
+        return std::unexpected(
+            std::move(made).error().in("make hash directory " + walked.native()));
       }
       next = open_trusted_directory(disk, *here, part.native());
     }
-    if (!next) return std::unexpected(std::move(next).error().in(walked.native()));
+    if (!next) return explain_hash(walked, std::move(next).error());
     here = std::move(next);
   }
   return here;
@@ -243,7 +264,8 @@ std::optional<FilePlace> find_old_drop(DirectoryOpener& opener, const Settings& 
                                        const MailUser& user, const FilePlace& drop) {
   if (!may_have_old_drop(settings, user)) return std::nullopt;
   // Where mail lies in home directories there may be no spool directory, hence no old drop.
-  Result<std::shared_ptr<const OpenDirectory>> plain = opener.open({settings.spool_dir, {}});
+  Result<std::shared_ptr<const OpenDirectory>> plain =
+      opener.open({settings.spool_dir, {}, "spool-dir"});
   if (!plain) return std::nullopt;
   FilePlace old{*plain, "." + user.name + ".pop"};
   if (old.in->path == drop.in->path && old.name == drop.name) return std::nullopt;
@@ -314,7 +336,12 @@ Result<MaildropLocation> locate_maildrop(Disk& disk, const Settings& settings,
   Result<std::shared_ptr<const OpenDirectory>> drop = opener.open(plan->drop);
   if (!drop) return std::unexpected(std::move(drop).error().in("temporary drop of " + user.name));
   Result<std::shared_ptr<const OpenDirectory>> index = opener.open(plan->index);
-  if (!index) return std::unexpected(std::move(index).error().in("cache of " + user.name));
+  std::vector<std::string> remarks;
+  if (!index) {
+    remarks.push_back("cache of " + user.name + ": " + index.error().text +
+                      "; until then every session reads all of the mail");
+    index = std::make_shared<const OpenDirectory>(Fd{}, plan->index.path());
+  }
 
   MaildropLocation location{.spool = {*spool, plan->spool_name},
                             .drop = {*drop, plan->drop_name},
@@ -322,7 +349,8 @@ Result<MaildropLocation> locate_maildrop(Disk& disk, const Settings& settings,
                             .journal = {*spool, "." + plan->stem + ".journal"},
                             .trash = {*spool, "." + plan->stem + ".trash"},
                             .uidl = {*spool, "." + plan->stem + ".uidl"},
-                            .old_drop = std::nullopt};
+                            .old_drop = std::nullopt,
+                            .remarks = std::move(remarks)};
   location.old_drop = find_old_drop(opener, settings, user, location.drop);
   return location;
 }
@@ -332,9 +360,10 @@ Result<void> make_hash_directories(Disk& disk, const Settings& settings, const M
   Result<Plan> plan = plan_maildrop(settings, user);
   if (!plan) return std::unexpected(plan.error());
   DirectoryOpener opener{disk, settings};
-  for (const DirectoryPlan& directory : {plan->spool, plan->drop, plan->index}) {
-    if (directory.hash.empty() || directory.base == user.home) continue;
-    if (Result<std::shared_ptr<const OpenDirectory>> opened = opener.open(directory); !opened) {
+  for (const DirectoryPlan* directory : {&plan->spool, &plan->drop, &plan->index}) {
+    if (directory->hash.empty() || directory->base == user.home) continue;
+    Result<std::shared_ptr<const OpenDirectory>> opened = opener.open(*directory);
+    if (!opened && directory != &plan->index) {
       return std::unexpected(std::move(opened).error().in("hash directories of " + user.name));
     }
   }

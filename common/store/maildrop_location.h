@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/disk.h"
 #include "conf/settings.h"
@@ -36,12 +37,14 @@ struct FilePlace {
 struct MaildropLocation {
   FilePlace spool;                    // the mail
   FilePlace drop;                     // .USER.pop: session lock, leftover mail of the old program
-  FilePlace index;                    // .USER.cache
+  FilePlace index;                    // .USER.cache; in a directory that is not open, where each
+                                      // operation fails, if the cache's cannot be used
   FilePlace journal;                  // .USER.journal
   FilePlace trash;                    // .USER.trash
   FilePlace uidl;                     // .USER.uidl
   std::optional<FilePlace> old_drop;  // check-old-spool-loc: plain SPOOL-DIR/.USER.pop, when that
                                       // is not `drop`; need not exist
+  std::vector<std::string> remarks;   // as of Maildrop::remarks()
 };
 
 /// Computes the names and opens the directories:
@@ -56,12 +59,13 @@ struct MaildropLocation {
 /// With check-hash-dir, missing hash directories are made when this process may own them (see
 /// make_hash_directories); otherwise that is Errc::denied with the remedy.
 /// Errc::usage: temp-name or cache-name without exactly one %s or with a '/', a user name that
-/// cannot be a file name, a maildrop path that is not absolute. Errc::not_found: no such directory.
+/// cannot be a file name, a maildrop path that is not absolute. Errc::not_found: no such directory
+/// for spool or drop; the text tells which option names it.
 [[nodiscard]] Result<MaildropLocation> locate_maildrop(Disk& disk, const Settings& settings,
                                                        const MailUser& user);
 
-/// Opens the directory `name` in `above`. A symbolic link is followed only where the administrator or
-/// the owner of `above` made it: in a directory that others may write to, anybody could have.
+/// Opens the directory `name` in `above`. A symbolic link is followed only where the administrator
+/// or the owner of `above` made it: in a directory that others may write to, anybody could have.
 /// Errc::denied for another link.
 [[nodiscard]] Result<Fd> open_trusted_directory(Disk& disk, const Fd& above,
                                                 const std::string& name);
@@ -84,7 +88,6 @@ struct MaildropLocation {
 /// `pattern` with its only %s replaced. Errc::usage if there is not exactly one, another '%'
 /// stands in it, or there is a '/'; `option` names the setting in the message.
 [[nodiscard]] Result<std::string> expand_file_name(std::string_view option,
-                                                   std::string_view pattern,
-                                                   std::string_view user);
+                                                   std::string_view pattern, std::string_view user);
 
 }  // namespace pop

@@ -244,26 +244,34 @@ Result<SpoolListing> MboxMaildrop::completed(SpoolLock& lock, FileBytes size,
 Result<void> MboxMaildrop::choose_source(SpoolLock& lock) {
   Disk& disk = context_.disk;
   if (index_.listing.messages.empty()) return {};
-  if (context_.settings.server_mode) {
-    // A descriptor of its own: locks of the other one must not live on with it.
-    Result<Fd> source = open_mail_file(disk, location_.spool, O_RDONLY, user_.uid,
-                                       Exposure::not_writable_by_others);
-    if (!source) return std::unexpected(std::move(source).error());
-    source_ = std::move(*source);
-  } else {
-    Result<Fd> copy = disk.open_unnamed(location_.drop.directory(), 0600);
-    if (!copy) return std::unexpected(std::move(copy).error());
-    Result<void> copied = copy_spool(lock, *copy);
-    if (!copied) {
-      return std::unexpected(
-          std::move(copied).error().in("copy to " + location_.drop.in->path.native()));
-    }
-    source_ = std::move(*copy);
+  const bool wants_copy = !context_.settings.server_mode;
+  Result<Fd> source = wants_copy ? copied_spool(lock) : spool_to_read();
+  if (!source && wants_copy && source.error().code == Errc::full) {
+    // Who deletes mail makes room, so a full disk must not keep users from theirs.
+    remark(source.error().text + "; serving " + user_.name +
+           " from the spool itself, as with server-mode, until there is room");
+    source = spool_to_read();
   }
+  if (!source) return std::unexpected(std::move(source).error());
+  source_ = std::move(*source);
   const Result<FileStatus> status = disk.status(source_);
   if (!status) return std::unexpected(status.error());
   source_status_ = *status;
   return {};
+}
+
+/// A descriptor of its own: locks of the other one must not live on with it.
+Result<Fd> MboxMaildrop::spool_to_read() {
+  return open_mail_file(context_.disk, location_.spool, O_RDONLY, user_.uid,
+                        Exposure::not_writable_by_others);
+}
+
+Result<Fd> MboxMaildrop::copied_spool(SpoolLock& lock) {
+  Result<Fd> copy = context_.disk.open_unnamed(location_.drop.directory(), 0600);
+  Result<void> copied = copy ? copy_spool(lock, *copy) : std::unexpected(copy.error());
+  if (copied) return copy;
+  return std::unexpected(
+      std::move(copied).error().in("copy the spool to " + location_.drop.in->path.native()));
 }
 
 /// In pieces, so that the lock stays fresh on a slow disk.

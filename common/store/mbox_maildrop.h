@@ -16,9 +16,9 @@ namespace pop {
 
 /// A maildrop in one spool file. The spool keeps all mail until commit(); messages are read from
 /// the spool itself in server mode, else from an unnamed copy that protects against programs which
-/// rewrite the spool meanwhile. The session lock is held as long as the object lives, the spool
-/// lock only while scanning, copying and committing; with a fresh index in server mode not even
-/// then.
+/// rewrite the spool meanwhile (where there is no room for one, from the spool). The session lock
+/// is held as long as the object lives, the spool lock only while scanning, copying and committing;
+/// with a fresh index in server mode not even then.
 class MboxMaildrop final : public Maildrop {
  public:
   /// As open_maildrop(). `location` is the user's, by locate_maildrop().
@@ -57,6 +57,8 @@ class MboxMaildrop final : public Maildrop {
   [[nodiscard]] Result<SpoolListing> completed(SpoolLock& lock, FileBytes size,
                                                SpoolListing known) const;
   Result<void> choose_source(SpoolLock& lock);
+  Result<Fd> spool_to_read();
+  Result<Fd> copied_spool(SpoolLock& lock);
   Result<void> copy_spool(SpoolLock& lock, const Fd& copy);
   void fill_listed();
 

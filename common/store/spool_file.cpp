@@ -5,7 +5,9 @@
 namespace pop {
 namespace {
 
-std::string owner_text(uid_t owner) { return "uid " + std::to_string(owner); }
+std::string owner_text(uid_t owner) {
+  return "uid " + std::to_string(owner);
+}
 
 std::string octal(mode_t mode) {
   std::string digits;
@@ -34,17 +36,6 @@ mode_t forbidden_bits(Exposure exposure) {
   return exposure == Exposure::not_writable_by_others ? S_IWOTH : S_IRWXO;
 }
 
-/// open() fails on some hostile objects before they can be looked at (ELOOP, ENXIO, EISDIR):
-/// the refusal should tell what stands there, not what the kernel thought of it.
-std::unexpected<Error> explain(Disk& disk, const FilePlace& place, Error error) {
-  const Result<FileStatus> status = disk.status(place.directory(), place.name);
-  if (status && !status->is_regular()) {
-    return refuse(place, "is " + std::string{kind_of(status->mode)} + ", not a plain file",
-                  "look who made it, then remove it");
-  }
-  return std::unexpected(std::move(error).in(place.path()));
-}
-
 }  // namespace
 
 Result<void> check_mail_file(const FileStatus& status, const FilePlace& place, uid_t owner,
@@ -54,9 +45,13 @@ Result<void> check_mail_file(const FileStatus& status, const FilePlace& place, u
                   "look who made it, then remove it");
   }
   if (status.owner != owner) {
-    return refuse(place,
-                  "belongs to " + owner_text(status.owner) + ", not to " + owner_text(owner),
-                  "if the mail in it is this user's, chown it");
+    return refuse(
+        place,
+        "belongs to " + owner_text(status.owner) + " (mode " + octal(status.mode) + "), not to " +
+            owner_text(owner),
+        exposure == Exposure::not_writable_by_others
+            ? "if the mail in it is this user's, chown it"
+            : "it holds mail or a lock: chown it if that is this user's, else move it away");
   }
   if (status.links != 1) {
     return refuse(place, "has " + std::to_string(status.links) + " links",
@@ -72,11 +67,31 @@ Result<void> check_mail_file(const FileStatus& status, const FilePlace& place, u
   return {};
 }
 
+namespace {
+
+/// open() fails on some objects before they can be looked at (ELOOP, ENXIO, EISDIR, EACCES): the
+/// refusal should tell what stands there and whose it is, not what the kernel thought of it.
+std::unexpected<Error> explain(Disk& disk, const FilePlace& place, Error error, uid_t owner,
+                               Exposure exposure) {
+  const Result<FileStatus> status = disk.status(place.directory(), place.name);
+  if (!status) return std::unexpected(std::move(error).in(place.path()));
+  if (Result<void> fine = check_mail_file(*status, place, owner, exposure); !fine) {
+    return std::unexpected(std::move(fine).error());
+  }
+  if (error.code == Errc::denied && (status->mode & (S_IRUSR | S_IWUSR)) != (S_IRUSR | S_IWUSR)) {
+    return refuse(place, "may not be opened by its owner (mode " + octal(status->mode) + ")",
+                  "chmod u+rw");
+  }
+  return std::unexpected(std::move(error).in(place.path()));
+}
+
+}  // namespace
+
 Result<Fd> open_mail_file(Disk& disk, const FilePlace& place, int flags, uid_t owner,
                           Exposure exposure) {
   Result<Fd> file = disk.open(place.directory(), place.name, flags);
   if (!file && file.error().code == Errc::not_found) return file;
-  if (!file) return explain(disk, place, file.error());
+  if (!file) return explain(disk, place, file.error(), owner, exposure);
   const Result<FileStatus> status = disk.status(*file);
   if (!status) return std::unexpected(status.error());
   // Not "missing": another file may stand there by now.

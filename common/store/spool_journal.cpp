@@ -421,7 +421,7 @@ Result<Recovery> recover_journal(Disk& disk, const FilePlace& place, SpoolLock& 
   if (!cleared) return std::unexpected(std::move(cleared).error());
   Result<std::optional<Journal>> read = read_journal(disk, place, owner);
   if (!read && read.error().code == Errc::not_found) return Recovery::nothing;
-  if (!read) return std::unexpected(std::move(read).error().in("recover " + place.path()));
+  if (!read) return std::unexpected(std::move(read).error().in("recover the journal"));
   // It got its name only after its fsync, so a damaged one is no trace of a crash.
   if (!*read || !(*read)->tail_is_whole) {
     return fail(Errc::corrupt, place.path() + ": the journal of an unfinished update is damaged; "

@@ -190,6 +190,11 @@ Result<void> scan_spool(Disk& disk, const Fd& spool, FileBytes size, const ScanO
   Result<void> fed = feed_range(disk, spool, at, size, scanner, between_pieces,
                                 [&](const ScannedMessage& message) { builder.add(message); });
   if (fed) fed = look_ahead.all_seen();
+  if (!fed && fed.error().code == Errc::corrupt) {
+    return fail(Errc::corrupt, fed.error().text +
+                                   "; the mail is untouched: look at that place and "
+                                   "mend it by hand, or move the file away");
+  }
   if (!fed) return fed;
   listing.format = scanner.format();
   listing.size = size;

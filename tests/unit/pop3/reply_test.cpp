@@ -53,7 +53,7 @@ TEST_CASE("reply::failure tells the client what to do and no path", "[pop3][repl
     std::string_view begin;
   };
   for (const Row row :
-       {Row{Errc::usage, "-ERR The"}, Row{Errc::not_found, "-ERR The"},
+       {Row{Errc::usage, "-ERR The"}, Row{Errc::not_found, "-ERR [SYS/PERM] "},
         Row{Errc::denied, "-ERR [SYS/PERM] "}, Row{Errc::changed, "-ERR [SYS/TEMP] "},
         Row{Errc::corrupt, "-ERR [SYS/PERM] "}, Row{Errc::limit, "-ERR [SYS/PERM] "},
         Row{Errc::full, "-ERR [SYS/TEMP] "}, Row{Errc::io, "-ERR [SYS/TEMP] "}}) {

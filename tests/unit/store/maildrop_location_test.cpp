@@ -50,10 +50,10 @@ TEST_CASE("hash_directory gives the documents' examples", "[store]") {
     const char* user;
     const char* directory;
   };
-  for (const Row& row : {Row{0, "maida", ""}, Row{1, "maida", "o"}, Row{2, "maida", "m/a"},
-                         Row{1, "maidaX", "o"}, Row{1, "a", "t"}, Row{2, "a", "a/a"},
-                         Row{2, "Ab", "A/b"}, Row{2, "j.doe", "j"}, Row{2, ".x", "x"},
-                         Row{1, "\xff", "v"}}) {
+  for (const Row& row :
+       {Row{0, "maida", ""}, Row{1, "maida", "o"}, Row{2, "maida", "m/a"}, Row{1, "maidaX", "o"},
+        Row{1, "a", "t"}, Row{2, "a", "a/a"}, Row{2, "Ab", "A/b"}, Row{2, "j.doe", "j"},
+        Row{2, ".x", "x"}, Row{1, "\xff", "v"}}) {
     CAPTURE(row.method, row.user);
     const auto hash = hash_directory(row.method, row.user);
     REQUIRE(hash);
@@ -160,7 +160,7 @@ TEST_CASE("Every file of a maildrop lies where the options say", "[store]") {
 TEST_CASE("Wrong names and paths are refused before anything is opened", "[store]") {
   Bed bed;
   for (const std::string& wrong : {std::string{}, std::string{"."}, std::string{".."},
-                                  std::string{"../root"}, std::string{"a\0b", 3}}) {
+                                   std::string{"../root"}, std::string{"a\0b", 3}}) {
     bed.user.name = wrong;
     CHECK(bed.refusal().code == Errc::usage);
   }
@@ -182,6 +182,39 @@ TEST_CASE("Wrong names and paths are refused before anything is opened", "[store
   bed.user.maildrop.clear();
   bed.settings.spool_dir = bed.root / "nowhere";
   CHECK(bed.refusal().code == Errc::not_found);
+}
+
+TEST_CASE("A missing directory is named together with the option and the remedy", "[store]") {
+  Bed bed;
+  const auto check_refusal = [&](const std::string& text) {
+    const Error error = bed.refusal();
+    CHECK(error.code == Errc::not_found);
+    CHECK_THAT(error.text, Catch::Contains(text));
+  };
+  bed.settings.temp_dir = bed.root / "nowhere";
+  check_refusal("temp-dir " + bed.at("nowhere") +
+                " does not exist or is no directory: create it or set temp-dir");
+  bed.settings.spool_dir = bed.root / "nowhere";
+  check_refusal("spool-dir " + bed.at("nowhere") +
+                " does not exist or is no directory: create it or set spool-dir");
+  bed.user.home = bed.root / "nowhere";
+  bed.settings.home_dir_mail = "mbox";
+  check_refusal("directory " + bed.at("nowhere") + " does not exist or is no directory: create it");
+}
+
+TEST_CASE("Without a cache directory the maildrop is located without an index", "[store]") {
+  Bed bed;
+  bed.settings.cache_dir = bed.root / "nowhere";
+  const MaildropLocation location = bed.locate();
+  REQUIRE(location.remarks.size() == 1);
+  CHECK_THAT(location.remarks[0],
+             Catch::Contains("cache-dir " + bed.at("nowhere") + " does not exist"));
+  CHECK(!system_disk().open(location.index.directory(), location.index.name, O_RDONLY));
+  CHECK(!system_disk().open(location.index.directory(), location.index.name, O_RDWR | O_CREAT));
+  bed.settings.hash_spool = 1;
+  CHECK(make_hash_directories(system_disk(), bed.settings, bed.user));
+  bed.settings.cache_dir = bed.root / "cache";
+  CHECK(bed.locate().remarks.empty());
 }
 
 TEST_CASE("Missing hash directories get mode and group of the one above, whatever the umask",
@@ -224,9 +257,8 @@ TEST_CASE("Many processes may make the same hash directories at once", "[store]"
     fs::remove_all(bed.root / "spool/m");
     std::vector<ChildProcess> children;
     for (int i = 0; i < 8; ++i) {
-      children.emplace_back([&] {
-        return locate_maildrop(system_disk(), bed.settings, bed.user) ? 0 : 1;
-      });
+      children.emplace_back(
+          [&] { return locate_maildrop(system_disk(), bed.settings, bed.user) ? 0 : 1; });
     }
     for (ChildProcess& child : children) CHECK(child.wait() == 0);
   }

@@ -713,3 +713,69 @@ TEST_CASE("folder-internal data is hidden and never deleted", "[store]") {
   }
   CHECK(get_file(host.spool()) == internal);
 }
+
+TEST_CASE("a full disk keeps nobody from reading and deleting mail", "[store]") {
+  /// Has no room for copies, as a disk that has been filled has none.
+  class FullDisk final : public ForwardingDisk {
+   public:
+    FullDisk() : ForwardingDisk{system_disk()} {}
+    Result<void> reserve(const Fd&, FileBytes) override {
+      return fail(Errc::full, "no space left");
+    }
+  };
+  Host host;
+  host.settings.server_mode = false;
+  put_file(host.spool(), mail("a") + mail("b"));
+  FullDisk disk;
+  host.disk = &disk;
+  const auto maildrop = host.open();
+  REQUIRE(maildrop->messages().size() == 2);
+  REQUIRE(maildrop->remarks().size() == 1);
+  CHECK_THAT(maildrop->remarks()[0], Catch::Contains("no space left; serving jo from the spool"));
+  CHECK_THAT(wire_of(*maildrop, 2), Catch::Contains("\r\nhello\r\n"));
+  CHECK(maildrop->commit(outcome(*maildrop, {1, 2})));
+  CHECK(get_file(host.spool()).empty());
+}
+
+TEST_CASE("served from the spool for want of room a replaced message is not sent", "[store]") {
+  class FullDisk final : public ForwardingDisk {
+   public:
+    FullDisk() : ForwardingDisk{system_disk()} {}
+    Result<Fd> open_unnamed(int, mode_t) override { return fail(Errc::full, "no space left"); }
+  };
+  Host host;
+  host.settings.server_mode = false;
+  put_file(host.spool(), mail("a") + mail("b"));
+  FullDisk disk;
+  host.disk = &disk;
+  const auto maildrop = host.open();
+  put_file(host.spool(), mail("x") + mail("y"));
+  const auto reader = maildrop->open({1});
+  REQUIRE(!reader);
+  CHECK(reader.error().code == Errc::changed);
+}
+
+TEST_CASE("a missing cache directory costs a warning and no mail", "[store]") {
+  Host host;
+  host.settings.cache_dir = host.directory / "nowhere";
+  put_file(host.spool(), mail("a") + mail("b"));
+  {
+    const auto maildrop = host.open();
+    CHECK(maildrop->messages().size() == 2);
+    REQUIRE(maildrop->remarks().size() == 1);
+    CHECK_THAT(maildrop->remarks()[0], Catch::Contains("create it or set cache-dir"));
+    CHECK(maildrop->commit(outcome(*maildrop, {1})));
+  }
+  CHECK(get_file(host.spool()) == mail("b"));
+  CHECK(host.ids().size() == 1);
+}
+
+TEST_CASE("a spool that is none is refused with what to do next", "[store]") {
+  Host host;
+  put_file(host.spool(), "hello\nworld\n");
+  const Error error = host.open_error();
+  CHECK(error.code == Errc::corrupt);
+  CHECK_THAT(error.text, Catch::Contains("byte 0: neither") &&
+                             Catch::Contains("; the mail is untouched: look at that place"));
+  CHECK(get_file(host.spool()) == "hello\nworld\n");
+}

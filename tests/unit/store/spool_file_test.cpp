@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include "support/catch.h"
+#include "support/child_process.h"
 #include "support/temporary_directory.h"
 
 using namespace pop;
@@ -101,6 +102,35 @@ TEST_CASE("Hostile objects in the place of a spool are refused", "[store]") {
           std::string::npos);
   }
   CHECK(get_file(bed.root / "victim") == "secret mail");
+}
+
+TEST_CASE("A file that its user may not open is told with owner, mode and remedy", "[store]") {
+  if (::geteuid() != 0) return;
+  constexpr uid_t jo = 4711;
+  struct Row {
+    uid_t owner;
+    mode_t mode;
+    std::string_view words;
+  };
+  for (const Row& row : {Row{4712, 0600, "belongs to uid 4712 (mode 0600), not to uid 4711; "},
+                         Row{jo, 0400, "may not be opened by its owner (mode 0400); chmod u+rw"}}) {
+    CAPTURE(row.words);
+    Bed bed;
+    put_file(bed.root / "jo", "mail");
+    REQUIRE(::chmod((bed.root / "jo").c_str(), row.mode) == 0);
+    REQUIRE(::chown((bed.root / "jo").c_str(), row.owner, 0) == 0);
+    REQUIRE(::chmod(bed.root.path().c_str(), 0755) == 0);
+    ChildProcess child{[&] {
+      if (::setuid(jo) != 0) return 2;
+      const auto file =
+          open_mail_file(system_disk(), bed.place, O_RDWR, jo, Exposure::not_accessible_by_others);
+      const bool told = !file && file.error().code == Errc::denied &&
+                        file.error().text.starts_with(bed.place.path() + " ") &&
+                        file.error().text.find(row.words) != std::string::npos;
+      return told ? 0 : 1;
+    }};
+    CHECK(child.wait() == 0);
+  }
 }
 
 TEST_CASE("Our own files may not be accessible by others", "[store]") {
