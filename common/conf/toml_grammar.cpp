@@ -35,24 +35,35 @@ class TomlReader {
   explicit TomlReader(const std::string& name) : name_{name} {}
 
   ParsedText read(const toml::table& document) {
-    // The library sorts by key; the order written decides, since config-file acts in its place.
-    std::vector<std::pair<const toml::key*, const toml::node*>> entries;
-    for (const auto& [key, node] : document) entries.emplace_back(&key, &node);
-    std::ranges::sort(entries, [](const auto& a, const auto& b) {
-      const toml::source_position x = a.first->source().begin, y = b.first->source().begin;
-      return std::pair{x.line, x.column} < std::pair{y.line, y.column};
-    });
-    for (const auto& [key, node] : entries) {
-      if (parsed_.complaints.size() == most_complaints) {
-        complain(place_of(key->source()), "too many errors; the rest was not read");
-        break;
-      }
+    for (const auto& [key, node] : entries_of(document)) {
+      if (is_enough(*key)) break;
       read_entry(*key, *node);
     }
     return std::move(parsed_);
   }
 
  private:
+  using Entries = std::vector<std::pair<const toml::key*, const toml::node*>>;
+
+  /// The library sorts by key; the order written decides, since config-file acts in its place.
+  static Entries entries_of(const toml::table& table) {
+    Entries entries;
+    for (const auto& [key, node] : table) entries.emplace_back(&key, &node);
+    std::ranges::sort(entries, [](const auto& a, const auto& b) {
+      const toml::source_position x = a.first->source().begin, y = b.first->source().begin;
+      return std::pair{x.line, x.column} < std::pair{y.line, y.column};
+    });
+    return entries;
+  }
+
+  bool is_enough(const toml::key& next) {
+    if (parsed_.complaints.size() < most_complaints) return false;
+    if (parsed_.complaints.size() == most_complaints) {
+      complain(place_of(next.source()), "too many errors; the rest was not read");
+    }
+    return true;
+  }
+
   [[nodiscard]] Place place_of(const toml::source_region& region) const {
     return {name_, region.begin.line, region.begin.column};
   }
@@ -64,9 +75,9 @@ class TomlReader {
     if (key.str() == "listen") return read_listeners(node);
     const Place place = place_of(key.source());
     const Option* option = find_option(key.str());
+    if (!option && node.is_table()) return read_unknown_table(key, *node.as_table());
     if (!option) {
-      return complain(place, (node.is_table() ? "unknown table " : "unknown option ") +
-                                 shown(key.str()) + suggestion(key.str()));
+      return complain(place, "unknown option " + shown(key.str()) + suggestion(key.str()));
     }
     if (!seen_.insert(option).second) {
       return complain(place, std::string{option->name} + " is set twice");
@@ -76,6 +87,23 @@ class TomlReader {
       return complain(place_of(node.source()), std::move(fine).error());
     }
     parsed_.assignments.push_back({option, std::move(value), place});
+  }
+
+  /// What stands in it will stand at the top level when this slip is mended: its errors are told
+  /// now.
+  void read_unknown_table(const toml::key& name, const toml::table& table) {
+    const std::string near = suggestion(name.str());
+    complain(place_of(name.source()),
+             "unknown table " + shown(name.str()) +
+                 (near.empty() ? "; options stand at the top level, without a table" : near));
+    for (const auto& [key, node] : entries_of(table)) {
+      if (is_enough(*key)) return;
+      if (node->is_table()) {
+        complain(place_of(key->source()), "unknown table " + shown(key->str()));
+      } else {
+        read_entry(*key, *node);
+      }
+    }
   }
 
   static std::string suggestion(std::string_view key) {

@@ -104,6 +104,21 @@ TEST_CASE("All mistakes of a TOML text come at once, in its order", "[conf][toml
         "f:4:1: unknown option \"also-wrong-here\"\n");
 }
 
+TEST_CASE("An unknown table hides no mistake that stands in it", "[conf][toml]") {
+  const ParsedText parsed = parse_toml(
+      "[popper]\nserver-mod = true\ntimeout = \"a\"\nshy = true\n[popper.deeper]\nx = 1\n", "f");
+  std::string complaints;
+  for (const Complaint& one : parsed.complaints) complaints += to_string(one) + "\n";
+  CHECK(complaints ==
+        "f:1:2: unknown table \"popper\"; options stand at the top level, without a table\n"
+        "f:2:1: unknown option \"server-mod\"; did you mean server-mode\n"
+        "f:3:11: timeout wants an integer\n"
+        "f:5:9: unknown table \"deeper\"\n");
+  std::string many = "[popper]\n";
+  for (int i = 0; i < 300; ++i) many += "zz" + std::to_string(i) + " = 1\n";
+  CHECK(parse_toml(many, "f").complaints.size() == most_complaints + 1);
+}
+
 TEST_CASE("What is no TOML at all has one complaint with its place", "[conf][toml]") {
   for (const std::string& text :
        {std::string{"timeout = = 5"}, std::string{"timeout = 5\ntimeout = 6"},
