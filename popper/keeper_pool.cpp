@@ -199,6 +199,7 @@ int run_keeper() {
   stamps = Fd{};
   shared = Fd{};
   counts = Fd{};
+  give_free_memory_back();  // what the start needed; every session would have a copy
   const SessionBirth birth{*handover, *filter};
   return KeeperPool{birth, log, **checker, *ledger, *census, std::move(gate), std::move(*pulse)}
       .run();

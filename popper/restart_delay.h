@@ -10,7 +10,7 @@ namespace pop {
 class RestartDelay {
  public:
   static constexpr std::chrono::seconds young{10};
-  static constexpr std::chrono::milliseconds shortest{100}, longest{60'000};
+  static constexpr std::chrono::milliseconds shortest{100}, longest{10'000};
 
   [[nodiscard]] std::chrono::milliseconds after_life_of(std::chrono::steady_clock::duration life) {
     if (life >= young) next_ = std::chrono::milliseconds{0};

@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 
 #include "base/disk.h"
@@ -124,9 +126,18 @@ void overwrite_freed_memory() {
   ::mallopt(M_PERTURB, 0x5a);
 }
 
+// The page in use is overwritten, those below it go back to the kernel.
 [[gnu::noinline]] void wipe_stack_below() {
-  std::array<char, std::size_t{64} * 1024> below;
+  constexpr std::size_t page = 4096, most = page * 64;
+  std::array<char, page> below;
   wipe(below);
+  const auto here = reinterpret_cast<std::uintptr_t>(below.data()) / page * page;
+  ::madvise(reinterpret_cast<void*>(here - most), most, MADV_DONTNEED);
+}
+
+void give_free_memory_back() {
+  ::malloc_trim(0);
+  wipe_stack_below();
 }
 
 }  // namespace pop

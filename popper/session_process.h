@@ -37,5 +37,7 @@ inline constexpr std::string_view idle_report = "idle";
 void overwrite_freed_memory();
 /// Overwrites what calls before this one left on the stack.
 void wipe_stack_below();
+/// Freed memory and unused stack, before a long wait.
+void give_free_memory_back();
 
 }  // namespace pop
