@@ -126,13 +126,17 @@ void overwrite_freed_memory() {
   ::mallopt(M_PERTURB, 0x5a);
 }
 
-// The page in use is overwritten, those below it go back to the kernel.
+// Whole pages go back to the kernel, which gives zeros for them; that is cheaper than to overwrite
+// them. All of them lie within the array: below it is the way back out of madvise().
 [[gnu::noinline]] void wipe_stack_below() {
-  constexpr std::size_t page = 4096, most = page * 64;
-  std::array<char, page> below;
-  wipe(below);
-  const auto here = reinterpret_cast<std::uintptr_t>(below.data()) / page * page;
-  ::madvise(reinterpret_cast<void*>(here - most), most, MADV_DONTNEED);
+  constexpr std::uintptr_t page = 4096;
+  std::array<char, 64 * page> below;
+  const auto begin = reinterpret_cast<std::uintptr_t>(below.data());
+  const std::size_t head = page - begin % page;
+  const std::size_t pages = (below.size() - head) / page * page;
+  if (::madvise(below.data() + head, pages, MADV_DONTNEED) != 0) wipe(below);
+  wipe(std::span{below}.first(head));
+  wipe(std::span{below}.subspan(head + pages));
 }
 
 void give_free_memory_back() {
