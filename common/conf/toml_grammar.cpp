@@ -77,7 +77,8 @@ class TomlReader {
     const Option* option = find_option(key.str());
     if (!option && node.is_table()) return read_unknown_table(key, *node.as_table());
     if (!option) {
-      return complain(place, "unknown option " + shown(key.str()) + suggestion(key.str()));
+      return complain(place,
+                      "unknown option " + shown(key.str()) + suggestion_for_option(key.str()));
     }
     if (!seen_.insert(option).second) {
       return complain(place, std::string{option->name} + " is set twice");
@@ -92,10 +93,11 @@ class TomlReader {
   /// What stands in it will stand at the top level when this slip is mended: its errors are told
   /// now.
   void read_unknown_table(const toml::key& name, const toml::table& table) {
-    const std::string near = suggestion(name.str());
+    const bool means_listen = equal_ignoring_case(name.str(), "listener");
     complain(place_of(name.source()),
              "unknown table " + shown(name.str()) +
-                 (near.empty() ? "; options stand at the top level, without a table" : near));
+                 (means_listen ? "; did you mean [[listen]]"
+                               : "; options stand at the top level, without a table"));
     for (const auto& [key, node] : entries_of(table)) {
       if (is_enough(*key)) return;
       if (node->is_table()) {
@@ -104,11 +106,6 @@ class TomlReader {
         read_entry(*key, *node);
       }
     }
-  }
-
-  static std::string suggestion(std::string_view key) {
-    if (equal_ignoring_case(key, "listener")) return "; did you mean [[listen]]";
-    return suggestion_for_option(key);
   }
 
   /// A value of another kind than the option takes stays one, so that check_value() refuses it.

@@ -232,7 +232,7 @@ TEST_CASE("Usage names each old switch, help each option", "[conf][cli]") {
   }
 }
 
-TEST_CASE("-C is popserv.conf before a file's name, and trim-domain else", "[conf][cli][popserv]") {
+TEST_CASE("Switch -C is popserv.conf before a file's name, and trim-domain else", "[conf][cli][popserv]") {
   CHECK(settings_of({"-C"}).trim_domain);
   CHECK(settings_of({"-C", "-S"}).trim_domain);
   CHECK(settings_of({"-SC"}).trim_domain);

@@ -55,7 +55,8 @@ TEST_CASE("Mistakes in TOML are named with their place", "[conf][toml]") {
   };
   const Row rows[] = {
       {"tiemout = 5", "f:1:1: unknown option \"tiemout\"; did you mean timeout\n"},
-      {"[timeouts]\n", "f:1:2: unknown table \"timeouts\"; did you mean timeout\n"},
+      {"[timeouts]\n",
+       "f:1:2: unknown table \"timeouts\"; options stand at the top level, without a table\n"},
       {"[listener]\n", "f:1:2: unknown table \"listener\"; did you mean [[listen]]\n"},
       {"timeout = \"5\"", "f:1:11: timeout wants an integer\n"},
       {"timeout = 5.0", "f:1:11: timeout wants an integer\n"},
