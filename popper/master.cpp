@@ -19,6 +19,7 @@
 #include "popper/privileges.h"
 #include "popper/role_log.h"
 #include "popper/signals.h"
+#include "store/maildrop_location.h"
 
 namespace pop {
 namespace {
@@ -61,6 +62,7 @@ std::set<pid_t> adopted_sessions() {
 
 Result<void> check_servable(const Settings& settings) {
   if (Result<void> gate = check_gate_confinement(settings); !gate) return gate;
+  if (Result<void> names = check_file_names(settings); !names) return names;
   const Result<std::unique_ptr<PasswordChecker>> checker = make_password_checker(settings);
   if (!checker) return std::unexpected(checker.error());
   return {};

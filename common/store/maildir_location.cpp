@@ -103,6 +103,24 @@ Result<FilePlace> own_place(const SharedDirectory& root, const MailUser& user,
   return FilePlace{inside ? root : as_for_mbox.in, *name};
 }
 
+struct OwnFile {
+  const FilePlace* place;
+  std::string_view what;
+};
+
+/// Different names for a user's mbox may be one with the stem that stands for every user here.
+Result<void> check_names_differ(std::initializer_list<OwnFile> files) {
+  for (const OwnFile& one : files) {
+    for (const OwnFile& other : files) {
+      if (&one == &other || one.place->path() != other.place->path()) continue;
+      return fail(Errc::usage, std::string{one.what} + " and " + std::string{other.what} +
+                                   " both stand for " + one.place->path() +
+                                   "; give each file a name of its own");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::string> folder_directory(std::string_view folder) {
@@ -145,6 +163,11 @@ Result<std::optional<MaildirLocation>> locate_maildir(Disk& disk, const Settings
       own_place(*root, user, spool.spool, spool.index, "cache-name", settings.cache_name);
   if (!index) return std::unexpected(std::move(index).error());
   FilePlace ids{*root, "." + std::string{stem_inside} + ".uidl"};
+  if (Result<void> fine = check_names_differ(
+          {{&*drop, "temp-name"}, {&*index, "cache-name"}, {&ids, "the list of unique-ids"}});
+      !fine) {
+    return std::unexpected(std::move(fine).error());
+  }
   return MaildirLocation{std::move(*root), std::move(*places), std::move(*drop), std::move(*index),
                          std::move(ids)};
 }

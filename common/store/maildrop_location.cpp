@@ -1,7 +1,7 @@
 #include "store/maildrop_location.h"
 
 #include <algorithm>
-#include <array>
+#include <utility>
 #include <vector>
 
 #include "base/text.h"
@@ -128,16 +128,54 @@ Result<void> plan_index(const Settings& settings, const MailUser& user, const fs
   return {};
 }
 
+/// Only hashing or home-dir-mail moves the drop away from where an old program may have left it.
+bool may_have_old_drop(const Settings& settings, const MailUser& user) {
+  return settings.check_old_spool_loc && !has_own_place(user) &&
+         (settings.hash_spool != 0 || !settings.home_dir_mail.empty());
+}
+
+struct OwnFile {
+  std::string_view what;     // an option, or in words
+  std::string_view pattern;  // the option's value
+  const DirectoryPlan* in;
+  std::string name;
+
+  [[nodiscard]] bool is_same(const OwnFile& other) const {
+    return name == other.name &&
+           in->path().lexically_normal() == other.in->path().lexically_normal();
+  }
+  [[nodiscard]] std::string shown() const {
+    std::string text{what};
+    if (!pattern.empty()) text += " \"" + escaped(pattern) + "\"";
+    return text;
+  }
+};
+
 /// Two of our files under one name would destroy the mail.
-Result<void> check_names_differ(const Plan& plan) {
-  const std::array places{plan.spool.path() / plan.spool_name, plan.drop.path() / plan.drop_name,
-                          plan.index.path() / plan.index_name};
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    if (std::ranges::count(places, places[i]) == 1) continue;
-    return fail(Errc::usage,
-                "spool, temp-name and cache-name must name three different files, "
-                "but " +
-                    places[i].native() + " stands for two of them");
+Result<void> check_names_differ(const Settings& settings, const MailUser& user, const Plan& plan) {
+  const DirectoryPlan plain{settings.spool_dir, {}, {}};
+  std::vector<OwnFile> files{
+      {"temp-name", settings.temp_name, &plan.drop, plan.drop_name},
+      {"cache-name", settings.cache_name, &plan.index, plan.index_name},
+      {"the spool", {}, &plan.spool, plan.spool_name},
+      {"the spool's lock", {}, &plan.spool, plan.spool_name + ".lock"},
+      {"the journal", {}, &plan.spool, "." + plan.stem + ".journal"},
+      {"the journal being written", {}, &plan.spool, "." + plan.stem + ".journal.new"},
+      {"the trash", {}, &plan.spool, "." + plan.stem + ".trash"},
+      {"the imported unique-ids", {}, &plan.spool, "." + plan.stem + ".uidl"},
+      {"the user's options file", {}, &plain, "." + user.name + ".qpopper-options"},
+  };
+  OwnFile old_drop{"the drop of check-old-spool-loc", {}, &plain, "." + user.name + ".pop"};
+  if (may_have_old_drop(settings, user) && !old_drop.is_same(files.front())) {
+    files.push_back(std::move(old_drop));
+  }
+  for (auto one = files.begin(); one != files.end(); ++one) {
+    const auto other =
+        std::find_if(one + 1, files.end(), [&](const OwnFile& file) { return file.is_same(*one); });
+    if (other == files.end()) continue;
+    return fail(Errc::usage, one->shown() + " and " + other->shown() + " both stand for " +
+                                 escaped((one->in->path() / one->name).native()) +
+                                 "; give each file a name of its own");
   }
   return {};
 }
@@ -159,7 +197,9 @@ Result<Plan> plan_maildrop(const Settings& settings, const MailUser& user) {
   if (Result<void> done = plan_index(settings, user, *hash, plan); !done) {
     return std::unexpected(done.error());
   }
-  if (Result<void> done = check_names_differ(plan); !done) return std::unexpected(done.error());
+  if (Result<void> done = check_names_differ(settings, user, plan); !done) {
+    return std::unexpected(done.error());
+  }
   return plan;
 }
 
@@ -254,12 +294,6 @@ class DirectoryOpener {
   std::vector<std::shared_ptr<const OpenDirectory>> opened_;
 };
 
-/// Only hashing or home-dir-mail moves the drop away from where an old program may have left it.
-bool may_have_old_drop(const Settings& settings, const MailUser& user) {
-  return settings.check_old_spool_loc && !has_own_place(user) &&
-         (settings.hash_spool != 0 || !settings.home_dir_mail.empty());
-}
-
 std::optional<FilePlace> find_old_drop(DirectoryOpener& opener, const Settings& settings,
                                        const MailUser& user, const FilePlace& drop) {
   if (!may_have_old_drop(settings, user)) return std::nullopt;
@@ -270,6 +304,37 @@ std::optional<FilePlace> find_old_drop(DirectoryOpener& opener, const Settings& 
   FilePlace old{*plain, "." + user.name + ".pop"};
   if (old.in->path == drop.in->path && old.name == drop.name) return std::nullopt;
   return old;
+}
+
+Result<bool> is_same_directory(Disk& disk, const OpenDirectory& one, const OpenDirectory& other) {
+  if (&one == &other) return true;
+  if (!one.fd.is_open() || !other.fd.is_open()) return false;
+  const Result<FileStatus> first = disk.status(one.fd);
+  if (!first) return std::unexpected(first.error());
+  const Result<FileStatus> second = disk.status(other.fd);
+  if (!second) return std::unexpected(second.error());
+  return first->same_file(*second);
+}
+
+/// The plan has been checked by its paths; two of them may lead to one directory through a link.
+Result<void> check_directories(Disk& disk, const Settings& settings, const MailUser& user,
+                               const MaildropLocation& location, Plan plan) {
+  const Plan by_path = plan;
+  const OpenDirectory& spool = *location.spool.in;
+  const OpenDirectory& drop = *location.drop.in;
+  const OpenDirectory& index = *location.index.in;
+  const Result<bool> drop_is_beside = is_same_directory(disk, drop, spool);
+  if (!drop_is_beside) return std::unexpected(drop_is_beside.error());
+  if (*drop_is_beside) plan.drop = plan.spool;
+  for (const auto& [known, planned] : {std::pair{&spool, &plan.spool}, {&drop, &plan.drop}}) {
+    const Result<bool> same = is_same_directory(disk, index, *known);
+    if (!same) return std::unexpected(same.error());
+    if (*same) plan.index = *planned;
+  }
+  if (plan.drop.path() == by_path.drop.path() && plan.index.path() == by_path.index.path()) {
+    return {};
+  }
+  return check_names_differ(settings, user, plan);
 }
 
 std::string hash_of_sum(std::string_view user) {
@@ -326,6 +391,13 @@ Result<Fd> open_trusted_directory(Disk& disk, const Fd& above, const std::string
   return open_directory(above.get(), name);
 }
 
+Result<void> check_file_names(const Settings& settings) {
+  const MailUser anybody{.name = "USER", .home = "/HOME/USER"};
+  const Result<Plan> plan = plan_maildrop(settings, anybody);
+  if (!plan) return std::unexpected(plan.error());
+  return {};
+}
+
 Result<MaildropLocation> locate_maildrop(Disk& disk, const Settings& settings,
                                          const MailUser& user) {
   Result<Plan> plan = plan_maildrop(settings, user);
@@ -352,6 +424,8 @@ Result<MaildropLocation> locate_maildrop(Disk& disk, const Settings& settings,
                             .old_drop = std::nullopt,
                             .remarks = std::move(remarks)};
   location.old_drop = find_old_drop(opener, settings, user, location.drop);
+  Result<void> fine = check_directories(disk, settings, user, location, *std::move(plan));
+  if (!fine) return std::unexpected(std::move(fine).error());
   return location;
 }
 

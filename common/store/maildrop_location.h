@@ -58,11 +58,17 @@ struct MaildropLocation {
 /// makes no difference. For a Maildir see maildir_location.h.
 /// With check-hash-dir, missing hash directories are made when this process may own them (see
 /// make_hash_directories); otherwise that is Errc::denied with the remedy.
-/// Errc::usage: temp-name or cache-name without exactly one %s or with a '/', a user name that
-/// cannot be a file name, a maildrop path that is not absolute. Errc::not_found: no such directory
-/// for spool or drop; the text tells which option names it.
+/// Errc::usage: temp-name or cache-name without exactly one %s or with a '/', or one that gives the
+/// name of another file of the maildrop in the same directory (the text names both), a user name
+/// that cannot be a file name, a maildrop path that is not absolute. Errc::not_found: no such
+/// directory for spool or drop; the text tells which option names it.
 [[nodiscard]] Result<MaildropLocation> locate_maildrop(Disk& disk, const Settings& settings,
                                                        const MailUser& user);
+
+/// For the start: Errc::usage if the options give two files of every maildrop one name, with the
+/// text that locate_maildrop() would have for a user USER. Looks at no file, so what only links or
+/// one user's name or maildrop path bring about is left to locate_maildrop().
+[[nodiscard]] Result<void> check_file_names(const Settings& settings);
 
 /// Opens the directory `name` in `above`. A symbolic link is followed only where the administrator
 /// or the owner of `above` made it: in a directory that others may write to, anybody could have.

@@ -96,6 +96,13 @@ class OptionsTest(HostTest):
         self.assertTrue(os.path.exists(os.path.join(self.user.home, f".{self.user.name}.cache")))
         self.assertEqual(os.listdir(self.host.spool_dir), [self.user.name])
 
+    def test_temp_name_and_cache_name_that_were_one_file_started(self):
+        config = self.host.configure(temp_name=".%s.x", cache_name=".%s.x")
+        with self.assertRaisesRegex(AssertionError, r'temp-name ".%s.x" and cache-name ".%s.x"'):
+            with self.host.standalone(config):
+                pass
+        self.assertEqual(self.left(), ["number 1", "number 2", "number 3"])
+
     def test_temp_dir_and_temp_name(self):
         folder = self.host.make_spool_dir("drops")
         drop = os.path.join(folder, "drop-of-" + self.user.name)

@@ -773,6 +773,16 @@ TEST_CASE("temp-dir and cache-dir hold lock and index of a Maildir", "[store][ma
   CHECK(!host.has(".popper.cache"));
 }
 
+TEST_CASE("two names that differ for every user were one inside a Maildir", "[store][maildir]") {
+  Host host;
+  host.put("new/1.host", mail("a"));
+  host.settings.temp_name = ".%spopper";
+  host.settings.cache_name = ".popper%s";
+  const Error error = host.open_error();
+  CHECK(error.code == Errc::usage);
+  CHECK_THAT(error.text, Catch::Contains("temp-name and cache-name both stand for"));
+}
+
 TEST_CASE("a folder is a maildrop of its own", "[store][maildir]") {
   Host host;
   host.put("new/1.host", mail("a"));

@@ -184,6 +184,68 @@ TEST_CASE("Wrong names and paths are refused before anything is opened", "[store
   CHECK(bed.refusal().code == Errc::not_found);
 }
 
+TEST_CASE("temp-name or cache-name that gave the name of another file destroyed it", "[store]") {
+  struct Row {
+    const char *temp_name, *cache_name;
+    const char* both;
+  };
+  for (const Row& row : {
+           Row{".%s.x", ".%s.x", "temp-name \".%s.x\" and cache-name \".%s.x\""},
+           Row{"%s", ".%s.cache", "temp-name \"%s\" and the spool"},
+           Row{".%s.pop", "%s", "cache-name \"%s\" and the spool"},
+           Row{"%s.lock", ".%s.cache", "temp-name \"%s.lock\" and the spool's lock"},
+           Row{".%s.pop", ".%s.journal", "cache-name \".%s.journal\" and the journal"},
+           Row{".%s.journal.new", ".%s.cache", "and the journal being written"},
+           Row{".%s.trash", ".%s.cache", "and the trash"},
+           Row{".%s.pop", ".%s.uidl", "and the imported unique-ids"},
+           Row{".%s.qpopper-options", ".%s.cache", "and the user's options file"},
+       }) {
+    CAPTURE(row.temp_name, row.cache_name);
+    Bed bed;
+    bed.settings.temp_name = row.temp_name;
+    bed.settings.cache_name = row.cache_name;
+    const Error error = bed.refusal();
+    CHECK(error.code == Errc::usage);
+    CHECK_THAT(error.text, Catch::Contains(row.both) && Catch::Contains(bed.at("spool/")));
+    const auto at_start = check_file_names(bed.settings);
+    REQUIRE(!at_start);
+    CHECK_THAT(at_start.error().text, Catch::Contains(row.both) && Catch::Contains("USER"));
+    // In a directory of their own the same names are fine, as long as the two of them differ.
+    bed.settings.temp_dir = bed.root / "temp";
+    bed.settings.cache_dir = bed.root / "cache";
+    CHECK(check_file_names(bed.settings));
+    (void)bed.locate();
+  }
+  CHECK(check_file_names(Settings{}));
+}
+
+TEST_CASE("One directory under two names let two files of a maildrop have one name", "[store]") {
+  Bed bed;
+  fs::create_directory_symlink(bed.root / "spool", bed.root / "link");
+  bed.settings.cache_name = ".%s.pop";
+  for (const char* way : {"link", "spool/", "spool/../spool", "cache/../link"}) {
+    CAPTURE(way);
+    bed.settings.cache_dir = bed.root / way;
+    CHECK_THAT(bed.refusal().text, Catch::Contains("temp-name \".%s.pop\" and cache-name"));
+  }
+  bed.settings.cache_dir = bed.root / "cache";
+  (void)bed.locate();
+  bed.settings.temp_dir = bed.root / "link";
+  bed.settings.temp_name = "%s";
+  CHECK_THAT(bed.refusal().text, Catch::Contains("temp-name \"%s\" and the spool"));
+}
+
+TEST_CASE("An index in the place of an old drop was merged as if it were mail", "[store]") {
+  Bed bed;
+  bed.settings.home_dir_mail = ".mail";
+  bed.settings.temp_name = "%s.drop";
+  bed.settings.cache_dir = bed.root / "spool";
+  bed.settings.cache_name = ".%s.pop";
+  CHECK_THAT(bed.refusal().text, Catch::Contains("and the drop of check-old-spool-loc"));
+  bed.settings.check_old_spool_loc = false;
+  (void)bed.locate();
+}
+
 TEST_CASE("A missing directory is named together with the option and the remedy", "[store]") {
   Bed bed;
   const auto check_refusal = [&](const std::string& text) {
