@@ -17,6 +17,7 @@ inline constexpr int pulse = 5;         // all of them
 inline constexpr int stamps = 6;        // keeper
 inline constexpr int notices = 7;       // keeper, where notices are wanted; notifier
 inline constexpr int census = 8;        // gate and keeper
+inline constexpr int client = 4;        // what serves a single one
 }  // namespace inherited
 
 /// First argument of a re-executed program; nothing a user would type.
@@ -24,6 +25,7 @@ inline constexpr const char* gate_role = "role:gate";
 inline constexpr const char* keeper_role = "role:keeper";
 inline constexpr const char* resolver_role = "role:resolver";
 inline constexpr const char* notifier_role = "role:notifier";
+inline constexpr const char* single_role = "role:single";
 
 /// Where a role logs: the master's terminal or syslog.
 enum class LogTarget : std::uint8_t { standard_error, syslog };

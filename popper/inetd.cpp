@@ -1,6 +1,7 @@
 #include "popper/inetd.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "ipc/channel.h"
@@ -16,6 +18,8 @@
 #include "popper/keeper.h"
 #include "popper/listener.h"
 #include "popper/resolver.h"
+#include "popper/role.h"
+#include "popper/role_log.h"
 #include "popper/notify/notice_sender.h"
 #include "popper/session_process.h"
 #include "popper/signals.h"
@@ -149,6 +153,38 @@ int serve_single_client(Fd client, const Handover& handover, std::optional<Chann
     return EXIT_FAILURE;
   }
   return run_session(*std::move(login), {handover, *filter}, log);
+}
+
+int serve_single_client_anew(Fd client, const Handover& handover, std::optional<Channel> notices,
+                             std::optional<Log>& log) {
+  const Result<Fd> memory = seal_handover(handover);
+  if (!memory) {
+    log->failure("serve a client", memory.error());
+    return EXIT_FAILURE;
+  }
+  std::vector<Placed> descriptors{{memory->get(), inherited::settings},
+                                  {client.get(), inherited::client}};
+  if (notices) descriptors.push_back({notices->fd(), inherited::notices});
+  log.reset();
+  const Error why = become_role(single_role, descriptors);
+  log.emplace(open_log(handover.log, handover.settings));
+  log->failure("serve a client", why);
+  return EXIT_FAILURE;
+}
+
+int run_single() {
+  ::prctl(PR_SET_NAME, "popper");
+  Fd memory{inherited::settings}, client{inherited::client};
+  std::optional<Channel> notices;
+  if (::fcntl(inherited::notices, F_GETFD) >= 0) notices.emplace(Fd{inherited::notices});
+  const Result<Handover> handover = take_handover(memory);
+  if (!handover) return EXIT_FAILURE;
+  memory = Fd{};
+  for (const int descriptor : {inherited::client, inherited::notices}) {
+    ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+  }
+  std::optional<Log> log{open_log(handover->log, handover->settings)};
+  return serve_single_client(std::move(client), *handover, std::move(notices), log);
 }
 
 }  // namespace pop

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "popper/gate.h"
+#include "popper/inetd.h"
 #include "popper/keeper.h"
 #include "popper/notify/notifier.h"
 #include "popper/resolver.h"
@@ -20,6 +21,7 @@ constexpr std::array role_programs{
     RoleProgram{pop::keeper_role, pop::run_keeper},
     RoleProgram{pop::resolver_role, pop::run_resolver},
     RoleProgram{pop::notifier_role, pop::run_notifier},
+    RoleProgram{pop::single_role, pop::run_single},
 };
 
 }  // namespace

@@ -17,34 +17,40 @@ constexpr std::size_t most_descriptors = 8;
 // Beyond every place.
 constexpr int out_of_the_way = 64;
 
-// In the child, between fork and exec: only system calls. A descriptor may lie where another is to
-// go, so all are copied out of the way first.
-void put_in_place(std::span<const Placed> descriptors) {
+// Between fork and exec: only system calls. A descriptor may lie where another is to go, so all are
+// copied out of the way first. Returns 0 or the error number.
+int put_in_place(std::span<const Placed> descriptors) {
   std::array<int, most_descriptors> copies{};
   int last = STDERR_FILENO;
   for (std::size_t i = 0; i < descriptors.size(); ++i) {
     copies[i] = ::fcntl(descriptors[i].descriptor, F_DUPFD, out_of_the_way);
   }
   for (std::size_t i = 0; i < descriptors.size(); ++i) {
-    if (::dup2(copies[i], descriptors[i].place) < 0) ::_exit(EXIT_FAILURE);
+    if (::dup2(copies[i], descriptors[i].place) < 0) return errno;
     last = std::max(last, descriptors[i].place);
   }
   ::close_range(static_cast<unsigned>(last) + 1, ~0U, 0);
+  return 0;
 }
 
-[[noreturn]] void become_role(const char* role, std::span<const Placed> descriptors) {
-  put_in_place(descriptors);
-  ::setsid();  // on root's terminal a session that was broken into could type commands
+// Returns the error number.
+int execute(const char* role, std::span<const Placed> descriptors) {
+  if (const int error = put_in_place(descriptors); error != 0) return error;
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   char name[] = "popper", self[] = "/proc/self/exe";
   char* const arguments[] = {name, const_cast<char*>(role), nullptr};
   ::execv(self, arguments);
-  ::_exit(EXIT_FAILURE);
+  return errno;
 }
 
 }  // namespace
+
+Error become_role(const char* role, std::span<const Placed> descriptors) {
+  const int saved = descriptors.size() > most_descriptors ? E2BIG : execute(role, descriptors);
+  return errno_error(saved, std::string{"execute "} + role);
+}
 
 Result<pid_t> spawn_role(const char* role, std::span<const Placed> descriptors) {
   if (descriptors.size() > most_descriptors) return fail(Errc::limit, "too many descriptors");
@@ -53,8 +59,10 @@ Result<pid_t> spawn_role(const char* role, std::span<const Placed> descriptors) 
     const int saved = errno;
     return fail_errno(saved, std::string{"fork "} + role);
   }
-  if (child == 0) become_role(role, descriptors);
-  return child;
+  if (child > 0) return child;
+  ::setsid();  // on root's terminal a session that was broken into could type commands
+  execute(role, descriptors);
+  ::_exit(EXIT_FAILURE);
 }
 
 std::string end_of(int wait_status) {

@@ -19,6 +19,10 @@ struct Placed {
 /// an address layout of its own.
 [[nodiscard]] Result<pid_t> spawn_role(const char* role, std::span<const Placed> descriptors);
 
+/// The same with this process, which stays in its session. Returns only with what went wrong; then
+/// nothing is left open but 0 to 2 and the descriptors in their places.
+[[nodiscard]] Error become_role(const char* role, std::span<const Placed> descriptors);
+
 /// "signal 9" or "status 1", from what wait(2) gave.
 [[nodiscard]] std::string end_of(int wait_status);
 

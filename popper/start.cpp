@@ -69,16 +69,19 @@ bool is_listening_somewhere(const Given& given) {
   return !given.listeners.empty();
 }
 
-// This process becomes the session, so it may not keep what only the notifier may know.
-int serve_client(PopperCommandLine& line, Fd client) {
+// This process becomes the session, so it may not keep what only the notifier may know. Where that
+// was, the parsers' freed memory and copies on the way still hold it: only a new program does not.
+int serve_client(const PopperCommandLine& line, Fd client) {
   Handover handover = handover_of(line);
   std::optional<Log> log{open_log(handover.log, handover.settings)};
   Result<std::optional<Channel>> notices = fork_notifier(handover, log);
   if (!notices) log->failure("start the notifier", notices.error());
-  forget_notice_secrets(handover.settings);
-  forget_notice_secrets(line.configuration.settings);
-  ::_exit(serve_single_client(std::move(client), handover,
-                              notices ? std::move(*notices) : std::nullopt, log));
+  std::optional<Channel> notices_end = notices ? std::move(*notices) : std::nullopt;
+  if (has_notice_secrets(handover.settings)) {
+    forget_notice_secrets(handover.settings);
+    ::_exit(serve_single_client_anew(std::move(client), handover, std::move(notices_end), log));
+  }
+  ::_exit(serve_single_client(std::move(client), handover, std::move(notices_end), log));
 }
 
 int serve_let_in_client(const PopperCommandLine& line) {
@@ -250,7 +253,7 @@ Result<Given> take_given(const PopperCommandLine& line) {
   return given;
 }
 
-int serve(PopperCommandLine& line, std::vector<std::string> arguments) {
+int serve(const PopperCommandLine& line, std::vector<std::string> arguments) {
   Result<Given> given = take_given(line);
   if (!given) return complain(given.error());
   if (given->client) return serve_client(line, std::move(*given->client));

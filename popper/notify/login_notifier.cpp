@@ -44,6 +44,10 @@ bool have_same_notices(const Settings& a, const Settings& b) {
   return std::ranges::none_of(differing_options(a, b), is_about_notices);
 }
 
+bool has_notice_secrets(const Settings& settings) {
+  return !settings.logudp_secret.empty() || !settings.loginfo_password.empty();
+}
+
 void forget_notice_secrets(Settings& settings) {
   forget(settings.logudp_secret);
   forget(settings.loginfo_password);

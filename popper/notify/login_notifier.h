@@ -46,6 +46,8 @@ class NoticeLog {
 /// Whether both lead to the same notices, so that a notifier can outlive a reload.
 [[nodiscard]] bool have_same_notices(const Settings& a, const Settings& b);
 
+/// Whether there is anything that forget_notice_secrets() would overwrite.
+[[nodiscard]] bool has_notice_secrets(const Settings& settings);
 /// Overwrites logudp-secret and loginfo-password: only the notifier needs them.
 void forget_notice_secrets(Settings& settings);
 

@@ -10,6 +10,7 @@ import subprocess
 import time
 import unittest
 
+import daemon_processes
 from popper_host import HostTest, PATIENCE, POPPER, accepts, free_port, main, simple_spool, stop, wait_until
 
 
@@ -289,6 +290,35 @@ class NoticesTest(HostTest):
             self.assertIsNotNone(listener.receive())
             self.assertNotEqual(processes_named("pop-notifier", config), [notifier])
             self.assertIn("notifier-ended", self.host.log(port))
+
+    def test_under_inetd_only_the_notifier_holds_the_secrets(self):
+        listener = self.server()
+        config = self.host.configure("inetd-secret.conf",
+                                     logudp_destination=f"127.0.0.1:{listener.port}",
+                                     logudp_secret="secret-for-the-notifier",
+                                     loginfo_password="password-for-the-notifier")
+
+        def child_of(parent, name):
+            return next((process.pid for process in daemon_processes.all_processes()
+                         if process.parent == parent and process.name == name), None)
+
+        def assert_knows_no_secret(pid):
+            for secret in (b"secret-for-the-notifier", b"password-for-the-notifier"):
+                self.assertFalse(holds_in_memory(pid, secret), pid)
+
+        with self.host.inetd(config) as port:
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
+                self.assertTrue(client.recv(512).startswith(b"+OK"))
+                gate, = [p for p in daemon_processes.all_processes() if p.name == "pop-gate"
+                         and child_of(os.getpid(), "popper") == p.parent]
+                assert_knows_no_secret(gate.pid)
+                assert_knows_no_secret(gate.parent)
+            client = self.host.login(port, self.user)
+            session = wait_until(lambda: child_of(os.getpid(), "pop-session"), "a session serves")
+            self.assertTrue(holds_in_memory(session, self.host.spool_dir.encode()))
+            assert_knows_no_secret(session)
+            client.quit()
+            self.assertIsNotNone(listener.receive())
 
     def test_popserv_conf_starts_a_server(self):
         listener = self.server()

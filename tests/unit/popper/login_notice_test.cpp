@@ -75,8 +75,14 @@ TEST_CASE("Secrets of notices can be forgotten without changing who is told", "[
   Settings settings;
   settings.logudp_destination = "192.0.2.1:5000";
   settings.logudp_secret = "sesame";
+  CHECK(has_notice_secrets(settings));
+  settings.logudp_secret.clear();
+  CHECK(!has_notice_secrets(settings));
   settings.loginfo_password = "hidden";
+  CHECK(has_notice_secrets(settings));
+  settings.logudp_secret = "sesame";
   forget_notice_secrets(settings);
+  CHECK(!has_notice_secrets(settings));
   CHECK(settings.logudp_secret.empty());
   CHECK(settings.loginfo_password.empty());
   CHECK(wants_notices(settings));
