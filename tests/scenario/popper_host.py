@@ -8,6 +8,7 @@ popper itself makes its gate-root where it makes it on every host.
 import atexit
 import contextlib
 import grp
+import itertools
 import os
 import poplib
 import pwd
@@ -107,6 +108,7 @@ class Host:
         self.users = {}
         self.spool_dir = self.make_spool_dir("spool")
         self.pam_service = None
+        self.deliveries = itertools.count(1500000000)  # their times, later than what fill() writes
 
     def close(self):
         self.undo.close()
@@ -177,9 +179,13 @@ class Host:
             os.chown(folder, user.uid, user.gid)
         for number, message in enumerate(spool_reader.read(spool)[hidden:]):
             folder, flags = ("cur", ":2,S") if number % 2 else ("new", "")
-            self.write(f"{path}/{folder}/{1000000000 + number}.M1P1.host.example{flags}",
-                       message.stored, owner=user.uid, group=user.gid, mode=0o600)
+            self.write_to_maildir(user, folder, 1000000000 + number, flags, message.stored)
         return path
+
+    def write_to_maildir(self, user, folder, seconds, flags, message):
+        name = f"{folder}/{seconds}.M1P1.host.example{flags}"
+        self.write(os.path.join(self.spool_path(user), name), message, owner=user.uid,
+                   group=user.gid, mode=0o600)
 
     def mail_of(self, user, hidden=0):
         """What fill() would have been given, as messages."""
@@ -199,6 +205,10 @@ class Host:
 
     def deliver(self, user, content, path=None):
         """Appends as a delivery agent that takes no lock; only between sessions."""
+        if MAILDIR and path is None:
+            for message in spool_reader.read(content):
+                self.write_to_maildir(user, "new", next(self.deliveries), "", message.stored)
+            return
         with open(path or self.spool_path(user), "ab") as stream:
             stream.write(content)
 

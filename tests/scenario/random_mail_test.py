@@ -31,8 +31,8 @@ class RandomMailTest(HostTest):
         self.assertEqual(len(self.messages), len(SIZES))
 
     def check(self, **options):
-        self.host.write_spool(self.user, self.spool)
-        with self.host.standalone(self.host.configure(**options)) as port:
+        self.host.fill(self.user, self.spool)
+        with self.host.serving(self.host.configure(**options)) as port:
             client = self.host.login(port, self.user)
             self.assertEqual(sizes_of(client), [len(m.wire) for m in self.messages])
             for number, message in enumerate(self.messages, start=1):
@@ -56,9 +56,9 @@ class RandomMailTest(HostTest):
 
     def test_pipelined_commands_are_answered_in_order(self):
         """Everything in one write, login included; the replies as octets."""
-        self.host.write_spool(self.user, self.spool)
+        self.host.fill(self.user, self.spool)
         commands = ["STAT", "RETR 1", "NOOP", "TOP 2 1", "RETR 9", "LIST 3", "DELE 1", "RSET", "QUIT"]
-        with self.host.standalone(self.host.configure(server_mode=True)) as port:
+        with self.host.serving(self.host.configure(server_mode=True)) as port:
             with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
                 lines = [f"USER {self.user.name}", f"PASS {self.user.password}", *commands]
                 connection.sendall("".join(line + "\r\n" for line in lines).encode())

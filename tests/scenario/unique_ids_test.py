@@ -4,7 +4,6 @@
 import os
 
 import popper_host
-import spool_reader
 from popper_host import SEPARATOR, HostTest, ids_of, message_of, simple_message, simple_spool
 
 MODES = [dict(), dict(server_mode=True), dict(server_mode=True, fast_update=True),
@@ -14,7 +13,7 @@ MODES = [dict(), dict(server_mode=True), dict(server_mode=True, fast_update=True
 class UniqueIdsTest(HostTest):
     def ids(self, config, delete=(), retrieve=()):
         """Unique-id by subject, from a fresh start of popper."""
-        with self.host.standalone(config) as port:
+        with self.host.serving(config) as port:
             client = self.host.login(port, self.user)
             subjects = [line for number in range(1, client.stat()[0] + 1)
                         for line in client.top(number, 0)[1] if line.startswith(b"Subject:")]
@@ -31,6 +30,8 @@ class UniqueIdsTest(HostTest):
                          {subject: after[subject] for subject in after if subject in before})
 
     def index(self):
+        if popper_host.MAILDIR:
+            return os.path.join(self.host.spool_path(self.user), ".popper.cache")
         return os.path.join(self.host.spool_dir, f".{self.user.name}.cache")
 
     def forget_index(self):
@@ -40,7 +41,7 @@ class UniqueIdsTest(HostTest):
     def check_history(self, **options):
         """Restart, delivery, deletions, Status, loss of the index, damage to it, one after another."""
         config = self.host.configure(**options)
-        self.host.write_spool(self.user, simple_spool(6))
+        self.host.fill(self.user, simple_spool(6))
         first = self.ids(config)
         self.assertEqual(len(set(first.values())), 6)
         for value in first.values():
@@ -73,9 +74,9 @@ class UniqueIdsTest(HostTest):
             with self.subTest(**options):
                 self.forget_index()
                 copy = SEPARATOR + simple_message(1)
-                self.host.write_spool(self.user, copy * 3 + SEPARATOR + simple_message(2))
+                self.host.fill(self.user, copy * 3 + SEPARATOR + simple_message(2))
                 config = self.host.configure(**options)
-                with self.host.standalone(config) as port:
+                with self.host.serving(config) as port:
                     before = self.listing(port)
                     self.assertEqual(len(set(before)), 4)
                     client = self.host.login(port, self.user)
@@ -99,14 +100,14 @@ class UniqueIdsTest(HostTest):
         for options in MODES:
             with self.subTest(**options):
                 self.forget_index()
-                self.host.write_spool(self.user, spool)
-                with self.host.standalone(self.host.configure(**options)) as port:
+                self.host.fill(self.user, spool)
+                with self.host.serving(self.host.configure(**options)) as port:
                     self.assertEqual(self.listing(port), stored)
                     client = self.host.login(port, self.user)
                     client.dele(2)
                     client.quit()
                     self.assertEqual(self.listing(port), stored[:1] + stored[2:])
-                left = spool_reader.read(self.host.read_spool(self.user))
+                left = self.host.mail_of(self.user)
                 self.assertEqual([m.field(b"X-UIDL") for m in left], stored[:1] + stored[2:])
 
 
