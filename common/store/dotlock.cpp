@@ -20,7 +20,6 @@
 #include "store/dotlock.h"
 
 #include <signal.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +30,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/flock.h"
 #include "base/text.h"
 #include "store/backoff.h"
 #include "store/spool_file.h"
@@ -52,19 +52,17 @@ std::string host_name() {
   return name.data();
 }
 
-nanoseconds time_of(timespec t) { return seconds{t.tv_sec} + nanoseconds{t.tv_nsec}; }
+nanoseconds time_of(timespec t) {
+  return seconds{t.tv_sec} + nanoseconds{t.tv_nsec};
+}
 
-std::string own_content() { return std::to_string(::getpid()) + "@" + host_name() + "\n"; }
+std::string own_content() {
+  return std::to_string(::getpid()) + "@" + host_name() + "\n";
+}
 
-enum class Flock : std::uint8_t { taken, refused };
-
-Flock try_flock(const Fd& file) {
-  while (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EINTR) continue;
-    // A file system without flock has no holder who could be proved alive this way.
-    return errno == EWOULDBLOCK ? Flock::refused : Flock::taken;
-  }
-  return Flock::taken;
+/// A file system without flock has no holder who could be proved alive this way.
+bool is_flock_refused(const Fd& file) {
+  return try_flock(file).value_or(Flock::taken) == Flock::held_by_another;
 }
 
 /// Who holds a lock, as far as the file tells: "PID@HOST", or "PID" from other programs.
@@ -166,7 +164,7 @@ class DotlockAttempt {
   /// moment, and false means that it was faster. One that keeps the flock may yet remove the file and
   /// a third lock anew, so the name is then left alone: once we have ended it is an abandoned lock.
   Result<bool> flock_made(const Fd& file) {
-    for (int tries = 0; try_flock(file) == Flock::refused; ++tries) {
+    for (int tries = 0; is_flock_refused(file); ++tries) {
       const Result<bool> named = is_still_named(disk_, file, lock_);
       if (!named || !*named) return named;
       if (tries < 100) {
@@ -192,7 +190,7 @@ class DotlockAttempt {
 
   /// By the rule at the top. What cannot be removed by it stays, and is abandoned once we have ended.
   void remove_made(const std::string& name, const Fd& file) {
-    if (try_flock(file) == Flock::refused) return;
+    if (is_flock_refused(file)) return;
     const Result<bool> ours = is_still_named(disk_, file, lock_.sibling(name));
     if (ours && *ours) (void)disk_.remove(lock_.directory(), name);
   }
@@ -214,7 +212,7 @@ class DotlockAttempt {
     Result<std::optional<Fd>> file = create_exclusively(own);
     if (!file) return file;
     if (!*file) return fail(Errc::busy, own + " exists already");
-    if (try_flock(**file) == Flock::refused) return fail(Errc::busy, own + " is locked");
+    if (is_flock_refused(**file)) return fail(Errc::busy, own + " is locked");
     const Result<void> linked = disk_.link(lock_.directory(), own, lock_.name);
     const Result<FileStatus> status = disk_.status(**file);
     const bool taken = status && status->links == 2;
@@ -262,9 +260,9 @@ class DotlockAttempt {
 
   Result<Obstacle> look_at_old(const FileStatus& status, nanoseconds age) {
     const Fd file = open_to_read();
-    if (file.is_open() && try_flock(file) == Flock::refused) return Obstacle::held;
+    if (file.is_open() && is_flock_refused(file)) return Obstacle::held;
     const Fd directory = guard_of(status, file);
-    if (directory.is_open() && try_flock(directory) == Flock::refused) {
+    if (directory.is_open() && is_flock_refused(directory)) {
       return Obstacle::being_broken;
     }
     if (file.is_open()) {

@@ -1,12 +1,11 @@
 #include "store/session_lock.h"
 
-#include <sys/file.h>
 #include <time.h>
 
 #include <array>
-#include <cerrno>
 #include <utility>
 
+#include "base/flock.h"
 #include "store/spool_file.h"
 
 namespace pop {
@@ -39,18 +38,6 @@ Result<Fd> open_or_create(Disk& disk, const FilePlace& drop, uid_t owner) {
   return fail(Errc::busy, drop.path() + " is made and removed again and again");
 }
 
-enum class Flock : std::uint8_t { taken, held_by_another };
-
-Result<Flock> try_flock(const Fd& file, const FilePlace& drop) {
-  while (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-    const int saved = errno;
-    if (saved == EINTR) continue;
-    if (saved == EWOULDBLOCK) return Flock::held_by_another;
-    return fail_errno(saved, "flock " + drop.path());
-  }
-  return Flock::taken;
-}
-
 std::unexpected<Error> in_use(Disk& disk, const Fd& file, const MailUser& user) {
   std::string text = "maildrop of " + user.name + " is in use";
   if (const Result<FileStatus> status = disk.status(file)) {
@@ -75,8 +62,8 @@ Result<bool> check_locked(Disk& disk, const Fd& file, const FilePlace& drop, uid
 Result<Fd> lock_once(Disk& disk, const FilePlace& drop, const MailUser& user) {
   Result<Fd> file = open_or_create(disk, drop, user.uid);
   if (!file) return file;
-  const Result<Flock> locked = try_flock(*file, drop);
-  if (!locked) return std::unexpected(locked.error());
+  Result<Flock> locked = try_flock(*file);
+  if (!locked) return std::unexpected(std::move(locked).error().in(drop.path()));
   if (*locked == Flock::held_by_another) return in_use(disk, *file, user);
   const Result<bool> current = check_locked(disk, *file, drop, user.uid);
   if (!current) return std::unexpected(current.error());
