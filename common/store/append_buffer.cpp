@@ -1,5 +1,7 @@
 #include "store/append_buffer.h"
 
+#include "store/file_pieces.h"
+
 namespace pop {
 namespace {
 
@@ -15,17 +17,23 @@ Result<void> AppendBuffer::append(std::string_view bytes) {
     pending_ += bytes;
     return {};
   }
-  Result<void> put = disk_.write(file_, bytes, at_);
-  if (put) at_ += {bytes.size()};
-  return put;
+  return put(bytes);
 }
 
 Result<void> AppendBuffer::flush() {
   if (pending_.empty()) return {};
-  Result<void> put = disk_.write(file_, pending_, at_);
-  if (put) at_ += {pending_.size()};
+  Result<void> done = put(pending_);
   pending_.clear();
-  return put;
+  return done;
+}
+
+Result<void> AppendBuffer::put(std::string_view bytes) {
+  if (Result<void> written = disk_.write(file_, bytes, at_); !written) return written;
+  at_ += {bytes.size()};
+  unsynced_ += {bytes.size()};
+  if (unsynced_ < most_unsynced) return {};
+  unsynced_ = {0};
+  return disk_.sync(file_);
 }
 
 }  // namespace pop

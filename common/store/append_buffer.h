@@ -8,8 +8,9 @@
 
 namespace pop {
 
-/// Gathers what is appended to a file into large writes. Nothing is written by the destructor: call
-/// flush() and look at its result.
+/// Gathers what is appended to a file into large writes, and fsyncs the file so often that the last
+/// fsync, which the caller makes, is short (most_unsynced). Nothing is written by the destructor:
+/// call flush() and look at its result.
 class AppendBuffer {
  public:
   /// Appends from `at` on; `file` must outlive the buffer.
@@ -21,9 +22,11 @@ class AppendBuffer {
   [[nodiscard]] FileBytes end() const { return at_ + FileBytes{pending_.size()}; }
 
  private:
+  Result<void> put(std::string_view bytes);
+
   Disk& disk_;
   const Fd& file_;
-  FileBytes at_;
+  FileBytes at_, unsynced_;
   std::string pending_;
 };
 

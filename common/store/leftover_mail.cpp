@@ -1,18 +1,17 @@
 #include "store/leftover_mail.h"
 
 #include <algorithm>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "mail/header_scanner.h"
+#include "store/file_pieces.h"
 #include "store/spool_journal.h"
 #include "store/spool_listing.h"
 
 namespace pop {
 namespace {
 
-constexpr std::size_t copy_piece = 1024 * 1024;
 /// Larger torn messages are kept beside their whole twin: a double rather than the memory.
 constexpr std::uint64_t largest_compared = 512 * 1024 * 1024;
 
@@ -187,19 +186,12 @@ class Merge {
   }
 
   Result<void> copy(const Side& side, FileBytes from, FileBytes to, JournalWriter& writer) {
-    const std::size_t room = std::min<std::uint64_t>(copy_piece, (to - from).count);
-    const auto buffer = std::make_unique_for_overwrite<char[]>(room);
-    while (from < to) {
-      const std::size_t want = std::min<std::uint64_t>(room, (to - from).count);
-      const Result<std::size_t> got = disk_.read(side.file, {buffer.get(), want}, from);
-      if (!got) return std::unexpected(got.error());
-      if (*got == 0) return fail(Errc::changed, "a file became shorter while it was merged");
-      if (Result<void> put = writer.append({buffer.get(), *got}); !put) return put;
-      last_.append(buffer.get() + (*got > 4 ? *got - 4 : 0), std::min<std::size_t>(*got, 4));
+    return reader_.read(side.file, from, to, [&](std::string_view piece) -> Result<void> {
+      if (Result<void> put = writer.append(piece); !put) return put;
+      last_ += piece.substr(piece.size() - std::min<std::size_t>(piece.size(), 4));
       last_.erase(0, last_.size() - std::min<std::size_t>(last_.size(), 4));
-      from += {*got};
-    }
-    return {};
+      return lock_.refresh();
+    });
   }
 
   /// Without an empty line behind it, the next From_ line would not count as one.
@@ -214,6 +206,7 @@ class Merge {
   uid_t owner_;
   SpoolLock& lock_;
   Side leftover_, spool_;
+  PieceReader reader_{disk_};
   std::vector<bool> twin_of_spool_;
   std::string last_;  // up to four bytes, the last ones put out
 };

@@ -274,17 +274,12 @@ Result<Fd> MboxMaildrop::copied_spool(SpoolLock& lock) {
       std::move(copied).error().in("copy the spool to " + location_.drop.in->path.native()));
 }
 
-/// In pieces, so that the lock stays fresh on a slow disk.
 Result<void> MboxMaildrop::copy_spool(SpoolLock& lock, const Fd& copy) {
-  constexpr std::uint64_t piece = std::uint64_t{64} * 1024 * 1024;
   const FileBytes size = index_.listing.size;
-  Result<void> done = context_.disk.reserve(copy, size);
-  for (FileBytes at{0}; done && at < size; at += {piece}) {
-    const FileBytes count{std::min(piece, (size - at).count)};
-    done = context_.disk.copy(lock.file(), at, copy, at, count);
-    if (done) done = lock.refresh();
-  }
-  return done;
+  Result<void> reserved = context_.disk.reserve(copy, size);
+  if (!reserved) return reserved;
+  return copy_in_pieces(context_.disk, lock.file(), copy, {.from = {0}, .to = {0}, .count = size},
+                        [&] { return lock.refresh(); });
 }
 
 void MboxMaildrop::fill_listed() {
@@ -409,7 +404,7 @@ Result<MboxMaildrop::Current> MboxMaildrop::see_current(SpoolLock& lock,
   if (*fresh == SpoolIndex::Freshness::exact) return Current{std::nullopt, change};
   SpoolListing listing;
   if (*fresh == SpoolIndex::Freshness::grown) {
-    const Result<bool> stand = erased_still_stand(spool, change);
+    const Result<bool> stand = erased_still_stand(lock, change);
     if (!stand) return std::unexpected(stand.error());
     if (*stand) listing = index_.listing;
   }
@@ -418,11 +413,12 @@ Result<MboxMaildrop::Current> MboxMaildrop::see_current(SpoolLock& lock,
   return relocate(*std::move(whole), change);
 }
 
-Result<bool> MboxMaildrop::erased_still_stand(const Fd& spool, const SpoolChange& change) {
+Result<bool> MboxMaildrop::erased_still_stand(SpoolLock& lock, const SpoolChange& change) {
   for (std::size_t i = 0; i < change.erase.size(); ++i) {
     if (!change.erase[i]) continue;
-    const Result<bool> stands = still_stands(context_.disk, spool, index_.listing.messages[i],
-                                             index_.listing.format, options_);
+    const Result<bool> stands =
+        still_stands(context_.disk, lock.file(), index_.listing.messages[i], index_.listing.format,
+                     options_, [&] { return lock.refresh(); });
     if (!stands || !*stands) return stands;
   }
   return true;

@@ -67,7 +67,7 @@ class MboxMaildrop final : public Maildrop {
   [[nodiscard]] SpoolChange change_of(const SessionOutcome& outcome) const;
   [[nodiscard]] bool changes_anything(const SpoolChange& change) const;
   Result<Current> see_current(SpoolLock& lock, const SpoolChange& change);
-  Result<bool> erased_still_stand(const Fd& spool, const SpoolChange& change);
+  Result<bool> erased_still_stand(SpoolLock& lock, const SpoolChange& change);
   Current relocate(SpoolListing now, const SpoolChange& change) const;
   /// A journal is there, which the next open carries out; also true when nobody can tell.
   [[nodiscard]] bool change_was_decided();

@@ -123,6 +123,11 @@ Result<std::optional<Fd>> create_mail_file(Disk& disk, const FilePlace& place) {
   return std::optional<Fd>{std::move(*file)};
 }
 
+Result<void> check_nothing_arrived(const FileStatus& now, FileBytes seen) {
+  if (now.size == seen) return {};
+  return fail(Errc::changed, "another program wrote to the spool in spite of the locks");
+}
+
 Result<bool> is_still_named(Disk& disk, const Fd& file, const FilePlace& place) {
   const Result<FileStatus> opened = disk.status(file);
   if (!opened) return std::unexpected(opened.error());

@@ -36,6 +36,10 @@ enum class Exposure : std::uint8_t {
   return open_mail_file(disk, spool, O_RDWR, owner, Exposure::not_writable_by_others);
 }
 
+/// Errc::changed unless the locked spool still has the size that was seen under the lock: else a
+/// program that knows none of the locks has delivered, and a truncation would cut its mail off.
+[[nodiscard]] Result<void> check_nothing_arrived(const FileStatus& now, FileBytes seen);
+
 /// Whether the name still stands for the open file: somebody may have renamed another one over it
 /// or removed it.
 [[nodiscard]] Result<bool> is_still_named(Disk& disk, const Fd& file, const FilePlace& place);

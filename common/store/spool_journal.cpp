@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "store/append_buffer.h"
+#include "store/file_pieces.h"
 #include "store/spool_file.h"
 
 namespace pop {
@@ -24,7 +25,6 @@ constexpr std::string_view phase_two = "phase 2\n";
 constexpr std::size_t mark_size = 32;
 constexpr std::size_t window = 4096;
 constexpr std::size_t old_end_size = 512;
-constexpr std::size_t piece = 1024 * 1024;
 
 /// Beginning of the file, in the machine's byte order, without padding.
 struct JournalHeader {
@@ -101,27 +101,28 @@ Result<void> set_phase(Disk& disk, const Fd& journal, std::string_view phase) {
   return disk.sync(journal);
 }
 
-Result<bool> tail_is_whole(Disk& disk, const Journal& journal) {
+Result<bool> tail_is_whole(Disk& disk, const Journal& journal, const BetweenPieces& between) {
   const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state{XXH3_createState(),
                                                                        &XXH3_freeState};
   XXH3_64bits_reset(state.get());
-  const auto buffer = std::make_unique_for_overwrite<char[]>(piece);
-  for (FileBytes at{0}; at < journal.tail_size();) {
-    const std::size_t want = std::min<std::uint64_t>(piece, (journal.tail_size() - at).count);
-    const Result<std::size_t> got =
-        disk.read(journal.file, {buffer.get(), want}, tail_offset + at);
-    if (!got) return std::unexpected(got.error());
-    if (*got == 0) return false;
-    XXH3_64bits_update(state.get(), buffer.get(), *got);
-    at += {*got};
-  }
+  const Result<FileStatus> status = disk.status(journal.file);
+  if (!status) return std::unexpected(status.error());
+  if (status->size < tail_offset + journal.tail_size()) return false;
+  PieceReader reader{disk};
+  const Result<void> read =
+      reader.read(journal.file, tail_offset, tail_offset + journal.tail_size(),
+                  [&](std::string_view piece) -> Result<void> {
+                    XXH3_64bits_update(state.get(), piece.data(), piece.size());
+                    return between ? between() : Result<void>{};
+                  });
+  if (!read) return std::unexpected(read.error());
   return XXH3_64bits_digest(state.get()) == journal.header.tail_checksum;
 }
 
 /// nullopt: no journal of ours, though it bears the name.
-Result<std::optional<Journal>> read_journal(Disk& disk, const FilePlace& place, uid_t owner) {
-  Result<Fd> file =
-      open_mail_file(disk, place, O_RDWR, owner, Exposure::not_accessible_by_others);
+Result<std::optional<Journal>> read_journal(Disk& disk, const FilePlace& place, uid_t owner,
+                                            const BetweenPieces& between = {}) {
+  Result<Fd> file = open_mail_file(disk, place, O_RDWR, owner, Exposure::not_accessible_by_others);
   if (!file) return std::unexpected(file.error());
   Journal journal{.file = std::move(*file)};
   char first[tail_offset.count];
@@ -137,7 +138,7 @@ Result<std::optional<Journal>> read_journal(Disk& disk, const FilePlace& place, 
   if (!finished) return std::nullopt;
   journal.in_phase_two =
       std::string_view{first + phase_offset.count, phase_two.size()} == phase_two;
-  const Result<bool> whole = tail_is_whole(disk, journal);
+  const Result<bool> whole = tail_is_whole(disk, journal, between);
   if (!whole) return std::unexpected(whole.error());
   journal.tail_is_whole = *whole;
   return journal;
@@ -151,17 +152,16 @@ Result<bool> holds_mark(Disk& disk, const Fd& spool, const Journal& journal) {
   return std::string_view{bytes, *got} == mark;
 }
 
-Result<bool> holds_only_nuls(Disk& disk, const Fd& spool, FileBytes from, FileBytes to) {
-  const auto buffer = std::make_unique_for_overwrite<char[]>(piece);
-  while (from < to) {
-    const std::size_t want = std::min<std::uint64_t>(piece, (to - from).count);
-    const Result<std::size_t> got = disk.read(spool, {buffer.get(), want}, from);
-    if (!got) return std::unexpected(got.error());
-    const std::string_view bytes{buffer.get(), *got};
-    if (bytes.empty() || bytes.find_first_not_of('\0') != std::string_view::npos) return false;
-    from += {*got};
-  }
-  return true;
+Result<bool> holds_only_nuls(Disk& disk, const Fd& spool, FileBytes from, FileBytes to,
+                             const BetweenPieces& between) {
+  bool only_nuls = true;
+  PieceReader reader{disk};
+  Result<void> read = reader.read(spool, from, to, [&](std::string_view piece) -> Result<void> {
+    only_nuls = only_nuls && piece.find_first_not_of('\0') == piece.npos;
+    return between();
+  });
+  if (!read) return std::unexpected(std::move(read).error());
+  return only_nuls;
 }
 
 /// Whether the last bytes before the old end are still those that the journal knows, overwritten or
@@ -195,23 +195,31 @@ Result<void> drop(Disk& disk, const FilePlace& place) {
   return disk.sync_directory(place.directory());
 }
 
-Result<void> overwrite(Disk& disk, const Fd& spool, const Journal& journal) {
-  return disk.copy(journal.file, tail_offset, spool, journal.base(), journal.tail_size());
+Result<void> overwrite(Disk& disk, SpoolLock& lock, const Journal& journal) {
+  return copy_and_sync(disk, journal.file, lock.file(),
+                       {.from = tail_offset, .to = journal.base(), .count = journal.tail_size()},
+                       [&] { return lock.refresh(); });
 }
 
-Result<void> shrink(Disk& disk, const Fd& spool, const Journal& journal) {
+Result<void> shrink(Disk& disk, SpoolLock& lock, const Journal& journal, FileBytes spool_size) {
+  const Fd& spool = lock.file();
   if (!journal.in_phase_two) {
-    if (Result<void> put = overwrite(disk, spool, journal); !put) return put;
+    if (Result<void> put = overwrite(disk, lock, journal); !put) return put;
     Result<void> marked = disk.write(spool, journal.mark(), journal.new_size());
     if (!marked) return marked;
     if (Result<void> synced = disk.sync(spool); !synced) return synced;
     if (Result<void> noted = set_phase(disk, journal.file, phase_two); !noted) return noted;
   }
-  if (Result<void> cut = disk.truncate(spool, journal.new_size()); !cut) return cut;
-  return disk.sync(spool);
+  const Result<FileStatus> status = disk.status(spool);
+  if (!status) return std::unexpected(status.error());
+  Result<void> done = check_nothing_arrived(*status, spool_size);
+  if (done) done = disk.truncate(spool, journal.new_size());
+  if (done) done = disk.sync(spool);
+  return done;
 }
 
-Result<void> grow(Disk& disk, const Fd& spool, const Journal& journal, FileBytes spool_size) {
+Result<void> grow(Disk& disk, SpoolLock& lock, const Journal& journal, FileBytes spool_size) {
+  const Fd& spool = lock.file();
   if (!journal.in_phase_two) {
     if (spool_size < journal.new_size()) {
       if (Result<void> longer = disk.truncate(spool, journal.new_size()); !longer) return longer;
@@ -219,20 +227,20 @@ Result<void> grow(Disk& disk, const Fd& spool, const Journal& journal, FileBytes
     if (Result<void> synced = disk.sync(spool); !synced) return synced;
     if (Result<void> noted = set_phase(disk, journal.file, phase_two); !noted) return noted;
   }
-  if (Result<void> put = overwrite(disk, spool, journal); !put) return put;
+  if (Result<void> put = overwrite(disk, lock, journal); !put) return put;
   return disk.sync(spool);
 }
 
-Result<void> carry_out(Disk& disk, const FilePlace& place, const Fd& spool,
-                       const Journal& journal, FileBytes spool_size) {
+Result<void> carry_out(Disk& disk, const FilePlace& place, SpoolLock& lock, const Journal& journal,
+                       FileBytes spool_size) {
   Result<void> done;
   if (journal.new_size() < journal.old_size()) {
-    done = shrink(disk, spool, journal);
+    done = shrink(disk, lock, journal, spool_size);
   } else if (journal.new_size() > journal.old_size()) {
-    done = grow(disk, spool, journal, spool_size);
+    done = grow(disk, lock, journal, spool_size);
   } else {
-    done = overwrite(disk, spool, journal);
-    if (done) done = disk.sync(spool);
+    done = overwrite(disk, lock, journal);
+    if (done) done = disk.sync(lock.file());
   }
   if (!done) return done;
   return drop(disk, place);
@@ -241,8 +249,9 @@ Result<void> carry_out(Disk& disk, const FilePlace& place, const Fd& spool,
 /// Where mail that was delivered after the crash stands.
 enum class Arrivals : std::uint8_t { behind_old_end, behind_new_end, truncated_already, impossible };
 
-Result<Arrivals> find_arrivals(Disk& disk, const Fd& spool, const Journal& journal,
+Result<Arrivals> find_arrivals(Disk& disk, SpoolLock& lock, const Journal& journal,
                                FileBytes size) {
+  const Fd& spool = lock.file();
   const FileBytes old_size = journal.old_size(), new_size = journal.new_size();
   if (new_size == old_size) {
     return size < old_size ? Arrivals::impossible : Arrivals::behind_new_end;
@@ -260,39 +269,33 @@ Result<Arrivals> find_arrivals(Disk& disk, const Fd& spool, const Journal& journ
   }
   if (size < old_size) return Arrivals::impossible;
   if (size < new_size) return Arrivals::behind_old_end;
-  const Result<bool> extended = holds_only_nuls(disk, spool, old_size, new_size);
+  const Result<bool> extended =
+      holds_only_nuls(disk, spool, old_size, new_size, [&] { return lock.refresh(); });
   if (!extended) return std::unexpected(extended.error());
   return *extended ? Arrivals::behind_new_end : Arrivals::behind_old_end;
 }
 
-Result<void> append_range(Disk& disk, const Fd& file, FileBytes from, FileBytes count,
-                          JournalWriter& writer) {
-  const auto buffer = std::make_unique_for_overwrite<char[]>(piece);
-  while (count.count > 0) {
-    const std::size_t want = std::min<std::uint64_t>(piece, count.count);
-    const Result<std::size_t> got = disk.read(file, {buffer.get(), want}, from);
-    if (!got) return std::unexpected(got.error());
-    if (*got == 0) return fail(Errc::changed, "the file became shorter while it was read");
-    if (Result<void> put = writer.append({buffer.get(), *got}); !put) return put;
-    from += {*got};
-    count = count - FileBytes{*got};
-  }
-  return {};
+FilePlace beside(const FilePlace& journal) {
+  return journal.sibling(journal.name + ".new");
 }
 
-FilePlace beside(const FilePlace& journal) { return journal.sibling(journal.name + ".new"); }
-
 /// Replaces the journal by one whose tail also holds the mail behind the old end.
-Result<void> take_in_arrivals(Disk& disk, const FilePlace& place, const Fd& spool,
+Result<void> take_in_arrivals(Disk& disk, const FilePlace& place, SpoolLock& lock,
                               const Journal& journal, FileBytes size) {
   const FileBytes arrivals = size - journal.old_size();
   Result<JournalWriter> writer =
       JournalWriter::create(disk, place, journal.tail_size() + arrivals);
   if (!writer) return std::unexpected(std::move(writer).error());
-  Result<void> done = append_range(disk, journal.file, tail_offset, journal.tail_size(), *writer);
-  if (done) done = append_range(disk, spool, journal.old_size(), arrivals, *writer);
+  PieceReader reader{disk};
+  const auto append = [&](std::string_view piece) {
+    Result<void> put = writer->append(piece);
+    return put ? lock.refresh() : put;
+  };
+  Result<void> done =
+      reader.read(journal.file, tail_offset, tail_offset + journal.tail_size(), append);
+  if (done) done = reader.read(lock.file(), journal.old_size(), size, append);
   if (!done) return done;
-  return writer->finish(spool, journal.base(), size);
+  return writer->finish(lock.file(), journal.base(), size);
 }
 
 Result<bool> same_prefix(Disk& disk, const Fd& spool, const Journal& journal) {
@@ -362,9 +365,7 @@ Result<void> JournalWriter::finish(const Fd& spool, FileBytes base, FileBytes ol
   const std::string doing = "write journal " + state_->place.path();
   const Result<FileStatus> status = disk.status(spool);
   if (!status) return std::unexpected(status.error());
-  if (status->size != old_size) {
-    return fail(Errc::changed, "another program wrote to the spool in spite of the locks");
-  }
+  if (Result<void> same = check_nothing_arrived(*status, old_size); !same) return same;
   const Result<std::uint64_t> before = hash_before(disk, spool, base);
   if (!before) return std::unexpected(before.error());
 
@@ -419,7 +420,8 @@ Result<Recovery> recover_journal(Disk& disk, const FilePlace& place, SpoolLock& 
                                  uid_t owner) {
   Result<void> cleared = remove_if_there(disk, beside(place));
   if (!cleared) return std::unexpected(std::move(cleared).error());
-  Result<std::optional<Journal>> read = read_journal(disk, place, owner);
+  Result<std::optional<Journal>> read =
+      read_journal(disk, place, owner, [&] { return lock.refresh(); });
   if (!read && read.error().code == Errc::not_found) return Recovery::nothing;
   if (!read) return std::unexpected(std::move(read).error().in("recover the journal"));
   // It got its name only after its fsync, so a damaged one is no trace of a crash.
@@ -435,7 +437,7 @@ Result<Recovery> recover_journal(Disk& disk, const FilePlace& place, SpoolLock& 
   if (!same_spool) return Recovery::foreign;
   const Result<bool> known = same_prefix(disk, spool, journal);
   if (!known) return std::unexpected(known.error());
-  const Result<Arrivals> arrivals = find_arrivals(disk, spool, journal, status->size);
+  const Result<Arrivals> arrivals = find_arrivals(disk, lock, journal, status->size);
   if (!arrivals) return std::unexpected(arrivals.error());
   if (!*known || *arrivals == Arrivals::impossible) return Recovery::foreign;
 
@@ -450,10 +452,10 @@ Result<Recovery> recover_journal(Disk& disk, const FilePlace& place, SpoolLock& 
   if (!*ours) return Recovery::foreign;
   Result<void> done;
   if (*arrivals == Arrivals::behind_old_end && status->size > journal.old_size()) {
-    done = take_in_arrivals(disk, place, spool, journal, status->size);
+    done = take_in_arrivals(disk, place, lock, journal, status->size);
     if (done) return recover_journal(disk, place, lock, owner);
   } else {
-    done = carry_out(disk, place, spool, journal, status->size);
+    done = carry_out(disk, place, lock, journal, status->size);
   }
   if (!done) return std::unexpected(std::move(done).error().in("finish " + place.path()));
   return Recovery::finished;

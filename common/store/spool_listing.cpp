@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 
 namespace pop {
@@ -73,19 +72,13 @@ class IdsInUse {
 Result<void> feed_range(Disk& disk, const Fd& spool, FileBytes from, FileBytes to,
                         MboxScanner& scanner, const BetweenPieces& between_pieces,
                         const std::function<void(const ScannedMessage&)>& taken) {
-  const std::size_t room = std::min<std::uint64_t>(scan_piece, (to - from).count);
-  const auto buffer = std::make_unique_for_overwrite<char[]>(room);
-  while (from < to) {
-    const std::size_t want = std::min<std::uint64_t>(room, (to - from).count);
-    const Result<std::size_t> got = disk.read(spool, {buffer.get(), want}, from);
-    if (!got) return std::unexpected(got.error());
-    if (*got == 0) return fail(Errc::changed, "the spool became shorter while it was read");
-    scanner.feed({buffer.get(), *got});
-    from += {*got};
+  PieceReader reader{disk, scan_piece};
+  Result<void> read = reader.read(spool, from, to, [&](std::string_view piece) -> Result<void> {
+    scanner.feed(piece);
     while (const auto message = scanner.next()) taken(*message);
-    if (!between_pieces) continue;
-    if (Result<void> go_on = between_pieces(); !go_on) return go_on;
-  }
+    return between_pieces ? between_pieces() : Result<void>{};
+  });
+  if (!read) return read;
   if (Result<void> whole = scanner.finish(); !whole) return whole;
   while (const auto message = scanner.next()) taken(*message);
   return {};
@@ -202,18 +195,24 @@ Result<void> scan_spool(Disk& disk, const Fd& spool, FileBytes size, const ScanO
 }
 
 Result<bool> still_stands(Disk& disk, const Fd& spool, const SpoolMessage& message,
-                          SpoolFormat format, const ScanOptions& options) {
+                          SpoolFormat format, const ScanOptions& options,
+                          const BetweenPieces& between_pieces) {
   SpoolLookAhead look_ahead{disk, spool, message.end};
   MboxScanner scanner{options, &look_ahead, message.separator, format};
   std::size_t found = 0;
   bool same = true;
-  const Result<void> fed = feed_range(
-      disk, spool, message.separator, message.end, scanner, {}, [&](const ScannedMessage& now) {
-        ++found;
-        same = same && now.fingerprint == message.fingerprint && now.header == message.header &&
-               now.content_end == message.content_end;
-      });
+  const Result<void> fed = feed_range(disk, spool, message.separator, message.end, scanner,
+                                      between_pieces, [&](const ScannedMessage& now) {
+                                        ++found;
+                                        same = same && now.fingerprint == message.fingerprint &&
+                                               now.header == message.header &&
+                                               now.content_end == message.content_end;
+                                      });
   if (!fed && fed.error().code == Errc::io) return std::unexpected(fed.error());
+  if (between_pieces) {
+    if (Result<void> held = between_pieces(); !held)
+      return std::unexpected(std::move(held).error());
+  }
   if (const Result<void> seen = look_ahead.all_seen(); !seen) return std::unexpected(seen.error());
   return fed && same && found == 1;
 }

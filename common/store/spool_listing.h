@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +10,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "mail/mbox_scanner.h"
+#include "store/file_pieces.h"
 
 namespace pop {
 
@@ -55,9 +55,6 @@ struct SpoolListing {
   void drop_last();
 };
 
-/// Called between pieces of a long read, to keep a lock fresh; an error ends the reading.
-using BetweenPieces = std::function<Result<void>()>;
-
 /// Reads the spool from the end of `listing` to `size` and completes the listing. What follows the
 /// last known message may belong to it (a torn delivery went on), so that one is read again.
 /// An empty listing is a whole scan. Ids, first that applies and is still free in the maildrop:
@@ -70,7 +67,8 @@ using BetweenPieces = std::function<Result<void>()>;
 /// Whether the spool still holds exactly this message where `message` says: one message, same
 /// extents, same fingerprint. Reads all of it; takes no lock.
 [[nodiscard]] Result<bool> still_stands(Disk& disk, const Fd& spool, const SpoolMessage& message,
-                                        SpoolFormat format, const ScanOptions& options);
+                                        SpoolFormat format, const ScanOptions& options,
+                                        const BetweenPieces& between_pieces = {});
 
 /// Whether the last message of the listing and a few small ones before it still stand where it
 /// says. If anything in front of them was removed or became longer, they do not. Reads the last

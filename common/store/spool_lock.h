@@ -38,7 +38,8 @@ class SpoolLock {
   [[nodiscard]] const Fd& file() const { return file_; }
   [[nodiscard]] const FilePlace& place() const { return spool_; }
 
-  /// Keeps the dotlock fresh; cheap, call it every mail-lock-check messages and between long steps.
+  /// Keeps the dotlock fresh; cheap, call it at every piece of long work, for a disk may be slow,
+  /// and besides every mail-lock-check messages.
   /// Errc::changed if the dotlock has been taken away: write nothing more.
   [[nodiscard]] Result<void> refresh() { return dotlock_.refresh(); }
 

@@ -2,18 +2,21 @@
 
 #include <algorithm>
 #include <functional>
-#include <memory>
 #include <optional>
+#include <utility>
 
 #include "mail/header_scanner.h"
 #include "mail/wire_text.h"
 #include "store/append_buffer.h"
+#include "store/file_pieces.h"
+#include "store/spool_file.h"
 #include "store/spool_journal.h"
 
 namespace pop {
 namespace {
 
-constexpr std::size_t copy_piece = 1024 * 1024;
+/// So many octets are put out between two looks at the age of the lock.
+constexpr std::uint64_t look_every = 1024 * 1024;
 /// A larger header is passed on unchanged: bookkeeping is not worth the memory.
 constexpr std::uint64_t largest_updated_header = 4 * 1024 * 1024;
 
@@ -125,6 +128,9 @@ class Rewriter {
       if (!header) return std::unexpected(header.error());
       const auto patches = header_patches(*header, {.mark_retrieved = true});
       if (!patches) return std::nullopt;
+      if (Result<void> fresh = lock_.refresh(); !fresh) {
+        return std::unexpected(std::move(fresh).error());
+      }
       for (const HeaderPatch& patch : *patches) {
         slots.push_back({message.header + FileBytes{patch.offset}, patch.bytes});
       }
@@ -140,16 +146,14 @@ class Rewriter {
     return patched;
   }
 
-  /// A program that knows none of our locks may have delivered since the spool was listed.
-  Result<void> check_nothing_arrived() {
+  Result<void> check_still_as_listed() {
     const Result<FileStatus> now = disk_.status(lock_.file());
     if (!now) return std::unexpected(now.error());
-    if (now->size == old_.size) return {};
-    return fail(Errc::changed, "another program wrote to the spool in spite of the locks");
+    return check_nothing_arrived(*now, old_.size);
   }
 
   Result<SpoolListing> truncate_at(FileBytes base) {
-    Result<void> done = check_nothing_arrived();
+    Result<void> done = check_still_as_listed();
     if (done) done = disk_.truncate(lock_.file(), base);
     if (done) done = disk_.sync(lock_.file());
     if (!done) return std::unexpected(std::move(done).error());
@@ -205,7 +209,10 @@ class Rewriter {
     const FileBytes base = written_to_;
     AppendBuffer tail{disk_, *file, base};
     Result<void> done = disk_.reserve(*file, base + expected_tail(first));
-    if (done) done = disk_.copy(lock_.file(), {0}, *file, {0}, base);
+    if (done) {
+      done = copy_and_sync(disk_, lock_.file(), *file, {.from = {0}, .to = {0}, .count = base},
+                           [&] { return lock_.refresh(); });
+    }
     if (done) {
       done = compose(first, [&](std::string_view bytes) { return tail.append(bytes); });
     }
@@ -214,7 +221,7 @@ class Rewriter {
     if (done) done = take_over_identity(*file, *old);
     if (done) done = disk_.sync(*file);
     if (done) done = lock_.refresh();
-    if (done) done = check_nothing_arrived();
+    if (done) done = check_still_as_listed();
     if (!done) return std::unexpected(std::move(done).error());
     return file;
   }
@@ -240,7 +247,14 @@ class Rewriter {
   }
 
   /// Puts out everything that is kept from message `first` on and notes where it comes to stand.
-  Result<void> compose(std::size_t first, const Append& append) {
+  Result<void> compose(std::size_t first, const Append& write) {
+    const Append append = [&](std::string_view bytes) {
+      Result<void> put = write(bytes);
+      put_out_ += bytes.size();
+      if (!put || put_out_ < look_every) return put;
+      put_out_ = 0;
+      return lock_.refresh();
+    };
     const std::int64_t every = std::max<std::int64_t>(settings_.mail_lock_check, 1);
     for (std::size_t i = first; i < old_.messages.size(); ++i) {
       if (static_cast<std::int64_t>(i - first) % every == every - 1) {
@@ -313,18 +327,8 @@ class Rewriter {
   }
 
   Result<void> copy_pending(const Append& append) {
-    if (!buffer_) buffer_ = std::make_unique_for_overwrite<char[]>(copy_piece);
-    while (pending_from_ < pending_to_) {
-      const std::size_t want =
-          std::min<std::uint64_t>(copy_piece, (pending_to_ - pending_from_).count);
-      const Result<std::size_t> got =
-          disk_.read(lock_.file(), {buffer_.get(), want}, pending_from_);
-      if (!got) return std::unexpected(got.error());
-      if (*got == 0) return fail(Errc::changed, "the spool became shorter while it was copied");
-      if (Result<void> put = append({buffer_.get(), *got}); !put) return put;
-      pending_from_ += {*got};
-    }
-    return {};
+    const FileBytes from = std::exchange(pending_from_, pending_to_);
+    return reader_.read(lock_.file(), from, pending_to_, append);
   }
 
   SpoolListing finished(FileBytes size) {
@@ -343,7 +347,8 @@ class Rewriter {
   SpoolListing new_;
   FileBytes written_to_;                // end of what new_ describes
   FileBytes pending_from_, pending_to_;  // of the old spool, still to be copied
-  std::unique_ptr<char[]> buffer_;
+  std::uint64_t put_out_ = 0;            // since the last look at the lock
+  PieceReader reader_{disk_};
 };
 
 }  // namespace

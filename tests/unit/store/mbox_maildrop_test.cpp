@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <utility>
 
 #include "mail/wire_text.h"
@@ -198,6 +199,66 @@ class LoggingDisk final : public ForwardingDisk {
 ino_t inode_of(const std::filesystem::path& file) {
   return system_disk().status(AT_FDCWD, file)->inode;
 }
+
+/// Moves only when somebody works.
+class WorkClock final : public Clock {
+ public:
+  std::chrono::system_clock::time_point wall() const override {
+    return std::chrono::system_clock::time_point{now};
+  }
+  std::chrono::steady_clock::time_point steady() const override {
+    return std::chrono::steady_clock::time_point{now};
+  }
+  void sleep(std::chrono::milliseconds duration) override { now += duration; }
+  std::chrono::nanoseconds now = std::chrono::hours{1};
+};
+
+/// Needs `per_octet` for what it reads, and for what is written when that is fsync'ed. Remembers
+/// the longest time without a touch.
+class SlowDisk final : public ForwardingDisk {
+ public:
+  explicit SlowDisk(WorkClock& clock) : ForwardingDisk{system_disk()}, clock_{clock} {}
+  Result<std::size_t> read(const Fd& file, std::span<char> buffer, FileBytes offset) override {
+    const Result<std::size_t> got = system_disk().read(file, buffer, offset);
+    if (got) work(*got);
+    return got;
+  }
+  Result<void> write(const Fd& file, std::string_view bytes, FileBytes offset) override {
+    unsynced_[inode_of(file)] += bytes.size();
+    return system_disk().write(file, bytes, offset);
+  }
+  Result<void> copy(const Fd& from, FileBytes from_offset, const Fd& to, FileBytes to_offset,
+                    FileBytes count) override {
+    work(count.count);
+    unsynced_[inode_of(to)] += count.count;
+    return system_disk().copy(from, from_offset, to, to_offset, count);
+  }
+  Result<void> sync(const Fd& file) override {
+    work(std::exchange(unsynced_[inode_of(file)], 0));
+    return system_disk().sync(file);
+  }
+  Result<void> touch(const Fd& file) override {
+    touched_ = clock_.now;
+    return system_disk().touch(file);
+  }
+  void start() {
+    touched_ = clock_.now;
+    longest = {};
+  }
+
+  std::chrono::nanoseconds per_octet{};
+  std::chrono::nanoseconds longest{};
+
+ private:
+  static ino_t inode_of(const Fd& file) { return system_disk().status(file)->inode; }
+  void work(std::uint64_t octets) {
+    clock_.now += per_octet * octets;
+    longest = std::max(longest, clock_.now - touched_);
+  }
+  WorkClock& clock_;
+  std::chrono::nanoseconds touched_{};
+  std::map<ino_t, std::uint64_t> unsynced_;
+};
 
 enum class Mode { server, normal, fast_update };
 
@@ -646,6 +707,52 @@ TEST_CASE("a journal is not carried out over mail that replaced the spool's", "[
   put_file(host.spool(), fresh);
   CHECK(host.ids().size() == 6);
   CHECK(get_file(host.spool()) == mail("b") + mail("c") + fresh);
+}
+
+TEST_CASE("on a slow disk the dotlock grew stale during a large commit", "[store]") {
+  const Mode mode = GENERATE(Mode::server, Mode::fast_update);
+  CAPTURE(static_cast<int>(mode));
+  Host host;
+  set_mode(host, mode);
+  const std::string large(std::size_t{40} * 1024 * 1024, 'x');
+  put_file(host.spool(), mail("a") + mail("b", "", large + "\n") + mail("c"));
+  WorkClock clock;
+  SlowDisk disk{clock};
+  auto maildrop = open_maildrop({host.settings, disk, clock}, host.user);
+  REQUIRE(maildrop);
+  disk.per_octet = std::chrono::nanoseconds{7600};  // 8 s a MiB
+  disk.start();
+  REQUIRE((*maildrop)->commit(outcome(**maildrop, {1})));
+  CHECK(disk.longest > std::chrono::seconds{20});
+  CHECK(disk.longest < std::chrono::seconds{300});
+  CHECK(get_file(host.spool()).size() == mail("b", "", large + "\n").size() + mail("c").size());
+}
+
+TEST_CASE("mail delivered in spite of the locks was cut off with the dead tail", "[store]") {
+  Host host;
+  put_file(host.spool(), mail("a") + mail("b") + mail("c"));
+  class DeliveringDisk final : public ForwardingDisk {
+   public:
+    explicit DeliveringDisk(std::filesystem::path spool)
+        : ForwardingDisk{system_disk()}, spool_{std::move(spool)} {}
+    Result<void> write(const Fd& file, std::string_view bytes, FileBytes offset) override {
+      if (bytes == "phase 2\n") append(spool_, mail("late"));
+      return system_disk().write(file, bytes, offset);
+    }
+
+   private:
+    std::filesystem::path spool_;
+  } disk{host.spool()};
+  host.disk = &disk;
+  {
+    const auto maildrop = host.open();
+    const Result<void> done = maildrop->commit(outcome(*maildrop, {1}));
+    REQUIRE(!done);
+    CHECK(done.error().code == Errc::changed);
+  }
+  host.disk = &system_disk();
+  CHECK(host.open()->messages().size() == 3);
+  CHECK(get_file(host.spool()) == mail("b") + mail("c") + mail("late"));
 }
 
 TEST_CASE("mail that was delivered in spite of the locks survives a commit", "[store]") {
