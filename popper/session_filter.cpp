@@ -53,7 +53,14 @@ struct FilterRelease {
 };
 using Filter = std::unique_ptr<void, FilterRelease>;
 
+// The kernel tries every system call when it takes the filter; with a chain of comparisons that
+// would cost each session more than anything else at its birth.
 int build(const Filter& filter) {
+  constexpr std::uint32_t binary_tree = 2;
+  if (const int status = ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, binary_tree);
+      status != 0) {
+    return status;
+  }
   constexpr std::uint32_t refuse = SCMP_ACT_ERRNO(EPERM);
   for (const int call : refused) {
     if (const int status = ::seccomp_rule_add(filter.get(), refuse, call, 0); status != 0) {
