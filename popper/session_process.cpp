@@ -126,17 +126,32 @@ void overwrite_freed_memory() {
   ::mallopt(M_PERTURB, 0x5a);
 }
 
-// Whole pages go back to the kernel, which gives zeros for them; that is cheaper than to overwrite
-// them. All of them lie within the array: below it is the way back out of madvise().
+namespace {
+
+// An array of this much would do for all of the stack, but every page of it would be touched, and
+// most of them for the first time.
+constexpr std::uintptr_t page = 4096;
+constexpr std::uintptr_t near_pages = 3;
+constexpr std::uintptr_t far_pages = 64;
+
+template <std::uintptr_t pages>
+[[gnu::noinline]] void overwrite_stack_below() {
+  std::array<char, pages * page> below;
+  wipe(below);
+}
+
+}  // namespace
+
+// Whole pages go back to the kernel, which gives zeros for them; what was never used costs nothing
+// then. The nearest pages are overwritten, since they hold the way back out of madvise().
 [[gnu::noinline]] void wipe_stack_below() {
-  constexpr std::uintptr_t page = 4096;
-  std::array<char, 64 * page> below;
-  const auto begin = reinterpret_cast<std::uintptr_t>(below.data());
-  const std::size_t head = page - begin % page;
-  const std::size_t pages = (below.size() - head) / page * page;
-  if (::madvise(below.data() + head, pages, MADV_DONTNEED) != 0) wipe(below);
-  wipe(std::span{below}.first(head));
-  wipe(std::span{below}.subspan(head + pages));
+  overwrite_stack_below<near_pages>();
+  const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  const std::uintptr_t end = (here - (near_pages - 1) * page) / page * page;
+  void* const begin = reinterpret_cast<void*>(end - far_pages * page);
+  if (::madvise(begin, far_pages * page, MADV_DONTNEED) == 0) return;
+  // ENOMEM: the stack has never been that deep; what there is of it has gone all the same.
+  if (errno != ENOMEM) overwrite_stack_below<near_pages + far_pages>();
 }
 
 void give_free_memory_back() {

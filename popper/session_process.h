@@ -35,7 +35,8 @@ inline constexpr std::string_view idle_report = "idle";
 
 /// Freed memory is overwritten from now on in this process.
 void overwrite_freed_memory();
-/// Overwrites what calls before this one left on the stack.
+/// Overwrites what calls before this one left on the stack, up to 256 KB deep. For the first thread
+/// of a process only: below its stack lies nothing else.
 void wipe_stack_below();
 /// Freed memory and unused stack, before a long wait.
 void give_free_memory_back();
