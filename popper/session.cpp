@@ -204,7 +204,7 @@ void Session::serve() {
     buffers_.release();
     const ClientStream::Input arrived = client_.read(input);
     if (arrived.arrival != Arrival::bytes) return end_without_quit(arrived.arrival);
-    if (client_.has_arrived()) unheard_.clear();
+    if (!unheard_.empty() && client_.has_arrived()) unheard_.clear();
     lines_.feed({input.data(), arrived.size});
   }
 }
