@@ -11,11 +11,13 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/secret.h"
 #include "mail/unique_id.h"
 #include "popper/connection_census.h"
+#include "popper/group_services.h"
 #include "popper/keeper.h"
 #include "popper/notify/login_notifier.h"
 #include "popper/notify/notice_sender.h"
@@ -185,6 +187,7 @@ int run_keeper() {
   // libcrypto sets itself up at its first use, and reads files for it: once here, not in each
   // session.
   const UniqueIdMaker first_use{UniqueIdRecipe::native};
+  const std::vector<SharedLibrary> group_services = load_group_services();
   Result<StampLedger> ledger = StampLedger::open(stamps);
   Result<std::unique_ptr<PasswordChecker>> checker =
       make_password_checker(handover->settings, &*log);
