@@ -173,13 +173,13 @@ class Bench:
         base = self.path(f"dovecot.{port}")
         os.mkdir(base)
         hashed = subprocess.run(
-            ["openssl", "passwd", "-1", "-salt", "benchben", PASSWORD], check=True,
-            capture_output=True, text=True).stdout.strip()
+            [LOAD, "credentials", os.path.join(base, "hash"), "1", f"{PREFIX}x%d", PASSWORD],
+            check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
         with open(os.path.join(base, "users"), "w") as stream:
             for name, uid, gid in self.users:
                 if virtual:
                     uid, gid = self.one_owner
-                stream.write(f"{name}:{{MD5-CRYPT}}{hashed}:{uid}:{gid}::{base}/home/{name}::\n")
+                stream.write(f"{name}:{{CRYPT}}{hashed}:{uid}:{gid}::{base}/home/{name}::\n")
         location = (f"mbox:{where}/.dovecot-%u:INBOX={where}/%u" if form == "mbox"
                     else f"maildir:{where}/%u")
         tuned = """

@@ -6,7 +6,8 @@
 //
 // "%d" in USER-PATTERN is the client's number. `run` prints one line of figures; `credentials`
 // makes a credential file with hashes that cost next to nothing, so that the hash is not what is
-// measured; with UID the users are virtual ones, whose mail lies in DIRECTORY/USER.
+// measured, and prints the hash; with UID the users are virtual ones, whose mail lies in
+// DIRECTORY/USER.
 
 #include <arpa/inet.h>
 #include <crypt.h>
@@ -33,6 +34,9 @@ namespace pop {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// The old DES one: a twentieth of what MD5 costs.
+constexpr const char* cheapest_setting = "be";
 
 [[noreturn]] void give_up(const std::string& why) {
   std::cerr << "daemon_load: " << why << '\n';
@@ -172,7 +176,7 @@ int make_credentials(const std::vector<std::string>& words) {
   const std::string& file = words.at(0);
   std::vector<CredentialDbWriter::Change> changes;
   crypt_data memory{};
-  const std::string hash = ::crypt_r(words.at(3).c_str(), "$1$benchben$", &memory);
+  const std::string hash = ::crypt_r(words.at(3).c_str(), cheapest_setting, &memory);
   for (std::size_t i = 0; i < std::stoul(words.at(1)); ++i) {
     const std::string user = expand(words.at(2), i);
     Credential credential;
