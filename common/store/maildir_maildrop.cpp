@@ -138,10 +138,14 @@ Result<std::unique_ptr<MessageReader>> MaildirMaildrop::open(MessageNumber numbe
   if (!*opened) return fail(Errc::changed, which + " was removed by another program");
   const Result<bool> same = is_as_listed(message, **opened);
   if (!same) return std::unexpected(Error{same.error()}.in(which));
+  if (!*same && message.inode == 0) {
+    return fail(Errc::changed, which + " is not what was listed: another program changed it");
+  }
   if (!*same) {
+    prove_all();
     return fail(Errc::changed, which +
-                                   " is not what was listed: another program changed it, or "
-                                   "the size in its name is wrong");
+                                   ": the size after \",W=\" in its name is wrong; the sizes of "
+                                   "all messages were read anew for the next session");
   }
   return std::make_unique<FileMessageReader>(context_.disk, std::move((*opened)->file),
                                              (*opened)->status);
@@ -191,6 +195,16 @@ Result<bool> MaildirMaildrop::is_as_listed(MaildirMessage& message, const Checke
   message.fingerprint = now.fingerprint;
   message.flags |= proven_flag;
   return same;
+}
+
+/// Where one name tells a wrong size, others do, and a client should not learn of each in a session
+/// of its own.
+void MaildirMaildrop::prove_all() {
+  for (MaildirMessage& message : index_.listing.messages) {
+    if ((message.flags & proven_flag) != 0) continue;
+    const Result<std::optional<CheckedFile>> opened = open_listed(message);
+    if (opened && *opened) (void)is_as_listed(message, **opened);
+  }
 }
 
 /// The next session reads the file anew.

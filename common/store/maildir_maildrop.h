@@ -56,6 +56,7 @@ class MaildirMaildrop final : public Maildrop {
 
   Result<std::optional<CheckedFile>> open_listed(MaildirMessage& message);
   Result<bool> is_as_listed(MaildirMessage& message, const CheckedFile& opened);
+  void prove_all();
   void distrust(MaildirMessage& message);
   Result<bool> found_again(MaildirMessage& message);
   Result<void> see_new_names();

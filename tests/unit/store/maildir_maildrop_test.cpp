@@ -543,6 +543,25 @@ TEST_CASE("the size in a name spares the reading, and a wrong one is found out b
     CHECK(maildrop->messages()[0].size == WireOctets{seen});
     (void)wire_of(*maildrop, 1);
   }
+  SECTION("wrong ones of several messages cost one session, not one each") {
+    for (int i = 1; i <= 3; ++i) {
+      host.put("cur/" + std::to_string(i) + ".host,S=" + std::to_string(large.size()) +
+                   ",W=" + std::to_string(right + 1000) + ":2,",
+               large);
+    }
+    {
+      const auto maildrop = host.open();
+      const auto reader = maildrop->open({2});
+      REQUIRE(!reader);
+      CHECK_THAT(reader.error().text, Catch::Contains("the next session"));
+    }
+    const auto maildrop = host.open();
+    REQUIRE(maildrop->messages().size() == 3);
+    for (std::uint32_t i = 1; i <= 3; ++i) {
+      CHECK(maildrop->messages()[i - 1].size == WireOctets{seen});
+      (void)wire_of(*maildrop, i);
+    }
+  }
   SECTION("a right one without a last line end") {
     const std::string cut = large.substr(0, large.size() - 1);
     host.put(name(cut.size(), right - 2), cut);
