@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
 #include <utility>
 
@@ -82,11 +83,13 @@ Result<void> SessionPool::start_in_pool(SessionStart start) {
   }
   const Result<SessionRights> rights = session_rights(start.account, settings);
   if (!rights) return std::unexpected(rights.error());
-  for (auto idle = find_idle(*rights); idle != processes_.end(); idle = find_idle(*rights)) {
-    if (hand_over(idle, start, record)) return {};
+  const std::vector<TreeRoot> roots = roots_of(*rights);
+  while (const std::optional<Processes::iterator> idle = take_idle(*rights, roots)) {
+    if (hand_over(*idle, start, record)) return {};
   }
   const Result<Processes::iterator> fresh = fork_pooled(*rights, start, record);
   if (!fresh) return std::unexpected(fresh.error());
+  (*fresh)->second.roots = roots;
   if (hand_over(*fresh, start, record)) return {};
   return fail(Errc::busy, "the new session process has ended");
 }
@@ -127,15 +130,18 @@ bool SessionPool::hand_over(Processes::iterator process, const SessionStart& sta
   return true;
 }
 
-// The latest: its memory is the warmest, and the others get their rest.
-SessionPool::Processes::iterator SessionPool::find_idle(const SessionRights& rights) {
-  for (auto pid = idle_.rbegin(); pid != idle_.rend(); ++pid) {
-    const auto process = processes_.find(*pid);
+// The latest: its memory is the warmest, and the others get their rest. Landlock's rules are about
+// directories and not about names, so who began before one was replaced cannot reach the new one.
+std::optional<SessionPool::Processes::iterator> SessionPool::take_idle(
+    const SessionRights& rights, const std::vector<TreeRoot>& roots) {
+  for (std::size_t i = idle_.size(); i-- > 0;) {
+    const auto process = processes_.find(idle_[i]);
     if (process->second.rights != rights) continue;
-    idle_.erase(std::next(pid).base());
-    return process;
+    idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (process->second.roots == roots) return process;
+    let_go(process->second);
   }
-  return processes_.end();
+  return std::nullopt;
 }
 
 void SessionPool::take_reports() {

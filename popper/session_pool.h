@@ -27,8 +27,8 @@ struct SessionHooks {
 
 /// A keeper's session processes. A system user's process serves one client. Virtual users share a
 /// uid, so theirs serve one after another: an idle one with the same rights is handed the client, a
-/// new one is forked otherwise. What a process may tell is one fixed record when its client has
-/// gone; after anything else it is killed.
+/// new one is forked otherwise, and when a directory that the rights name was replaced. What a
+/// process may tell is one fixed record when its client has gone; after anything else it is killed.
 class SessionPool {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -57,6 +57,7 @@ class SessionPool {
   struct Process {
     std::optional<Channel> channel;  // none: ends after its client
     std::optional<SessionRights> rights;
+    std::vector<TreeRoot> roots;  // of the rights, when it was forked
     std::optional<SessionFacts> serving;  // none: idle
     std::size_t served = 0;
     Time idle_since{};
@@ -70,7 +71,8 @@ class SessionPool {
   [[nodiscard]] Result<pid_t> fork_process() const;
   [[nodiscard]] bool hand_over(Processes::iterator process, const SessionStart& start,
                                const std::string& record);
-  [[nodiscard]] Processes::iterator find_idle(const SessionRights& rights);
+  [[nodiscard]] std::optional<Processes::iterator> take_idle(const SessionRights& rights,
+                                                             const std::vector<TreeRoot>& roots);
   void take_report(Processes::iterator process);
   void end_session(Process& process);
   void let_go(Process& process);

@@ -1,5 +1,7 @@
 #include "popper/session_rights.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 
@@ -17,17 +19,23 @@ void add_tree(std::vector<std::filesystem::path>& trees, const std::filesystem::
   if (std::ranges::find(trees, tree) == trees.end()) trees.push_back(tree);
 }
 
+TreeRoot root_of(const std::filesystem::path& tree) {
+  struct stat st {};
+  if (::stat(tree.c_str(), &st) != 0) return {};
+  return {st.st_dev, st.st_ino};
+}
+
 std::vector<std::filesystem::path> writable_trees(const Account& account,
                                                   const Settings& settings) {
-  const auto place_of = [&](const std::filesystem::path& path) {
+  const auto common_part = [&](const std::filesystem::path& path) {
     return account.is_virtual ? user_independent_part(path, account.name) : path;
   };
   std::vector<std::filesystem::path> trees;
   add_tree(trees, settings.spool_dir);
   add_tree(trees, settings.temp_dir);
   add_tree(trees, settings.cache_dir);
-  add_tree(trees, place_of(account.home));
-  if (!account.maildrop.empty()) add_tree(trees, place_of(account.maildrop.parent_path()));
+  add_tree(trees, common_part(account.home));
+  if (!account.maildrop.empty()) add_tree(trees, common_part(account.maildrop.parent_path()));
   return trees;
 }
 
@@ -52,6 +60,14 @@ Result<SessionRights> session_rights(const Account& account, const Settings& set
   for (const std::string_view tree : system_trees) rights.readable.emplace_back(tree);
   add_tree(rights.readable, settings.bulldir);
   return rights;
+}
+
+std::vector<TreeRoot> roots_of(const SessionRights& rights) {
+  std::vector<TreeRoot> roots;
+  for (const auto* trees : {&rights.writable, &rights.readable}) {
+    for (const std::filesystem::path& tree : *trees) roots.push_back(root_of(tree));
+  }
+  return roots;
 }
 
 Result<void> enter_rights(const SessionRights& rights, const SessionFilter& filter) {

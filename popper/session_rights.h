@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -30,6 +32,18 @@ struct SessionRights {
 /// Reads NSS and the spool directory's status. Errc::denied as session_identity().
 [[nodiscard]] Result<SessionRights> session_rights(const Account& account,
                                                    const Settings& settings);
+
+/// The directory that a path leads to, or that there is none.
+struct TreeRoot {
+  dev_t device = 0;
+  ino_t inode = 0;  // 0: none
+
+  [[nodiscard]] bool operator==(const TreeRoot&) const = default;
+};
+
+/// Where the trees of the rights lie now, in their order. A process that entered the rights may use
+/// what lay there then: not what was put or mounted in its place since. Reads file status.
+[[nodiscard]] std::vector<TreeRoot> roots_of(const SessionRights& rights);
 
 /// A path without its last components that are the user's name or the name's part before '@':
 /// /srv/mail/example.org/jo of jo@example.org gives /srv/mail/example.org. Never the root

@@ -96,6 +96,22 @@ class ConfinementTest(HostTest):
             client.quit()
             popper_host.wait_until(lambda: not self.family().sessions(), "the session ends")
 
+    def test_a_spool_directory_that_is_replaced_serves_the_next_login(self):
+        """A waiting process may use the directory that was there when it began, and no other."""
+        self.add_virtual_users("va")
+        spool_dir = self.host.spool_dir
+        with self.host.standalone(self.config) as port:
+            self.apop(port, "va").quit()
+            waiting = [p.pid for p in popper_host.wait_until(self.idle, "a process waits")]
+            os.rename(spool_dir, spool_dir + ".before")
+            subprocess.run(["cp", "-a", spool_dir + ".before", spool_dir], check=True,
+                           timeout=PATIENCE)
+            client = self.apop(port, "va")
+            self.assertEqual(client.stat()[0], 2)
+            client.quit()
+            popper_host.wait_until(
+                lambda: not any(daemon_processes.is_running(pid) for pid in waiting), "they end")
+
     def test_a_killed_waiting_process_costs_nobody_anything(self):
         self.add_virtual_users("va")
         with self.host.standalone(self.config) as port:

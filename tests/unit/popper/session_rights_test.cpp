@@ -73,6 +73,32 @@ TEST_CASE("Virtual users with the same uid and directories have equal rights",
   CHECK_FALSE(*jo == *different);
 }
 
+TEST_CASE("A directory in another's place is another place", "[popper][session]") {
+  const test::TemporaryDirectory directory;
+  const std::filesystem::path tree = directory.path() / "mail";
+  const auto roots = [&] { return roots_of({{}, {tree}, {"/usr"}}); };
+  std::filesystem::create_directory(tree);
+  const std::vector<TreeRoot> before = roots();
+  REQUIRE(before.size() == 2);
+  CHECK(before == roots());
+
+  SECTION("made anew") {
+    std::filesystem::rename(tree, directory.path() / "kept");
+    std::filesystem::create_directory(tree);
+  }
+  SECTION("gone") {
+    std::filesystem::remove(tree);
+  }
+  SECTION("a link now") {
+    std::filesystem::rename(tree, directory.path() / "kept");
+    std::filesystem::create_directory(directory.path() / "new");
+    std::filesystem::create_directory_symlink("new", tree);
+  }
+  const std::vector<TreeRoot> after = roots();
+  CHECK(before != after);
+  CHECK(before.back() == after.back());
+}
+
 TEST_CASE("Nobody's home is the root directory", "[popper][session]") {
   Account account = virtual_account("jo");
   account.home = "/";
