@@ -52,6 +52,13 @@ Waited wait_for(int socket, short events, std::chrono::seconds patience) {
   return Waited::told_to_end;
 }
 
+// A client that never stops talking leaves no wait in which the signal could come in.
+bool end_is_pending() {
+  sigset_t pending;
+  return ::sigpending(&pending) == 0 &&
+         (::sigismember(&pending, SIGTERM) == 1 || ::sigismember(&pending, SIGHUP) == 1);
+}
+
 // Takes `written` octets off the front.
 void advance(std::array<iovec, 2>& pieces, std::size_t written) {
   for (iovec& piece : pieces) {
@@ -96,6 +103,7 @@ ClientStream::ClientStream(Fd input, Fd output, std::chrono::seconds patience)
 ClientStream::Input ClientStream::read(std::span<char> buffer) {
   bool quiet = false;
   while (true) {
+    if (end_is_pending()) return {Arrival::told_to_end};
     const std::chrono::seconds soon =
         when_quiet_ && !quiet ? std::min(patience_, quiet_after) : patience_;
     switch (wait_for(input_.get(), POLLIN, soon)) {

@@ -1,0 +1,45 @@
+#include "popper/client_stream.h"
+
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstdlib>
+
+#include <catch2/catch.hpp>
+
+namespace pop {
+namespace {
+
+using namespace std::chrono_literals;
+
+// In a process of its own: signal handlers stay.
+Arrival first_arrival_after(int signal) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::array<int, 2> ends{};
+    std::array<char, 16> room{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) != 0) std::_Exit(EXIT_FAILURE);
+    if (::write(ends[1], "NOOP\r\n", 6) != 6) std::_Exit(EXIT_FAILURE);
+    catch_end_signals();
+    if (signal != 0) ::raise(signal);
+    ClientStream client{Fd{ends[0]}, Fd{}, 20s};
+    std::_Exit(10 + static_cast<int>(client.read(room).arrival));
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  REQUIRE(WIFEXITED(status));
+  return static_cast<Arrival>(WEXITSTATUS(status) - 10);
+}
+
+TEST_CASE("a client that always has more to say does not keep its session from being told to end",
+          "[client_stream]") {
+  CHECK(first_arrival_after(0) == Arrival::bytes);
+  CHECK(first_arrival_after(SIGTERM) == Arrival::told_to_end);
+  CHECK(first_arrival_after(SIGHUP) == Arrival::told_to_end);
+}
+
+}  // namespace
+}  // namespace pop
