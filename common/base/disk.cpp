@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/file_attributes.h"
+
 namespace pop {
 namespace {
 
@@ -226,6 +228,10 @@ class SystemDisk final : public Disk {
   Result<void> set_mode(const Fd& file, mode_t mode) override {
     if (::fchmod(file.get(), mode) != 0) return failed("set mode");
     return {};
+  }
+
+  Result<CopiedAttributes> copy_attributes(const Fd& from, const Fd& to) override {
+    return copy_file_attributes(from, to);
   }
 
   Result<void> set_times(const Fd& file, timespec accessed, timespec modified) override {

@@ -46,6 +46,9 @@ struct ListedName {
 };
 using VisitName = std::function<void(const ListedName&)>;
 
+/// How many of a file's extended attributes another one has got.
+enum class CopiedAttributes : std::uint8_t { all, not_all };
+
 /// The narrow way from the engine to the file system: nothing in `store` or `base` that changes a
 /// file goes around it, so that tests can record every change, fail any of them and build each
 /// state a power cut may leave. Descriptors are real ones. Every call may block on the device.
@@ -109,6 +112,10 @@ class Disk {
                                                     mode_t mode) = 0;
   [[nodiscard]] virtual Result<void> set_owner(const Fd& file, uid_t owner, gid_t group) = 0;
   [[nodiscard]] virtual Result<void> set_mode(const Fd& file, mode_t mode) = 0;
+  /// Gives `to` the extended attributes of `from`, access lists and labels included, and takes away
+  /// others. not_all: this process may not, or the file system cannot; some may have been copied.
+  /// set_mode() comes afterwards, for an access list has a share in the mode.
+  [[nodiscard]] virtual Result<CopiedAttributes> copy_attributes(const Fd& from, const Fd& to) = 0;
   [[nodiscard]] virtual Result<void> set_times(const Fd& file, timespec accessed,
                                                timespec modified) = 0;
   /// Sets access and modification time to now (futimens with UTIME_NOW): keeps a lock fresh.

@@ -125,7 +125,8 @@ constexpr std::array options{
     Option{"auth-file", "", login, &S::auth_file, "FILE", start_up, Ready::now,
            "Let only the users listed in this file log in, one name a line",
            "Names are compared exactly, after downcase-user, trim-domain and folder. The file is "
-           "read again when it has changed. When it cannot be read, nobody can log in.",
+           "read again when it has changed. popper does not start with a file that it cannot read; "
+           "when it cannot read it later, nobody can log in.",
            no_switch, no_range, absolute_or_none},
     Option{"auth-source", "", login, &S::auth_source, "SOURCE", start_up, Ready::now,
            "Check passwords here", "", no_switch, no_range, any, auth_source_words},
@@ -209,9 +210,16 @@ constexpr std::array options{
            within(0, 3600)},
     Option{"fast-update", "", service, &S::fast_update, "BOOL", anywhere, Ready::now,
            "Replace the spool by renaming a new file over it",
-           "Every program that delivers must take the dotlock: one that has opened the spool and "
-           "waits for another lock would write into the removed file. Programs that keep the "
-           "spool open, such as biff(1) or a shell's mail check, look at the old file.",
+           "Safe are programs that make the dotlock before they open the spool and keep it until "
+           "they have closed it, and programs that look, once they have their locks, whether the "
+           "name still stands for the file they opened. Not safe is one that goes on with fcntl "
+           "or flock alone when it cannot make the dotlock: it may have opened the spool and wait "
+           "for its lock while the new file takes the name, and what it then writes is lost. "
+           "Where the mode of a spool lets its group write and that of the directory does not, "
+           "the group cannot make dotlocks: that is logged, and the spool is updated in place. "
+           "So it is, silently, where the new file cannot have the owner, the access list and the "
+           "other extended attributes of the old one. Programs that keep the spool open, such as "
+           "biff(1) or a shell's mail check, look at the old file.",
            turns_on('F')},
     Option{"folder", "", place, &S::folder, "REGEXP", start_up, Ready::now,
            "Find the Maildir++ folder in the login name",
@@ -219,8 +227,10 @@ constexpr std::array options{
            "cut off before the match.",
            no_switch, no_range, pattern},
     Option{"gate-root", "", program, &S::gate_root, "DIRECTORY", start_up, Ready::now,
-           "Lock the process that talks to strangers into this empty directory", "", no_switch,
-           no_range, absolute},
+           "Lock the process that talks to strangers into this empty directory",
+           "It is made if it is missing. It and all directories above must be root's and writable "
+           "by nobody else, those above unless sticky.",
+           no_switch, no_range, absolute},
     Option{"gate-user", "", program, &S::gate_user, "USER", start_up, Ready::now,
            "Run the process that talks to strangers as this user", "", no_switch, no_range, word},
     Option{"group-bulletins", "", bulletins, &S::group_bulletins, "BOOL", start_up, Ready::later,
@@ -302,11 +312,13 @@ constexpr std::array options{
            within(1, 1'000'000'000)},
     Option{"max-bulletins", "", bulletins, &S::max_bulletins, "COUNT", anywhere, Ready::later,
            "Show a new user so many old bulletins at most", "", no_switch, small_count},
-    Option{"max-connections", "", connections, &S::max_connections, "COUNT", start_up, Ready::now,
-           "Hold so many connections at most",
-           "0: as the limit of open files allows. When all are "
-           "taken, the client that has been waiting longest without logging in makes room.",
-           no_switch, small_count},
+    Option{
+        "max-connections", "", connections, &S::max_connections, "COUNT", start_up, Ready::now,
+        "Hold so many connections at most",
+        "0: as the limit of open files allows; where that is below this number, a start says so. "
+        "When all are taken, the client that has been waiting longest without logging in makes "
+        "room.",
+        no_switch, small_count},
     Option{"max-connections-per-address", "sameaddrmax", connections,
            &S::max_connections_per_address, "COUNT", start_up, Ready::now,
            "Hold so many connections from one address at most",
@@ -317,8 +329,9 @@ constexpr std::array options{
            "Create lock files by linking, for file systems without exclusive creation"},
     Option{"nonauth-file", "", login, &S::nonauth_file, "FILE", start_up, Ready::now,
            "Refuse the users listed in this file, one name a line",
-           "Names are compared as for auth-file. When the file cannot be read, nobody is refused, "
-           "and the log says so.",
+           "Names are compared as for auth-file. popper does not start with a file that it cannot "
+           "read; when it cannot read it later, the names that it read last stay refused, and the "
+           "log says so.",
            no_switch, no_range, absolute_or_none},
     Option{"old-style-uid", "", service, &S::old_style_uid, "BOOL", anywhere, Ready::now,
            "Make unique-ids as servers before Qpopper 3 did"},

@@ -376,6 +376,11 @@ Result<Dotlock> Dotlock::acquire(Disk& disk, Clock& clock, const FilePlace& spoo
   return DotlockAttempt{disk, clock, spool, policy}.run();
 }
 
+bool writers_may_dotlock(const FileStatus& spool, const FileStatus& directory) {
+  if ((directory.mode & S_IWOTH) != 0 || (spool.mode & S_IWGRP) == 0) return true;
+  return (directory.mode & S_IWGRP) != 0 && directory.group == spool.group;
+}
+
 Dotlock::Dotlock(Disk& disk, Clock& clock, FilePlace lock, Fd file)
     : disk_{&disk},
       clock_{&clock},

@@ -56,4 +56,8 @@ class Dotlock {
   std::chrono::steady_clock::time_point touched_;
 };
 
+/// Whether everybody whom the mode of a spool lets write may make its dotlock, too. Who may not
+/// delivers under the kernel's locks alone.
+[[nodiscard]] bool writers_may_dotlock(const FileStatus& spool, const FileStatus& directory);
+
 }  // namespace pop

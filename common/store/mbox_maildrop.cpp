@@ -63,6 +63,7 @@ Result<std::unique_ptr<Maildrop>> MboxMaildrop::open(const MaildropContext& cont
     return std::unexpected(
         std::move(loaded).error().in("open " + maildrop->location_.spool.path()));
   }
+  if (context.settings.fast_update) maildrop->look_at_writers();
   return maildrop;
 }
 
@@ -99,6 +100,17 @@ Result<void> MboxMaildrop::load() {
   if (done) done = load_locked(*lock);
   if (done) fill_listed();
   return done;
+}
+
+void MboxMaildrop::look_at_writers() {
+  const FilePlace& spool = location_.spool;
+  const Result<FileStatus> file = context_.disk.status(spool.directory(), spool.name);
+  const Result<FileStatus> directory = context_.disk.status(spool.in->fd);
+  if (!file || !directory || writers_may_dotlock(*file, *directory)) return;
+  remark(spool.path() + " can be written by its group, which cannot make the dotlock in " +
+         spool.in->path.native() +
+         ": fast-update is not used there; chmod g-w the file, or let the group write the "
+         "directory");
 }
 
 Result<bool> MboxMaildrop::leftovers_exist() {

@@ -46,6 +46,8 @@ class MboxMaildrop final : public Maildrop {
                SessionLock session);
 
   Result<void> load();
+  /// Remarks when fast-update would not be safe from who may write the spool.
+  void look_at_writers();
   Result<bool> leftovers_exist();
   Result<bool> load_unlocked();
   Result<void> load_locked(SpoolLock& lock);

@@ -57,8 +57,10 @@ class Rewriter {
     }
     start_with_prefix(first);
     if (all_erased_from(first)) return truncate_at(old_.messages[first].separator);
-    if (settings_.fast_update) return rename_new_file(first);
-    return rewrite_in_place(first);
+    if (!settings_.fast_update) return rewrite_in_place(first);
+    Result<Fd> file = make_new_file();
+    if (!file) return std::unexpected(std::move(file).error());
+    return file->is_open() ? rename_new_file(*std::move(file), first) : rewrite_in_place(first);
   }
 
  private:
@@ -174,15 +176,41 @@ class Rewriter {
     return finished(written_to_);
   }
 
-  Result<SpoolListing> rename_new_file(std::size_t first) {
+  /// Empty, beside the spool, with the spool's owner and attributes. Not open: it cannot stand in
+  /// for the spool, because somebody may write there whom only the kernel's locks keep away, or an
+  /// attribute would be lost.
+  Result<Fd> make_new_file() {
+    const Result<FileStatus> spool = disk_.status(lock_.file());
+    if (!spool) return std::unexpected(spool.error());
+    const Result<FileStatus> directory = disk_.status(location_.spool.in->fd);
+    if (!directory) return std::unexpected(directory.error());
+    if (!writers_may_dotlock(*spool, *directory)) return Fd{};
     const FilePlace beside = build_place();
-    Result<Fd> file = build_new_file(first);
-    if (!file) {
-      (void)disk_.remove(beside.directory(), beside.name);
-      return std::unexpected(std::move(file).error());
+    Result<Fd> file =
+        disk_.open(beside.directory(), beside.name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (!file) return file;
+    const Result<CopiedAttributes> taken_over = take_over_attributes(*file, *spool);
+    if (taken_over && *taken_over == CopiedAttributes::all) return file;
+    (void)disk_.remove(beside.directory(), beside.name);
+    return taken_over ? Result<Fd>{Fd{}} : std::unexpected(taken_over.error());
+  }
+
+  /// All but the mode, which waits until the file is whole.
+  Result<CopiedAttributes> take_over_attributes(const Fd& file, const FileStatus& spool) {
+    const Result<FileStatus> made = disk_.status(file);
+    if (!made) return std::unexpected(made.error());
+    if (made->owner != spool.owner || made->group != spool.group) {
+      const Result<void> owned = disk_.set_owner(file, spool.owner, spool.group);
+      if (!owned && owned.error().code == Errc::denied) return CopiedAttributes::not_all;
+      if (!owned) return std::unexpected(owned.error());
     }
-    Result<void> done =
-        disk_.rename(beside.directory(), beside.name, location_.spool.name);
+    return disk_.copy_attributes(lock_.file(), file);
+  }
+
+  Result<SpoolListing> rename_new_file(Fd file, std::size_t first) {
+    const FilePlace beside = build_place();
+    Result<void> done = fill_new_file(file, first);
+    if (done) done = disk_.rename(beside.directory(), beside.name, location_.spool.name);
     if (!done) {
       (void)disk_.remove(beside.directory(), beside.name);
       return std::unexpected(std::move(done).error());
@@ -191,7 +219,7 @@ class Rewriter {
     if (!done) return std::unexpected(std::move(done).error());
     // A program that took a kernel lock without the dotlock may be first here; the mail is safe,
     // and the index, which then speaks of the old file, will be made anew.
-    (void)lock_.move_to(std::move(*file));
+    (void)lock_.move_to(std::move(file));
     return finished(written_to_);
   }
 
@@ -199,41 +227,26 @@ class Rewriter {
     return location_.journal.sibling(journal_build_name(location_.journal));
   }
 
-  Result<Fd> build_new_file(std::size_t first) {
-    const FilePlace beside = build_place();
+  Result<void> fill_new_file(const Fd& file, std::size_t first) {
     const Result<FileStatus> old = disk_.status(lock_.file());
     if (!old) return std::unexpected(old.error());
-    Result<Fd> file =
-        disk_.open(beside.directory(), beside.name, O_RDWR | O_CREAT | O_EXCL, 0600);
-    if (!file) return file;
     const FileBytes base = written_to_;
-    AppendBuffer tail{disk_, *file, base};
-    Result<void> done = disk_.reserve(*file, base + expected_tail(first));
+    AppendBuffer tail{disk_, file, base};
+    Result<void> done = disk_.reserve(file, base + expected_tail(first));
     if (done) {
-      done = copy_and_sync(disk_, lock_.file(), *file, {.from = {0}, .to = {0}, .count = base},
+      done = copy_and_sync(disk_, lock_.file(), file, {.from = {0}, .to = {0}, .count = base},
                            [&] { return lock_.refresh(); });
     }
     if (done) {
       done = compose(first, [&](std::string_view bytes) { return tail.append(bytes); });
     }
     if (done) done = tail.flush();
-    if (done) done = disk_.truncate(*file, tail.end());  // gives back what was reserved beyond the end
-    if (done) done = take_over_identity(*file, *old);
-    if (done) done = disk_.sync(*file);
+    if (done) done = disk_.truncate(file, tail.end());  // gives back what was reserved beyond the end
+    if (done) done = disk_.set_mode(file, old->mode & 07777);
+    if (done) done = disk_.sync(file);
     if (done) done = lock_.refresh();
     if (done) done = check_still_as_listed();
-    if (!done) return std::unexpected(std::move(done).error());
-    return file;
-  }
-
-  Result<void> take_over_identity(const Fd& file, const FileStatus& old) {
-    const Result<FileStatus> now = disk_.status(file);
-    if (!now) return std::unexpected(now.error());
-    if (now->owner != old.owner || now->group != old.group) {
-      Result<void> owned = disk_.set_owner(file, old.owner, old.group);
-      if (!owned) return owned;
-    }
-    return disk_.set_mode(file, old.mode & 07777);
+    return done;
   }
 
   [[nodiscard]] FileBytes expected_tail(std::size_t first) const {

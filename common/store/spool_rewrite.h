@@ -21,10 +21,11 @@ struct SpoolChange {
 };
 
 /// Carries a change out in the cheapest safe form: nothing; same-length slots overwritten; truncated;
-/// fast-update's new file; or rewritten in place through the journal. `listing` describes the locked
-/// spool exactly, arrivals included. Returns the listing of the spool as it is now. On success
-/// everything is fsync'ed. On an error the spool holds what it held, or a journal is left that the
-/// next open finishes.
+/// fast-update's new file, if everybody who may write the spool may make its dotlock and the file
+/// can have the spool's owner and extended attributes; or rewritten in place through the journal.
+/// `listing` describes the locked spool exactly, arrivals included. Returns the listing of the spool
+/// as it is now. On success everything is fsync'ed. On an error the spool holds what it held, or a
+/// journal is left that the next open finishes.
 ///
 /// With update-status-headers a rewritten message gets its unique-id as X-UIDL: and a Status:.
 /// Without, only those messages get X-UIDL: whose id would otherwise change because an equal

@@ -60,6 +60,9 @@ class ForwardingDisk : public Disk {
   Result<void> set_mode(const Fd& file, mode_t mode) override {
     return disk_.set_mode(file, mode);
   }
+  Result<CopiedAttributes> copy_attributes(const Fd& from, const Fd& to) override {
+    return disk_.copy_attributes(from, to);
+  }
   Result<void> set_times(const Fd& file, timespec accessed, timespec modified) override {
     return disk_.set_times(file, accessed, modified);
   }

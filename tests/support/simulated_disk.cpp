@@ -428,6 +428,12 @@ Result<void> SimulatedDisk::set_mode(const Fd& file, mode_t mode) {
   return set;
 }
 
+Result<CopiedAttributes> SimulatedDisk::copy_attributes(const Fd& from, const Fd& to) {
+  const auto fault = log_->begin("copy attributes to " + log_->name_of(to), Takes::nothing);
+  if (fault) return log_->failure(*fault);
+  return system_disk().copy_attributes(from, to);
+}
+
 Result<void> SimulatedDisk::set_times(const Fd& file, timespec accessed, timespec modified) {
   const auto fault = log_->begin("set times of " + log_->name_of(file), Takes::nothing);
   if (fault) return log_->failure(*fault);

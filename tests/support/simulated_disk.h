@@ -115,6 +115,7 @@ class SimulatedDisk final : public Disk {
   Result<void> make_directory(int directory, const std::string& name, mode_t mode) override;
   Result<void> set_owner(const Fd& file, uid_t owner, gid_t group) override;
   Result<void> set_mode(const Fd& file, mode_t mode) override;
+  Result<CopiedAttributes> copy_attributes(const Fd& from, const Fd& to) override;
   Result<void> set_times(const Fd& file, timespec accessed, timespec modified) override;
   Result<void> touch(const Fd& file) override;
 

@@ -99,6 +99,10 @@ class FailingDisk final : public Disk {
     if (Result<void> hit = next(); !hit) return hit;
     return real_.set_mode(file, mode);
   }
+  Result<CopiedAttributes> copy_attributes(const Fd& from, const Fd& to) override {
+    if (Result<void> hit = next(); !hit) return std::unexpected(hit.error());
+    return real_.copy_attributes(from, to);
+  }
   Result<void> set_times(const Fd& file, timespec accessed, timespec modified) override {
     if (Result<void> hit = next(); !hit) return hit;
     return real_.set_times(file, accessed, modified);

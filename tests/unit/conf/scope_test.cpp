@@ -56,6 +56,7 @@ class ClaimingDisk final : public Disk {
   Result<void> make_directory(int, const std::string&, mode_t) override { return refused(); }
   Result<void> set_owner(const Fd&, uid_t, gid_t) override { return refused(); }
   Result<void> set_mode(const Fd&, mode_t) override { return refused(); }
+  Result<CopiedAttributes> copy_attributes(const Fd&, const Fd&) override { return refused(); }
   Result<void> set_times(const Fd&, timespec, timespec) override { return refused(); }
   Result<void> touch(const Fd&) override { return refused(); }
 

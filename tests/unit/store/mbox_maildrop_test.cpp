@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -259,6 +261,32 @@ class SlowDisk final : public ForwardingDisk {
   std::chrono::nanoseconds touched_{};
   std::map<ino_t, std::uint64_t> unsynced_;
 };
+
+/// One entry of an access list as the kernel stores it, see acl(5).
+struct AclEntry {
+  std::uint16_t tag, permissions;
+  std::uint32_t id;
+};
+
+std::string acl(std::initializer_list<AclEntry> entries) {
+  std::string bytes{"\2\0\0\0", 4};
+  for (const AclEntry& entry : entries) {
+    bytes.append(reinterpret_cast<const char*>(&entry), sizeof entry);
+  }
+  return bytes;
+}
+
+/// False: the file system has none of this kind.
+bool set_attribute(const std::filesystem::path& file, const char* name, std::string_view value) {
+  return ::setxattr(file.c_str(), name, value.data(), value.size(), 0) == 0;
+}
+
+std::string attribute(const std::filesystem::path& file, const char* name) {
+  std::string value(1024, '\0');
+  const ssize_t got = ::getxattr(file.c_str(), name, value.data(), value.size());
+  value.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
+  return value;
+}
 
 enum class Mode { server, normal, fast_update };
 
@@ -726,6 +754,77 @@ TEST_CASE("on a slow disk the dotlock grew stale during a large commit", "[store
   CHECK(disk.longest > std::chrono::seconds{20});
   CHECK(disk.longest < std::chrono::seconds{300});
   CHECK(get_file(host.spool()).size() == mail("b", "", large + "\n").size() + mail("c").size());
+}
+
+TEST_CASE("fast-update lost the extended attributes of the spool", "[store]") {
+  Host host;
+  set_mode(host, Mode::fast_update);
+  put_file(host.spool(), mail("a") + mail("b"));
+  // rw for the owner, uid 4711 and the mask
+  const std::string access = acl({{1, 6, -1u}, {2, 6, 4711}, {4, 0, -1u}, {16, 6, -1u}, {32, 0, -1u}});
+  const std::string other = acl({{1, 6, -1u}, {2, 6, 4712}, {4, 0, -1u}, {16, 6, -1u}, {32, 0, -1u}});
+  const bool with_list = set_attribute(host.spool(), "system.posix_acl_access", access) &&
+                         set_attribute(host.directory.path(), "system.posix_acl_default", other);
+  const bool with_note = set_attribute(host.spool(), "user.note", "of the owner");
+  if (!with_list && !with_note) {
+    WARN("the file system has no extended attributes: not run");
+    return;
+  }
+  if (with_list) REQUIRE(::chmod(host.directory.path().c_str(), 0770) == 0);
+  const ino_t before = inode_of(host.spool());
+  const auto mode = system_disk().status(AT_FDCWD, host.spool())->mode;
+  erase(host, {1});
+  CHECK(get_file(host.spool()) == mail("b"));
+  CHECK(inode_of(host.spool()) != before);
+  CHECK(system_disk().status(AT_FDCWD, host.spool())->mode == mode);
+  if (with_list) CHECK(attribute(host.spool(), "system.posix_acl_access") == access);
+  if (with_note) CHECK(attribute(host.spool(), "user.note") == "of the owner");
+
+  // What the directory hands down to new files is not for one that stands in for another.
+  if (with_list) REQUIRE(::removexattr(host.spool().c_str(), "system.posix_acl_access") == 0);
+  append(host.spool(), mail("c"));
+  erase(host, {1});
+  CHECK(attribute(host.spool(), "system.posix_acl_access").empty());
+}
+
+TEST_CASE("a spool whose owner or attributes a new file cannot have is updated in place", "[store]") {
+  class RefusingDisk final : public ForwardingDisk {
+   public:
+    RefusingDisk() : ForwardingDisk{system_disk()} {}
+    Result<CopiedAttributes> copy_attributes(const Fd&, const Fd&) override {
+      return CopiedAttributes::not_all;
+    }
+  } disk;
+  Host host;
+  host.disk = &disk;
+  set_mode(host, Mode::fast_update);
+  put_file(host.spool(), mail("a") + mail("b"));
+  const ino_t before = inode_of(host.spool());
+  erase(host, {1});
+  CHECK(get_file(host.spool()) == mail("b"));
+  CHECK(inode_of(host.spool()) == before);
+  CHECK(host.names_left() == std::vector<std::string>{".jo.cache", "jo"});
+}
+
+TEST_CASE("fast-update replaced a spool whose writers cannot make a dotlock", "[store]") {
+  struct Row {
+    mode_t file, directory;
+    bool renamed;
+  };
+  for (const Row& row : {Row{0660, 0700, false}, Row{0660, 0750, false}, Row{0660, 0770, true},
+                         Row{0600, 0700, true}, Row{0660, 01777, true}}) {
+    CAPTURE(row.file, row.directory);
+    Host host;
+    set_mode(host, Mode::fast_update);
+    put_file(host.spool(), mail("a") + mail("b"));
+    REQUIRE(::chmod(host.spool().c_str(), row.file) == 0);
+    REQUIRE(::chmod(host.directory.path().c_str(), row.directory) == 0);
+    const ino_t before = inode_of(host.spool());
+    CHECK(host.open()->remarks().empty() == row.renamed);
+    erase(host, {1});
+    CHECK(get_file(host.spool()) == mail("b"));
+    CHECK((inode_of(host.spool()) != before) == row.renamed);
+  }
 }
 
 TEST_CASE("mail delivered in spite of the locks was cut off with the dead tail", "[store]") {
