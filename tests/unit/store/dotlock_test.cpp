@@ -11,6 +11,7 @@
 #include "support/forwarding_disk.h"
 #include "support/simulated_disk.h"
 #include "support/temporary_directory.h"
+#include "unit/store/maildrop_bed.h"
 
 using namespace pop;
 using namespace pop::test;
@@ -22,9 +23,7 @@ namespace {
 
 struct Bed {
   Bed() {
-    auto fd = open_directory(root.path().native());
-    REQUIRE(fd);
-    spool = {std::make_shared<const OpenDirectory>(std::move(*fd), root.path()), "jo"};
+    spool = place_in(root, "jo");
     policy.owner = ::geteuid();
     policy.wait_at_most = 0ms;
   }

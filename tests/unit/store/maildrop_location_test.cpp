@@ -5,6 +5,7 @@
 #include "support/catch.h"
 #include "support/child_process.h"
 #include "support/temporary_directory.h"
+#include "unit/store/maildrop_bed.h"
 
 using namespace pop;
 using namespace pop::test;
@@ -35,11 +36,6 @@ struct Bed {
   TemporaryDirectory root;
   Settings settings;
   MailUser user;
-};
-
-struct Restore {
-  mode_t umask_before;
-  ~Restore() { ::umask(umask_before); }
 };
 
 }  // namespace
@@ -281,7 +277,7 @@ TEST_CASE("Without a cache directory the maildrop is located without an index", 
 
 TEST_CASE("Missing hash directories get mode and group of the one above, whatever the umask",
           "[store]") {
-  const Restore restore{::umask(0)};
+  const RestoreUmask restore{::umask(0)};
   for (const mode_t mask : {0000u, 0777u, 0022u}) {
     Bed bed;
     ::umask(mask);

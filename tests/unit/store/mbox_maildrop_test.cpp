@@ -12,16 +12,18 @@
 #include <map>
 #include <utility>
 
-#include "mail/wire_text.h"
 #include "store/maildrop.h"
 #include "support/catch.h"
 #include "support/forwarding_disk.h"
 #include "support/temporary_directory.h"
+#include "unit/store/maildrop_bed.h"
 
 using namespace pop;
 using pop::test::get_file;
+using pop::test::outcome;
 using pop::test::put_file;
 using pop::test::TemporaryDirectory;
+using pop::test::wire_of;
 
 namespace {
 
@@ -79,35 +81,6 @@ class Host {
   MailUser user;
   Disk* disk = &system_disk();
 };
-
-std::string wire_of(Maildrop& maildrop, std::uint32_t number) {
-  auto reader = maildrop.open({number});
-  INFO((reader ? std::string{} : reader.error().text));
-  REQUIRE(reader);
-  std::string stored;
-  char buffer[4096];
-  for (;;) {
-    const Result<std::size_t> got = (*reader)->read(buffer);
-    REQUIRE(got);
-    if (*got == 0) break;
-    stored.append(buffer, *got);
-  }
-  std::vector<char> out(WireText::room_for(stored.size()) + 64);
-  WireText text;
-  std::size_t used = text.convert(stored, out);
-  used += text.finish(std::span{out}.subspan(used));
-  CHECK(text.octets() == maildrop.messages()[number - 1].size);
-  return {out.data(), used};
-}
-
-SessionOutcome outcome(const Maildrop& maildrop, std::initializer_list<std::uint32_t> deleted,
-                       std::initializer_list<std::uint32_t> retrieved = {}) {
-  SessionOutcome result{MessageSet{maildrop.messages().size()},
-                        MessageSet{maildrop.messages().size()}};
-  for (const std::uint32_t number : deleted) result.deleted.insert({number});
-  for (const std::uint32_t number : retrieved) result.retrieved.insert({number});
-  return result;
-}
 
 void erase(Host& host, std::initializer_list<std::uint32_t> numbers) {
   const auto maildrop = host.open();

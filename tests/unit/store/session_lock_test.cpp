@@ -10,6 +10,7 @@
 #include "support/child_process.h"
 #include "support/forwarding_disk.h"
 #include "support/temporary_directory.h"
+#include "unit/store/maildrop_bed.h"
 
 using namespace pop;
 using namespace pop::test;
@@ -20,9 +21,7 @@ namespace {
 
 struct Bed {
   Bed() {
-    auto fd = open_directory(root.path().native());
-    REQUIRE(fd);
-    drop = {std::make_shared<const OpenDirectory>(std::move(*fd), root.path()), ".jo.pop"};
+    drop = place_in(root, ".jo.pop");
     user = {.name = "jo", .uid = ::geteuid(), .gid = ::getegid()};
   }
   Result<SessionLock> acquire() { return acquire_on(system_disk()); }

@@ -7,6 +7,7 @@
 #include "support/catch.h"
 #include "support/child_process.h"
 #include "support/temporary_directory.h"
+#include "unit/store/maildrop_bed.h"
 
 using namespace pop;
 using namespace pop::test;
@@ -17,9 +18,7 @@ namespace {
 
 struct Bed {
   Bed() {
-    auto fd = open_directory(root.path().native());
-    REQUIRE(fd);
-    place = {std::make_shared<const OpenDirectory>(std::move(*fd), root.path()), "jo"};
+    place = place_in(root, "jo");
   }
   Result<Fd> open() { return open_spool_file(system_disk(), place, ::geteuid()); }
   /// The refusal must say which path, and what to do.
@@ -35,11 +34,6 @@ struct Bed {
 
   TemporaryDirectory root;
   FilePlace place;
-};
-
-struct Restore {
-  mode_t umask_before;
-  ~Restore() { ::umask(umask_before); }
 };
 
 }  // namespace
@@ -145,7 +139,7 @@ TEST_CASE("Our own files may not be accessible by others", "[store]") {
 }
 
 TEST_CASE("Files are created with their mode whatever the umask", "[store]") {
-  const Restore restore{::umask(0)};
+  const RestoreUmask restore{::umask(0)};
   for (const mode_t mask : {0000u, 0777u, 0022u, 0007u}) {
     Bed bed;
     ::umask(mask);

@@ -8,6 +8,7 @@
 #include "support/child_process.h"
 #include "support/forwarding_disk.h"
 #include "support/temporary_directory.h"
+#include "unit/store/maildrop_bed.h"
 
 using namespace pop;
 using namespace pop::test;
@@ -19,9 +20,7 @@ namespace {
 
 struct Bed {
   Bed() {
-    auto fd = open_directory(root.path().native());
-    REQUIRE(fd);
-    spool = {std::make_shared<const OpenDirectory>(std::move(*fd), root.path()), "jo"};
+    spool = place_in(root, "jo");
     settings.lock_wait = 0s;
   }
   Result<SpoolLock> acquire(SpoolLock::Missing missing = SpoolLock::Missing::accept) {
