@@ -20,6 +20,9 @@
 #include "popper/notify/notifier.h"
 #include "popper/preauth.h"
 #include "popper/role_log.h"
+#include "popper/session_rights.h"
+#include "popper/site_check.h"
+#include "store/maildrop_location.h"
 
 namespace pop {
 namespace {
@@ -176,6 +179,8 @@ int serve_as_master(const PopperCommandLine& line, std::vector<std::string> argu
   plan->pid_file = std::move(*pid_file);
   std::optional<Log> log{open_log(plan->handover.log, plan->handover.settings)};
   tell_remarks(line.configuration, *log);
+  log_missing_confinement(*log);
+  tell_what_is_missing(plan->handover.settings, *log);
   if (sockets == Sockets::ours && plan->handover.settings.autoclose.count() > 0) {
     log->sentence(Severity::warning,
                   "autoclose is for sockets of inetd or systemd; it has no "
@@ -275,6 +280,9 @@ int start_popper(std::vector<std::string> arguments) {
   if (!line) return refuse(line.error());
   switch (line->task) {
     case PopperTask::serve:
+      if (Result<void> names = check_file_names(line->configuration.settings); !names) {
+        return complain(names.error());
+      }
       if (line->preauthenticated) return serve_let_in_client(*line);
       return serve(*line, std::move(arguments));
     case PopperTask::show_help:
