@@ -162,6 +162,7 @@ class Gate {
   void welcome(std::uint64_t id, Stranger& stranger);
   void greet(std::uint64_t id, Stranger& stranger, std::string stamp);
   void read_from(std::uint64_t id, Stranger& stranger);
+  [[nodiscard]] static bool is_heard(State state);
   void hear(Stranger& stranger, std::string_view input);
   [[nodiscard]] LoginDialogue& dialogue_with(Stranger& stranger);
   enum class Answered : std::uint8_t { all, enough_for_now };

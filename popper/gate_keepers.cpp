@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "base/secret.h"
+#include "pop3/command.h"
 #include "pop3/reply.h"
+#include "popper/connection_name.h"
 #include "popper/gate.h"
 
 namespace pop {
@@ -20,6 +22,14 @@ constexpr std::chrono::seconds look_for_apop_again{60};
 // Stamps that fit into one record: each is a host name and at most 70 octets more.
 std::size_t most_returned(std::string_view host) {
   return std::min<std::size_t>(most_stamps, (longest_frame - 64) / (host.size() + 80));
+}
+
+// An attempt always fits into one record: of what a client sent it holds no more than the gate
+// keeps. The rest are its name, its address, a stamp and the lengths.
+static_assert(StrangerLimits{}.octets + 2 * longest_command_line + 1024 <= longest_frame);
+
+LoginVerdict unavailable() {
+  return {LoginVerdict::Outcome::unavailable, reply::login_unavailable()};
 }
 
 }  // namespace
@@ -104,6 +114,11 @@ void Gate::send_attempt(KeeperLine& keeper, std::uint64_t id, Stranger& stranger
   std::string frame = encode(*stranger.attempt);
   const Result<void> sent = keeper.channel.send(frame, stranger.socket.get());
   wipe(frame);
+  if (!sent && sent.error().code == Errc::limit) {  // never the keeper's fault
+    context_.log.failure("hand an attempt to a keeper", sent.error(),
+                         {{"id", connection_name(id)}});
+    return end_check(id, unavailable());
+  }
   if (!sent) {
     queued_.push_front(id);
     return lose_keeper(keeper.number, sent.error().text);
@@ -190,7 +205,7 @@ void Gate::lose_keeper(std::uint64_t number, std::string_view why) {
   keepers_.erase(keeper);
   if (busy == KeeperLine::Busy::stamps) stamps_on_the_way_ = false;
   if (busy == KeeperLine::Busy::attempt) {
-    end_check(connection, {LoginVerdict::Outcome::unavailable, reply::login_unavailable()});
+    end_check(connection, unavailable());
   }
   if (keepers_.empty() && !master_) send_everybody_away();  // nobody brings another keeper
 }

@@ -93,7 +93,7 @@ void Gate::log_repeated(std::string_view event, Repeated& repeated, const std::s
 
 void Gate::on_event(std::uint64_t id, std::uint32_t events) {
   const auto found = strangers_.find(id);
-  if (found == strangers_.end()) return;
+  if (found == strangers_.end() || !is_heard(found->second.state)) return;
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_from(id, found->second);
   settle(id);
 }
@@ -209,12 +209,20 @@ void Gate::log_proxy(std::uint64_t id, const Stranger& stranger, const std::stri
 
 // --- What they say
 
+// In the other states the next octets wait in the kernel, which bounds them, until somebody has
+// answered: a keeper, or the time that a failed address must wait.
+bool Gate::is_heard(State state) {
+  return state == State::awaiting_header || state == State::talking || state == State::leaving;
+}
+
+// Who says too much is told so by answer_lines(); until then nothing more of it is kept.
 void Gate::hear(Stranger& stranger, std::string_view input) {
   if (!stranger.conversation) {
     stranger.conversation = std::make_unique<Conversation>();
   }
-  stranger.conversation->octets_read += input.size();
-  stranger.conversation->lines.feed(input);
+  Conversation& conversation = *stranger.conversation;
+  conversation.octets_read += input.size();
+  if (conversation.octets_read <= per_stranger_.octets) conversation.lines.feed(input);
 }
 
 void Gate::read_from(std::uint64_t id, Stranger& stranger) {
@@ -243,8 +251,8 @@ Gate::Answered Gate::answer_lines(std::uint64_t id, Stranger& stranger) {
     if (stranger.unsent.size() >= per_stranger_.unsent) return Answered::enough_for_now;
     Conversation& conversation = *stranger.conversation;
     const std::optional<LineReader::Line> line = conversation.lines.next();
-    const bool too_much = line ? ++conversation.lines_taken > per_stranger_.lines
-                               : conversation.octets_read > per_stranger_.octets;
+    const bool too_much = conversation.octets_read > per_stranger_.octets ||
+                          (line && ++conversation.lines_taken > per_stranger_.lines);
     if (too_much) {
       stranger.unsent += reply::too_many_commands();
       leave(id, stranger);
@@ -319,7 +327,7 @@ void Gate::settle(std::uint64_t id) {
   const auto found = strangers_.find(id);
   if (found == strangers_.end()) return;
   Stranger& stranger = found->second;
-  if (stranger.state == State::delayed || stranger.state == State::queued) return;
+  if (!is_heard(stranger.state)) return;
   if (!flush(stranger)) return drop(id);
   while (stranger.unsent.empty()) {
     const Answered answered = answer_lines(id, stranger);

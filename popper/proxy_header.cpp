@@ -196,7 +196,10 @@ ProxyReading read_told(std::string_view header) {
   if (family == families.end()) return wrong();
   if (header.size() - fixed_2 < family->addresses) return wrong();
   ProxyHeader found;
-  if (family->source != 0) found.address = source_of(header.substr(fixed_2, family->source));
+  if (family->source != 0) {
+    found.address = source_of(header.substr(fixed_2, family->source));
+    if (address_octets(found.address) == AddressOctets{}) return wrong();  // "::" is nobody's
+  }
   if (!read_facts(header, fixed_2 + family->addresses, found)) return wrong();
   return whole(header.size(), std::move(found));
 }

@@ -38,6 +38,11 @@ class Process:
         return os.readlink(f"/proc/{self.pid}/root")
 
     @property
+    def resident(self):
+        """Octets."""
+        return int(self.status["VmRSS"].split()[0]) * 1024
+
+    @property
     def descriptors(self):
         folder = f"/proc/{self.pid}/fd"
         return {int(name): os.readlink(f"{folder}/{name}") for name in os.listdir(folder)}

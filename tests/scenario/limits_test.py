@@ -248,7 +248,7 @@ class LimitsTest(HostTest):
     def test_strangers_that_do_not_read_cost_little(self):
         """As much as each may send, and no reply is taken."""
         with self.daemon() as port:
-            before = sum(self.resident(gate) for gate in self.family.gates())
+            before = sum(gate.resident for gate in self.family.gates())
             strangers = [self.stranger(port) for _ in range(200)]
             for stranger in strangers:
                 stranger.socket.settimeout(0)
@@ -256,12 +256,8 @@ class LimitsTest(HostTest):
                     stranger.send(b"CAPA\r\n" * 10000)
             self.assertTrue(self.can_greet(port))
             self.host.login(port, self.user).quit()
-            grown = sum(self.resident(gate) for gate in self.family.gates()) - before
+            grown = sum(gate.resident for gate in self.family.gates()) - before
             self.assertLess(grown, 200 * 32 * 1024)
-
-    def resident(self, process):
-        with open(f"/proc/{process.pid}/status") as status:
-            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS:"))
 
 
 if __name__ == "__main__":

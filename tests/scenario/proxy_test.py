@@ -2,11 +2,15 @@
 """Behind HAProxy, and behind somebody who pretends to be one."""
 
 import contextlib
+import os
 import select
+import signal
 import socket
 import struct
 import subprocess
+import time
 
+import daemon_processes
 import popper_host
 from popper_host import PATIENCE, HostTest
 
@@ -52,8 +56,9 @@ listen pop3
             popper_host.stop(process)
 
     def daemon(self, **options):
-        config = self.host.configure("proxy.conf", **{"proxy_networks": "127.0.0.0/24", **options})
-        return self.host.standalone(config, "--debug")
+        self.config = self.host.configure("proxy.conf",
+                                          **{"proxy_networks": "127.0.0.0/24", **options})
+        return self.host.standalone(self.config, "--debug")
 
     def connect(self, port, header, source="127.0.0.1"):
         client = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE,
@@ -158,6 +163,72 @@ listen pop3
                 with self.subTest(first=first):
                     self.assert_closed(self.connect(port, first))
             self.assertIn(" no-proxy-header ", self.host.log(port))
+
+    @contextlib.contextmanager
+    def nobody_is_greeted(self, port):
+        """Keepers stand still, and what they had given in advance has been used up; yields a client
+        from behind the proxy that waits for its greeting."""
+        family = daemon_processes.Family(self.config)
+        keepers = [keeper.pid for keeper in family.keepers()]
+        for keeper in keepers:
+            os.kill(keeper, signal.SIGSTOP)
+        try:
+            clients = [self.connect(port, b"PROXY TCP4 192.0.2.7 192.0.2.99 4000 110\r\n")
+                       for _ in range(60 * len(family.gates()))]
+            time.sleep(1)
+            greeted = select.select(clients, [], [], 0)[0]
+            yield [client for client in clients if client not in greeted]
+        finally:
+            for keeper in keepers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(keeper, signal.SIGCONT)
+
+    def apop_daemon(self):
+        """Where greetings have stamps, so that keepers have a part in them."""
+        credentials = self.host.path("credentials.gdbm")
+        if not os.path.exists(credentials):
+            subprocess.run([popper_host.POPAUTH, "init", "-q", "--credential-file", credentials],
+                           check=True, timeout=PATIENCE)
+        return self.daemon(credential_file=credentials)
+
+    def resident(self):
+        return sum(gate.resident for gate in daemon_processes.Family(self.config).gates())
+
+    def test_what_is_sent_before_the_greeting_fills_no_memory(self):
+        with self.apop_daemon() as port, self.nobody_is_greeted(port) as waiting:
+            before = self.resident()
+            client = waiting[0]
+            client.settimeout(2)
+            sent = 0
+            with contextlib.suppress(OSError):
+                while sent < 64 << 20:
+                    sent += client.send(b"x" * 65536)
+            self.assertLess(self.resident() - before, 4 << 20)
+
+    def test_much_input_before_the_greeting_costs_no_keeper(self):
+        with self.apop_daemon() as port:
+            with self.nobody_is_greeted(port) as waiting:
+                for client in waiting[:30]:
+                    client.settimeout(0)
+                    with contextlib.suppress(OSError):
+                        client.send(b"USER a\r\nPASS b\r\n" + b"NOOP\r\n" * 4000)
+            for client in waiting[:30]:
+                client.settimeout(PATIENCE)
+                self.assertTrue(self.line(client).startswith((b"+OK", b"-ERR")))
+            good = self.connect(port, b"PROXY TCP4 192.0.2.8 192.0.2.99 4000 110\r\n")
+            self.assertTrue(self.line(good).startswith(b"+OK"))
+            self.assertTrue(self.log_in(good, self.user.password).startswith(b"+OK"))
+            self.assertNotIn(" keeper-lost ", self.host.log(port))
+
+    def test_a_client_from_nowhere_does_not_cut_the_gate_off(self):
+        nowhere = bytes(16) + socket.inet_pton(socket.AF_INET6, "::1") + struct.pack(">HH", 1, 2)
+        with self.daemon() as port:
+            for _ in range(4):
+                self.assert_closed(self.connect(port, version_2(1, 0x21, nowhere)))
+            good = self.connect(port, b"PROXY TCP4 192.0.2.8 192.0.2.99 4000 110\r\n")
+            self.assertTrue(self.line(good).startswith(b"+OK"))
+            self.assertTrue(self.log_in(good, self.user.password).startswith(b"+OK"))
+            self.assertNotIn("broke the rules", self.host.log(port))
 
     def test_a_proxy_says_nothing_before_its_header(self):
         """And neither does popper, since it does not know yet whom it greets."""

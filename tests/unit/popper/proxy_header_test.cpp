@@ -153,6 +153,7 @@ TEST_CASE("A malformed header of version 2 is wrong", "[popper][proxy]") {
       version_2('\x21', '\x41', ipv4),            // unknown family
       version_2('\x21', '\x11', ipv4.substr(1)),  // too short for its family
       version_2('\x21', '\x21', ipv4),
+      version_2('\x21', '\x21', std::string(36, '\0')),  // from "::", which is nobody's
       version_2('\x21', '\x11', ipv4 + "\x20"),  // a fact that is cut
       version_2('\x21', '\x11', ipv4 + "\x20\x00\x05\x01"s),
       version_2('\x21', '\x11', ipv4 + fact('\x20', "\x01\0\0\0"s)),
