@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <span>
@@ -51,6 +52,19 @@ bool would_block(int error) {
   return error == EAGAIN || error == EWOULDBLOCK;
 }
 
+// Of the next record, which stays where it is. 0: there will be none.
+Result<std::size_t> next_size(int socket) {
+  ssize_t size = 0;
+  do {
+    size = ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC);
+  } while (size < 0 && errno == EINTR);
+  if (size >= 0) return static_cast<std::size_t>(size);
+  const int saved = errno;
+  if (would_block(saved)) return fail(Errc::busy, "receive: nothing there");
+  if (saved == ECONNRESET) return 0;  // closed with records of ours unread
+  return fail_errno(saved, "receive");
+}
+
 }  // namespace
 
 Channel::Received::~Received() {
@@ -86,8 +100,12 @@ Result<void> Channel::send(std::string_view record, int descriptor) {
 }
 
 Result<std::optional<Channel::Received>> Channel::receive() {
+  // Room for the longest would be held as long as the record is, in each session.
+  const Result<std::size_t> next = next_size(socket_.get());
+  if (!next) return std::unexpected(next.error());
+  if (*next == 0) return std::nullopt;
   Received received;
-  received.record.resize(longest_frame);
+  received.record.resize(std::min(*next, longest_frame));
   iovec piece{received.record.data(), received.record.size()};
   ControlBuffer control;
   msghdr message{};
@@ -101,8 +119,6 @@ Result<std::optional<Channel::Received>> Channel::receive() {
   } while (size < 0 && errno == EINTR);
   if (size < 0) {
     const int saved = errno;
-    if (would_block(saved)) return fail(Errc::busy, "receive: nothing there");
-    if (saved == ECONNRESET) return std::nullopt;  // closed with records of ours unread
     return fail_errno(saved, "receive");
   }
   std::vector<Fd> descriptors = descriptors_in(message);
