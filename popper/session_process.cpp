@@ -131,27 +131,27 @@ namespace {
 // An array of this much would do for all of the stack, but every page of it would be touched, and
 // most of them for the first time.
 constexpr std::uintptr_t page = 4096;
-constexpr std::uintptr_t near_pages = 3;
-constexpr std::uintptr_t far_pages = 64;
+constexpr std::uintptr_t way_back = 1024;
+constexpr std::uintptr_t given_back = 64 * page;
 
-template <std::uintptr_t pages>
+template <std::uintptr_t octets>
 [[gnu::noinline]] void overwrite_stack_below() {
-  std::array<char, pages * page> below;
+  std::array<char, octets> below;
   wipe(below);
 }
 
 }  // namespace
 
 // Whole pages go back to the kernel, which gives zeros for them; what was never used costs nothing
-// then. The nearest pages are overwritten, since they hold the way back out of madvise().
+// then. What is nearest is overwritten, since there lies the way back out of madvise().
 [[gnu::noinline]] void wipe_stack_below() {
-  overwrite_stack_below<near_pages>();
+  overwrite_stack_below<way_back + page>();
   const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
-  const std::uintptr_t end = (here - (near_pages - 1) * page) / page * page;
-  void* const begin = reinterpret_cast<void*>(end - far_pages * page);
-  if (::madvise(begin, far_pages * page, MADV_DONTNEED) == 0) return;
+  const std::uintptr_t end = (here - way_back) / page * page;
+  void* const begin = reinterpret_cast<void*>(end - given_back);
+  if (::madvise(begin, given_back, MADV_DONTNEED) == 0) return;
   // ENOMEM: the stack has never been that deep; what there is of it has gone all the same.
-  if (errno != ENOMEM) overwrite_stack_below<near_pages + far_pages>();
+  if (errno != ENOMEM) overwrite_stack_below<given_back>();
 }
 
 void give_free_memory_back() {

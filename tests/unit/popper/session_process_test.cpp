@@ -51,7 +51,7 @@ std::string memory_at(std::uintptr_t place, std::size_t size) {
 TEST_CASE("nothing is left on the stack, near or far", "[session_process]") {
   constexpr std::string_view mark = "what a session left";
   constexpr std::size_t deepest = 250'000;
-  for (std::size_t depth = 4096; depth < deepest; depth += depth < 20'000 ? 256 : 16'000) {
+  for (std::size_t depth = 2048; depth < deepest; depth += depth < 20'000 ? 256 : 16'000) {
     CAPTURE(depth);
     const std::uintptr_t place = leave_mark(depth, mark);
     REQUIRE(memory_at(place, mark.size()) == mark);
