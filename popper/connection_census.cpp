@@ -290,6 +290,15 @@ Result<void> clear(const Fd& memory, std::uint64_t seed) {
   return {};
 }
 
+constexpr pid_t nobody = -1;
+
+// For an owner that is no more.
+void write_connections(const Fd& memory, std::size_t number) {
+  const auto connections = static_cast<std::uint32_t>(number);
+  (void)!::pwrite(memory.get(), &connections, sizeof connections,
+                  offsetof(Census::Table, connections));
+}
+
 }  // namespace
 
 Result<std::size_t> CensusOffice::take_free() {
@@ -313,11 +322,27 @@ Result<std::size_t> CensusOffice::take_free() {
 }
 
 void CensusOffice::release(pid_t process) {
+  for (Held& held : tables_) {
+    const bool was_orphan = held.orphans.erase(process) > 0;
+    if (was_orphan && !held.orphans.empty()) write_connections(held.writable, held.orphans.size());
+    if (held.owner == process || (was_orphan && held.orphans.empty())) free(held);
+  }
+}
+
+void CensusOffice::hand_on(pid_t process, std::set<pid_t> sessions) {
   const auto held = std::ranges::find(tables_, process, &Held::owner);
   if (held == tables_.end()) return;
-  held->owner = 0;
+  if (sessions.empty()) return free(*held);
+  held->owner = nobody;
+  held->orphans = std::move(sessions);
+  write_connections(held->writable, held->orphans.size());
+}
+
+void CensusOffice::free(Held& held) const {
+  held.owner = 0;
+  held.orphans.clear();
   // Fails only for want of memory, and is tried again before anybody else gets the table.
-  (void)clear(held->writable, seed_);
+  (void)clear(held.writable, seed_);
 }
 
 }  // namespace pop

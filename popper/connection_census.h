@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -98,6 +99,9 @@ class CensusOffice {
   void assign(std::size_t table, pid_t process) { tables_[table].owner = process; }
   /// The process has ended: its counts are no more. Nothing if it had none.
   void release(pid_t process);
+  /// The process has ended, and these sessions of it go on: they stay counted until release() hears
+  /// of the end of each, and their addresses until the last has ended.
+  void hand_on(pid_t process, std::set<pid_t> sessions);
 
   [[nodiscard]] std::size_t size() const { return tables_.size(); }
   [[nodiscard]] int writable(std::size_t table) const { return tables_[table].writable.get(); }
@@ -106,8 +110,11 @@ class CensusOffice {
  private:
   struct Held {
     Fd writable, readable;
-    pid_t owner = 0;  // 0: free
+    pid_t owner = 0;            // 0: free
+    std::set<pid_t> orphans{};  // the owner's sessions, which have outlived it
   };
+  void free(Held& held) const;
+
   std::vector<Held> tables_;
   std::uint64_t seed_ = 0;  // 0: not made yet
 };

@@ -35,6 +35,10 @@ Result<ConnectionLimits> ConnectionLimits::from_open_files(const Settings& setti
   return ConnectionLimits{static_cast<std::size_t>(files.rlim_cur - own_files), settings};
 }
 
+std::size_t files_for_connections(const Settings& settings) {
+  return static_cast<std::size_t>(settings.max_connections) + own_files;
+}
+
 FailureDelays::FailureDelays(const Settings& settings)
     : first_{settings.failure_delay}, most_{settings.failure_delay_most} {}
 

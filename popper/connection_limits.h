@@ -49,6 +49,9 @@ class ConnectionLimits {
   std::size_t here_, most_, most_from_address_;  // the last two: 0 for no limit
 };
 
+/// The limit of open files that lets one process hold all of max-connections.
+[[nodiscard]] std::size_t files_for_connections(const Settings& settings);
+
 /// How long an address waits after failed logins: a first time, doubled by each
 /// further failure up to a most. All connections of an address wait together,
 /// and nobody else does.

@@ -238,7 +238,8 @@ void Keeper::log_refusal(const Attempt& attempt, std::string_view reply) const {
   std::string sentence = name_in_sentence(attempt.user) + " at " + attempt.client_name + " (" +
                          attempt.address + "): ";
   sentence += reply.substr(0, reply.find('\r'));
-  context_.log.sentence(Severity::notice, sentence, {{"id", connection_name(attempt.connection)}});
+  context_.log.sentence(Severity::notice, sentence, {{"id", connection_name(attempt.connection)}},
+                        SentenceEnd::open);
 }
 
 bool Keeper::was_judged(std::uint64_t connection) const {

@@ -31,6 +31,25 @@ Result<AddressList> candidates(const ListenAddress& where) {
   return AddressList{found};
 }
 
+Error bind_error(int saved_errno) {
+  Error error = errno_error(saved_errno, "bind");
+  switch (saved_errno) {
+    case EADDRINUSE:
+      return {Errc::busy, error.text +
+                              "; another program listens there (ss -ltnp shows which): end it or "
+                              "take another port"};
+    case EACCES:
+      error.text += "; only root may take a port below 1024: start as root or take a higher one";
+      break;
+    case EADDRNOTAVAIL:
+      error.text += "; no interface of this host has that address (ip address shows them)";
+      break;
+    default:
+      break;
+  }
+  return error;
+}
+
 Result<Fd> listen_on(const addrinfo& where) {
   Fd socket{::socket(where.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   if (!socket.is_open()) {
@@ -45,8 +64,7 @@ Result<Fd> listen_on(const addrinfo& where) {
   }
   if (::bind(socket.get(), where.ai_addr, where.ai_addrlen) != 0) {
     const int saved = errno;
-    if (saved == EADDRINUSE) return fail(Errc::busy, errno_error(saved, "bind").text);
-    return fail_errno(saved, "bind");
+    return std::unexpected(bind_error(saved));
   }
   if (::listen(socket.get(), SOMAXCONN) != 0) {
     const int saved = errno;

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,12 +14,14 @@
 #include <fstream>
 #include <utility>
 
+#include "auth/account_rules.h"
 #include "auth/password_check.h"
 #include "popper/gate.h"
 #include "popper/host_name.h"
 #include "popper/privileges.h"
 #include "popper/role_log.h"
 #include "popper/signals.h"
+#include "popper/site_check.h"
 #include "store/maildrop_location.h"
 
 namespace pop {
@@ -41,19 +44,31 @@ void keep_no_freed_memory() {
   ::setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0", 1);
 }
 
-bool is_session(pid_t process) {
+bool has_session_name(pid_t process) {
   std::ifstream stream{"/proc/" + std::to_string(process) + "/comm"};
   std::string name;
-  return std::getline(stream, name) && name == "pop-session";
+  return std::getline(stream, name) && (name == "pop-session" || name == "pop-idle");
 }
+
+// A session-program has a name of its own. It is in the session, in setsid(2)'s sense, that its
+// keeper made, and a user's; the roles lead sessions themselves.
+bool may_be_session_program(pid_t process) {
+  struct stat st {};
+  const std::string path = "/proc/" + std::to_string(process);
+  return ::stat(path.c_str(), &st) == 0 && st.st_uid != 0 && ::getsid(process) != process;
+}
+
+enum class Programs : std::uint8_t { none, may_be_there };
 
 // A session whose keeper was killed is our child. Whatever else became our child, such as a process
 // that a PAM module left behind, is not ours to wait for.
-std::set<pid_t> adopted_sessions() {
+std::set<pid_t> adopted_sessions(Programs programs) {
   std::ifstream children{"/proc/self/task/" + std::to_string(::getpid()) + "/children"};
   std::set<pid_t> sessions;
   for (pid_t child = 0; children >> child;) {
-    if (is_session(child)) sessions.insert(child);
+    const bool is_session = has_session_name(child) ||
+                            (programs == Programs::may_be_there && may_be_session_program(child));
+    if (is_session) sessions.insert(child);
   }
   return sessions;
 }
@@ -62,6 +77,8 @@ std::set<pid_t> adopted_sessions() {
 
 Result<void> check_servable(const Settings& settings) {
   if (Result<void> gate = check_gate_confinement(settings); !gate) return gate;
+  if (Result<void> lists = check_account_lists(settings); !lists) return lists;
+  if (Result<void> program = check_session_program(settings); !program) return program;
   if (Result<void> names = check_file_names(settings); !names) return names;
   const Result<std::unique_ptr<PasswordChecker>> checker = make_password_checker(settings);
   if (!checker) return std::unexpected(checker.error());
@@ -102,12 +119,25 @@ int Master::run() {
 }
 
 bool Master::is_done() const {
-  return phase_ != Phase::serving && leaving_.empty() && adopted_sessions().empty();
+  return phase_ != Phase::serving && leaving_.empty() && adopted().empty();
+}
+
+std::set<pid_t> Master::adopted() const {
+  return adopted_sessions(had_session_program_ ? Programs::may_be_there : Programs::none);
+}
+
+// A keeper leads the session, in setsid(2)'s sense, that its sessions are in.
+std::set<pid_t> Master::adopted_from(pid_t keeper) const {
+  std::set<pid_t> sessions = adopted();
+  std::erase_if(sessions, [keeper](pid_t session) { return ::getsid(session) != keeper; });
+  return sessions;
 }
 
 // --- Starting
 
 void Master::start_groups() {
+  log_socket_ = log_socket();
+  if (!handover_.settings.session_program.empty()) had_session_program_ = true;
   for (std::size_t i = 0; i < core_count(); ++i) {
     groups_.push_back(std::make_unique<GateGroup>(generation_, listeners_, census_, *log_, clock_));
   }
@@ -181,9 +211,27 @@ std::chrono::milliseconds Master::watch_interval() const {
 // Alive is who has a gate that works. While old clients finish, this loop is all that must.
 void Master::watch() {
   next_watch_ = clock_.steady() + watch_interval();
+  if (phase_ == Phase::serving) follow_log();
   for (const std::unique_ptr<GateGroup>& group : groups_) group->watch();
   const auto is_well = [](const std::unique_ptr<GateGroup>& group) { return group->is_well(); };
   if (phase_ != Phase::serving || std::ranges::any_of(groups_, is_well)) systemd_.alive();
+}
+
+std::optional<Master::FileIdentity> Master::log_socket() {
+  struct stat st {};
+  if (::stat("/dev/log", &st) != 0) return std::nullopt;
+  return FileIdentity{st.st_dev, st.st_ino, st.st_ctim.tv_sec, st.st_ctim.tv_nsec};
+}
+
+// A gate in its empty root can find no new socket of a syslog daemon that has made its own anew;
+// everybody else connects again.
+void Master::follow_log() {
+  if (handover_.log != LogTarget::syslog) return;
+  const std::optional<FileIdentity> now = log_socket();
+  if (!now || now == log_socket_) return;
+  log_->event(Severity::notice, "log-replaced", {});
+  order_all(gate_order::retire);
+  start_groups();
 }
 
 // --- Signals
@@ -211,6 +259,7 @@ void Master::reap() {
   int status = 0;
   for (pid_t child = ::waitpid(-1, &status, WNOHANG); child > 0;
        child = ::waitpid(-1, &status, WNOHANG)) {
+    census_.hand_on(child, adopted_from(child));
     census_.release(child);
     if (leaving_.erase(child) > 0) continue;
     const std::shared_ptr<NotifierProcess>& notifier = generation_->notifier;
@@ -260,6 +309,7 @@ Result<void> Master::take_over(Configuration configuration) {
   phase_ = Phase::serving;
   start_groups();
   log_->event(Severity::notice, "reloaded", {});
+  tell_what_is_missing(handover_.settings, *log_);
   return {};
 }
 
@@ -308,7 +358,7 @@ void Master::end() {
 
 void Master::signal_all(int signal) const {
   for (const pid_t child : leaving_) ::kill(child, signal);
-  for (const pid_t session : adopted_sessions()) ::kill(session, signal);
+  for (const pid_t session : adopted()) ::kill(session, signal);
 }
 
 }  // namespace pop

@@ -53,6 +53,12 @@ class Master {
 
  private:
   using Time = std::chrono::steady_clock::time_point;
+  struct FileIdentity {
+    dev_t device;
+    ino_t inode;
+    std::int64_t changed_seconds, changed_nanoseconds;  // numbers of removed files are used again
+    [[nodiscard]] bool operator==(const FileIdentity&) const = default;
+  };
   /// resting: after `autoclose`; takes no new clients unless one comes while old ones are there.
   enum class Phase : std::uint8_t { serving, resting, draining, ending };
 
@@ -77,6 +83,10 @@ class Master {
   void order_all(std::string_view order);
   void dismiss(const std::shared_ptr<NotifierProcess>& notifier);
   void signal_all(int signal) const;
+  [[nodiscard]] std::set<pid_t> adopted() const;
+  [[nodiscard]] std::set<pid_t> adopted_from(pid_t keeper) const;
+  void follow_log();
+  [[nodiscard]] static std::optional<FileIdentity> log_socket();
 
   Handover handover_;
   Listeners listeners_;
@@ -93,6 +103,8 @@ class Master {
   std::set<pid_t> leaving_;  // whom nobody will replace
   std::optional<Time> last_moment_, closing_time_;
   Time next_watch_{};
+  std::optional<FileIdentity> log_socket_;  // which one the gates have
+  bool had_session_program_ = false;
 };
 
 }  // namespace pop

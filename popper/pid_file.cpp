@@ -27,7 +27,11 @@ Result<Fd> open_and_lock(const std::filesystem::path& path) {
                  everybody_reads)};
   if (!file.is_open()) {
     const int saved = errno;
-    return fail_errno(saved, "open " + path.native());
+    Error error = errno_error(saved, "open " + path.native());
+    if (saved == ENOENT) {
+      error.text += "; make the directory " + path.parent_path().native() + " or set another file";
+    }
+    return std::unexpected(std::move(error));
   }
   if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
     const int saved = errno;

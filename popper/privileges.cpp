@@ -1,5 +1,6 @@
 #include "popper/privileges.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -11,26 +12,24 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <memory>
 #include <optional>
+#include <string_view>
 
 #include "base/fd.h"
+#include "base/text.h"
 
 namespace pop {
 namespace {
+
+struct DirectoryClose {
+  void operator()(DIR* directory) const noexcept { ::closedir(directory); }
+};
 
 Result<void> checked(int status, std::string_view doing) {
   if (status == 0) return {};
   const int saved = errno;
   return fail_errno(saved, doing);
-}
-
-// The directory's group may write there and it means more than "everybody" and less than root:
-// then holding it is what lets a delivery agent, and us, make lock files.
-std::optional<gid_t> spool_group(const Settings& settings) {
-  struct stat st {};
-  if (::stat(settings.spool_dir.c_str(), &st) != 0) return std::nullopt;
-  if (st.st_gid == 0 || (st.st_mode & S_IWGRP) == 0) return std::nullopt;
-  return st.st_gid;
 }
 
 bool keeps_mail_in_spool_dir(const Account& account, const Settings& settings) {
@@ -53,8 +52,8 @@ Result<void> give_up_new_privileges() {
 }
 
 Result<void> take_ids(const Identity& identity) {
-  if (Result<void> done = checked(::setgroups(identity.groups.size(), identity.groups.data()),
-                                  "set groups");
+  if (Result<void> done =
+          checked(::setgroups(identity.groups.size(), identity.groups.data()), "set groups");
       !done) {
     return done;
   }
@@ -66,8 +65,8 @@ Result<void> take_ids(const Identity& identity) {
   return checked(::setresuid(identity.uid, identity.uid, identity.uid), "set user id");
 }
 
-// Where capabilities could come back from at an exec. Only root may shorten the bounding set, and in
-// some containers not even he; no-new-privs holds in any case.
+// Where capabilities could come back from at an exec. Only root may shorten the bounding set, and
+// in some containers not even he; no-new-privs holds in any case.
 void shorten_bounding_set() {
   for (unsigned long capability = 0; ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0;) {
     ++capability;
@@ -90,28 +89,74 @@ bool holds_only(const Identity& identity) {
   return ::setuid(0) != 0 && ::seteuid(0) != 0;
 }
 
-// Every component belongs to root and is writable by nobody else, else someone could put files
-// into the gate's root.
-Result<Fd> open_empty_root(const std::filesystem::path& path) {
-  Fd at{::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
-  for (const std::filesystem::path& part : path.relative_path()) {
-    if (::mkdirat(at.get(), part.c_str(), 0755) != 0 && errno != EEXIST) {
-      const int saved = errno;
-      return fail_errno(saved, "make " + path.native());
-    }
-    at = Fd{::openat(at.get(), part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
-    if (!at.is_open()) {
-      const int saved = errno;
-      return fail_errno(saved, "open " + path.native());
-    }
-  }
+bool is_writable_by_others(const struct stat& st) {
+  return (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+}
+
+// Nobody but root may put anything into the gate's root or anything else in its place. In a sticky
+// directory others can make names, but not replace root's.
+Result<void> check_roots_own(const Fd& directory, const std::filesystem::path& path, bool is_last) {
   struct stat st {};
-  if (Result<void> done = checked(::fstat(at.get(), &st), "look at " + path.native()); !done) {
-    return std::unexpected(done.error());
+  if (Result<void> done = checked(::fstat(directory.get(), &st), "look at " + path.native());
+      !done) {
+    return done;
   }
-  if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return fail(Errc::denied, path.native() + " must belong to root and be writable by no one else");
+  const bool is_safe = !is_writable_by_others(st) || (!is_last && (st.st_mode & S_ISVTX) != 0);
+  if (st.st_uid == 0 && is_safe) return {};
+  return fail(Errc::denied, path.native() +
+                                " must belong to root and be writable by no one else: chown root " +
+                                path.native() + "; chmod go-w " + path.native());
+}
+
+Result<void> check_empty(const Fd& directory, const std::filesystem::path& path) {
+  const int reading = ::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const std::unique_ptr<DIR, DirectoryClose> entries{reading < 0 ? nullptr : ::fdopendir(reading)};
+  if (!entries) {
+    const int saved = errno;
+    return fail_errno(saved, "read " + path.native());
   }
+  while (const dirent* entry = ::readdir(entries.get())) {
+    const std::string_view name{entry->d_name};
+    if (name == "." || name == "..") continue;
+    return fail(Errc::denied, path.native() + " must be empty and holds " + escaped(name, 80) +
+                                  ": name a directory of its own, which is made if it is missing");
+  }
+  return {};
+}
+
+Result<Fd> enter_or_make(const Fd& parent, const std::filesystem::path& name,
+                         const std::filesystem::path& path) {
+  if (::mkdirat(parent.get(), name.c_str(), 0755) != 0 && errno != EEXIST) {
+    const int saved = errno;
+    return fail_errno(saved, "make " + path.native());
+  }
+  Fd at{::openat(parent.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+  if (at.is_open()) return at;
+  const int saved = errno;
+  return fail_errno(saved, "open " + path.native());
+}
+
+Result<Fd> open_empty_root(const std::filesystem::path& path) {
+  std::filesystem::path walked = "/";
+  Fd at{::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  std::vector<std::filesystem::path> parts;
+  for (const std::filesystem::path& part : path.relative_path()) {
+    if (!part.empty()) parts.push_back(part);  // empty: behind a slash at the end
+  }
+  if (parts.empty()) return fail(Errc::usage, "/ cannot be it: name an empty directory");
+  for (const std::filesystem::path& part : parts) {
+    if (Result<void> good = check_roots_own(at, walked, false); !good) {
+      return std::unexpected(good.error());
+    }
+    walked /= part;
+    Result<Fd> next = enter_or_make(at, part, walked);
+    if (!next) return next;
+    at = std::move(*next);
+  }
+  if (Result<void> good = check_roots_own(at, walked, true); !good) {
+    return std::unexpected(good.error());
+  }
+  if (Result<void> empty = check_empty(at, walked); !empty) return std::unexpected(empty.error());
   return at;
 }
 
@@ -126,6 +171,12 @@ Result<void> change_root(const std::filesystem::path& path) {
 
 Result<Account> gate_account(const Settings& settings) {
   Result<Account> user = find_system_account(settings.gate_user);
+  if (!user && user.error().code == Errc::not_found) {
+    const std::string name = escaped(settings.gate_user, 80);
+    return fail(Errc::not_found, "gate-user: there is no user " + name +
+                                     ": make one with useradd --system --no-create-home " + name +
+                                     ", or name another");
+  }
   if (!user) return std::unexpected(std::move(user).error().in("gate-user"));
   if (user->uid == 0) return fail(Errc::usage, "gate-user must not be root");
   return user;
@@ -133,7 +184,20 @@ Result<Account> gate_account(const Settings& settings) {
 
 }  // namespace
 
-bool runs_as_root() { return ::geteuid() == 0; }
+// The directory's group may write there and it means more than "everybody" and less than root:
+// then holding it is what lets a delivery agent, and us, make lock files.
+std::optional<gid_t> spool_group(const Settings& settings) {
+  struct stat st {};
+  if (::stat(settings.spool_dir.c_str(), &st) != 0) return std::nullopt;
+  if (st.st_gid == 0 || (st.st_mode & S_IWGRP) == 0 || (st.st_mode & S_IWOTH) != 0) {
+    return std::nullopt;
+  }
+  return st.st_gid;
+}
+
+bool runs_as_root() {
+  return ::geteuid() == 0;
+}
 
 Result<Identity> session_identity(const Account& account, const Settings& settings) {
   if (account.uid == 0) return fail(Errc::denied, "root has no maildrop here");

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,10 +28,14 @@ struct Identity {
 /// Errc::denied for uid 0, and for an account whose only group would be 0.
 [[nodiscard]] Result<Identity> session_identity(const Account& account, const Settings& settings);
 
+/// The group without which locks cannot be made in the spool directory; nullopt where everybody may
+/// write there, or its group may not, or is 0. Reads its status.
+[[nodiscard]] std::optional<gid_t> spool_group(const Settings& settings);
+
 /// Gives up every other right for good: groups, the three gids, the three uids, all capabilities
 /// and where they could come back from, new privileges through exec; and others of the same uid
-/// cannot trace this process. Checks afterwards that there is no way back; Errc::denied if there is one.
-/// Without root only an identity of the caller's own uid can be taken, and the groups stay.
+/// cannot trace this process. Checks afterwards that there is no way back; Errc::denied if there is
+/// one. Without root only an identity of the caller's own uid can be taken, and the groups stay.
 [[nodiscard]] Result<void> become(const Identity& identity);
 
 /// Shuts the gate in: its own user, no groups, the root directory an empty one that is made if it
@@ -38,8 +43,9 @@ struct Identity {
 /// log need before.
 [[nodiscard]] Result<void> confine_gate(const Settings& settings);
 
-/// Whether confine_gate() would work: the user exists, the root directory is there or can be made.
-/// For errors at the start rather than in the log.
+/// Whether confine_gate() would work: the user exists; the root directory is there or can be made,
+/// is empty, is not "/", and nobody but root can change that. For errors at the start rather than
+/// in the log.
 [[nodiscard]] Result<void> check_gate_confinement(const Settings& settings);
 
 [[nodiscard]] bool runs_as_root();

@@ -78,6 +78,15 @@ int build(const Filter& filter) {
       status != 0) {
     return status;
   }
+  // The log is a datagram socket. The flags of a new socket stand above its type.
+  constexpr scmp_datum_t type_mask = 0xf;
+  for (const scmp_datum_t type : {SOCK_STREAM, SOCK_SEQPACKET}) {
+    if (const int status = ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(socket), 1,
+                                              SCMP_A1(SCMP_CMP_MASKED_EQ, type_mask, type));
+        status != 0) {
+      return status;
+    }
+  }
   return ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(mprotect), 1,
                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
 }

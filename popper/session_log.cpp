@@ -44,13 +44,13 @@ std::string SessionLog::shown_name() const {
   return name_or_address(client_);
 }
 
-void SessionLog::sentence(Severity severity, const std::string& text) const {
-  log_.sentence(severity, text, {{"id", client_.connection}});
+void SessionLog::sentence(Severity severity, const std::string& text, SentenceEnd end) const {
+  log_.sentence(severity, text, {{"id", client_.connection}}, end);
 }
 
 void SessionLog::login() const {
   if (settings_.log_login.empty()) return;
-  sentence(Severity::notice, login_sentence(settings_.log_login, client_));
+  sentence(Severity::notice, login_sentence(settings_.log_login, client_), SentenceEnd::fixed);
 }
 
 void SessionLog::command(std::string_view line) const {
@@ -81,9 +81,11 @@ void SessionLog::output_failed(const Error& error) const {
 
 void SessionLog::statistics(const SessionTally& tally) const {
   if (!settings_.statistics) return;
-  sentence(Severity::notice, fmt::format("Stats: {} {} {} {} {} {} {}", shown_user(), tally.deleted,
-                                         tally.deleted_octets, tally.left, tally.left_octets,
-                                         shown_name(), client_.address));
+  sentence(
+      Severity::notice,
+      fmt::format("Stats: {} {} {} {} {} {} {}", shown_user(), tally.deleted, tally.deleted_octets,
+                  tally.left, tally.left_octets, shown_name(), client_.address),
+      SentenceEnd::fixed);
 }
 
 void SessionLog::end(const End& end) const {

@@ -62,7 +62,8 @@ class SessionLog {
   void end(const End& end) const;
 
  private:
-  void sentence(Severity severity, const std::string& text) const;
+  void sentence(Severity severity, const std::string& text,
+                SentenceEnd end = SentenceEnd::open) const;
   [[nodiscard]] std::string shown_user() const { return name_in_sentence(client_.user); }
   [[nodiscard]] std::string shown_name() const;
 

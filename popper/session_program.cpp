@@ -1,7 +1,6 @@
 #include "popper/session_program.h"
 
 #include <fcntl.h>
-#include <regex.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,23 +10,15 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <memory>
 #include <optional>
 
 #include "base/fd.h"
+#include "conf/pattern.h"
 #include "popper/relay.h"
 #include "popper/session.h"
 
 namespace pop {
 namespace {
-
-struct RegexFree {
-  void operator()(regex_t* expression) const noexcept {
-    ::regfree(expression);
-    delete expression;
-  }
-};
-using Regex = std::unique_ptr<regex_t, RegexFree>;
 
 std::vector<std::string> words_of(std::string_view text) {
   constexpr std::string_view blanks = " \t";
@@ -40,24 +31,6 @@ std::vector<std::string> words_of(std::string_view text) {
     words.emplace_back(text.substr(0, end));
     text.remove_prefix(end);
   }
-}
-
-// The first parenthesis where the expression matches; without one the whole match.
-Result<std::optional<std::string>> first_match(const std::string& pattern,
-                                               const std::string& text) {
-  auto fresh = std::make_unique<regex_t>();
-  if (::regcomp(fresh.get(), pattern.c_str(), REG_EXTENDED) != 0) {
-    return fail(Errc::usage, "useropt: not a regular expression");
-  }
-  const Regex expression{fresh.release()};
-  std::array<regmatch_t, 2> found{};
-  if (::regexec(expression.get(), text.c_str(), found.size(), found.data(), 0) != 0) {
-    return std::nullopt;
-  }
-  const regmatch_t& part = found[expression->re_nsub > 0 ? 1 : 0];
-  if (part.rm_so < 0) return std::nullopt;
-  return text.substr(static_cast<std::size_t>(part.rm_so),
-                     static_cast<std::size_t>(part.rm_eo - part.rm_so));
 }
 
 std::string login_of(const Account& account) {
@@ -102,6 +75,14 @@ Result<void> place_descriptors(const Fd& client) {
   return fail_errno(saved, "give the client to session-program");
 }
 
+// As a shell would have them; the session's own care about signals is not the program's.
+void restore_signals() {
+  for (const int signal : {SIGTERM, SIGHUP, SIGPIPE, SIGINT, SIGCHLD}) ::signal(signal, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
 // The program is the child of nobody else: the keeper waits for this process, so it becomes the
 // program, and the child hands on.
 Result<void> relay_in_child(Fd& client, std::string pipelined) {
@@ -118,6 +99,8 @@ Result<void> relay_in_child(Fd& client, std::string pipelined) {
   }
   if (child == 0) {
     theirs = Fd{};
+    restore_signals();
+    ::signal(SIGPIPE, SIG_IGN);
     relay({std::move(client), std::move(ours), std::move(pipelined)});
     ::_exit(EXIT_SUCCESS);
   }
@@ -130,14 +113,6 @@ std::vector<char*> pointers_to(std::vector<std::string>& words) {
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   return pointers;
-}
-
-// As a shell would have them; the session's own care about signals is not the program's.
-void restore_signals() {
-  for (const int signal : {SIGTERM, SIGHUP, SIGPIPE, SIGINT, SIGCHLD}) ::signal(signal, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
 Error execute(const Settings& settings, std::vector<std::string> arguments,
@@ -156,10 +131,12 @@ Result<std::vector<std::string>> session_program_arguments(const Settings& setti
   std::vector<std::string> arguments = words_of(settings.session_arguments);
   if (arguments.empty()) arguments.push_back(settings.session_program.native());
   if (settings.useropt.empty()) return arguments;
-  const Result<std::optional<std::string>> option =
-      first_match(settings.useropt, login_of(account));
-  if (!option) return std::unexpected(option.error());
-  if (*option) arguments.insert(arguments.end(), {"--", **option});
+  const Judged<Pattern> pattern = Pattern::compile(settings.useropt);
+  if (!pattern) return fail(Errc::usage, "useropt: " + pattern.error());
+  const std::string login = login_of(account);
+  if (const auto option = pattern->extract(login)) {
+    arguments.insert(arguments.end(), {"--", std::string{*option}});
+  }
   return arguments;
 }
 

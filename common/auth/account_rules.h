@@ -18,11 +18,14 @@ namespace pop {
 /// time.
 class AccountRules {
  public:
-  /// `log`, which may be null and must outlive the rules, hears of lists that cannot be read.
+  /// Reads the lists. `log`, which may be null and must outlive the rules, hears of those that
+  /// cannot be read.
   AccountRules(const Settings& settings, Log* log);
 
-  /// Errc::denied tells the log why. An auth-file that cannot be read lists nobody, so nobody may
-  /// log in; a nonauth-file that cannot be read lists nobody, so everybody may. Blocks on the disk.
+  /// Errc::denied tells the log why. While auth-file cannot be read, nobody may log in; while
+  /// nonauth-file cannot, those stay refused whom it listed when it last could. Errc::io when it
+  /// never could since the rules were made: nothing can be said about anybody then. Blocks on the
+  /// disk.
   [[nodiscard]] Result<void> check_name(std::string_view user);
   /// Root is refused always.
   [[nodiscard]] Result<void> check_uid(uid_t uid) const;
@@ -33,11 +36,15 @@ class AccountRules {
     UserList users;
     bool failed = false;
   };
-  [[nodiscard]] bool lists(NamedList& list, std::string_view user);
+  [[nodiscard]] Result<void> look_into(NamedList& list, std::string_view what_holds_now);
 
   std::int64_t highest_blocked_uid_;
   std::optional<NamedList> allowed_, refused_;
   Log* log_;
 };
+
+/// Whether auth-file and nonauth-file, where they are set, can be read now; says what to do if not.
+/// Blocks on the disk.
+[[nodiscard]] Result<void> check_account_lists(const Settings& settings);
 
 }  // namespace pop

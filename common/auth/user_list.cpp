@@ -51,14 +51,22 @@ Result<UserList::Version> UserList::version() const {
 }
 
 Result<bool> UserList::contains(std::string_view user) {
+  if (Result<void> read = refresh(); !read) return std::unexpected(std::move(read).error());
+  return std::ranges::binary_search(names_, user);
+}
+
+std::optional<bool> UserList::last_known(std::string_view user) const {
+  if (!was_read_) return std::nullopt;
+  return std::ranges::binary_search(names_, user);
+}
+
+Result<void> UserList::refresh() {
   const Result<Version> now = version();
   if (!now) is_current_ = false;
   if (!now) return std::unexpected(now.error());
-  if (!is_current_ || *now != version_) {
-    is_current_ = false;
-    if (Result<void> read = read_anew(); !read) return std::unexpected(std::move(read).error());
-  }
-  return std::ranges::binary_search(names_, user);
+  if (is_current_ && *now == version_) return {};
+  is_current_ = false;
+  return read_anew();
 }
 
 Result<void> UserList::read_anew() {
@@ -76,6 +84,7 @@ Result<void> UserList::read_anew() {
   text.resize(*got);
   text_ = std::move(text);
   names_ = lines_of(text_);
+  was_read_ = true;
   version_ = {st.st_dev, st.st_ino, st.st_size, st.st_mtim, st.st_ctim};
   const auto wall = std::chrono::system_clock::to_time_t(system_clock().wall());
   is_current_ =

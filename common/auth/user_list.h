@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,11 @@ class UserList {
   /// Any error means that the file cannot be read, is no regular file, or is larger than 64 MiB
   /// (Errc::limit). Blocks on the disk.
   [[nodiscard]] Result<bool> contains(std::string_view user);
+  /// Reads the file if it has changed. Errors as of contains().
+  [[nodiscard]] Result<void> refresh();
+
+  /// What the file said when it could last be read; nullopt when it never could.
+  [[nodiscard]] std::optional<bool> last_known(std::string_view user) const;
 
  private:
   /// What shows that a file is still the one that was read.
@@ -36,6 +42,7 @@ class UserList {
 
   std::filesystem::path file_;
   bool is_current_ = false;  // false: read it, whatever its version says
+  bool was_read_ = false;
   Version version_;
   std::string text_;
   std::vector<std::string_view> names_;  // sorted pieces of text_

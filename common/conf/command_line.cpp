@@ -18,6 +18,8 @@ const Place on_command_line{"command line"};
 
 // How -C with a file's name is told apart from -C alone once CLI11 reads it.
 constexpr const char* popserv_switch = "--popserv-file";
+// popserv's -b [address][:port], which is -b for bulletins without such a file.
+constexpr const char* popserv_bind_switch = "--popserv-bind";
 
 std::string shown(std::string_view foreign) {
   return "\"" + escaped(foreign, 80) + "\"";
@@ -50,12 +52,21 @@ class SwitchParser {
     preauth_ = app_.add_flag("--preauth");
     add("-e", {"-e", nullptr, SwitchKind::extension});
     add(popserv_switch, {"-C", nullptr, SwitchKind::takes_value});
+    popserv_bind_ = app_.add_option(popserv_bind_switch);
     for (const Option& option : all_options()) add_option(option);
   }
 
   void parse(Arguments arguments) {
     for (std::size_t i = 0; i + 1 < arguments.size(); ++i) {
       if (arguments[i] == "-C" && !arguments[i + 1].starts_with('-')) arguments[i] = popserv_switch;
+    }
+    const bool is_popserv = std::ranges::find(arguments, popserv_switch) != arguments.end();
+    for (std::size_t i = 0; is_popserv && i < arguments.size(); ++i) {
+      if (!arguments[i].starts_with("-b")) continue;
+      const std::string joined = arguments[i].substr(2);
+      arguments[i] = popserv_bind_switch;
+      if (joined.empty()) continue;
+      arguments.insert(arguments.begin() + static_cast<std::ptrdiff_t>(++i), joined);
     }
     // "--name=" means an empty value; CLI11 would take the next argument for it.
     for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -79,6 +90,12 @@ class SwitchParser {
     return user == "true" ? "" : user;
   }
 
+  /// What popserv's -b says, the last one.
+  [[nodiscard]] std::optional<std::string> popserv_address() const {
+    if (popserv_bind_->count() == 0) return std::nullopt;
+    return popserv_bind_->results().back();
+  }
+
   [[nodiscard]] std::vector<GivenSwitch> given() const {
     std::vector<GivenSwitch> all;
     std::map<const CLI::Option*, std::size_t> taken;
@@ -96,7 +113,7 @@ class SwitchParser {
     for (const std::string& word : app_.remaining()) {
       complaints.push_back({on_command_line, word.starts_with('-') && word.size() > 1
                                                  ? unknown_switch(word)
-                                                 : "unexpected argument " + shown(word)});
+                                                 : unexpected_argument(word)});
     }
     return complaints;
   }
@@ -122,12 +139,18 @@ class SwitchParser {
     add(short_name, {short_name, &option, letter.kind});
   }
 
+  static std::string unexpected_argument(const std::string& word) {
+    std::string what = "unexpected argument " + shown(word);
+    if (!parse_listen_address(word)) return what;
+    return what + "; an address to listen on must come first, before all switches";
+  }
+
   static std::string unknown_switch(const std::string& word) {
     const std::string name = word.substr(0, word.find('='));
     std::string what = "unknown switch " + shown(name);
     if (!name.starts_with("--") || name.size() > 64) return what;
-    std::vector<std::string_view> names{"help", "version", "show-config", "foreground", "preauth",
-                                        "config"};
+    std::vector<std::string_view> names{"help",       "version", "show-config",
+                                        "foreground", "preauth", "config"};
     for (const Option& option : all_options()) names.push_back(option.name);
     const auto near = nearest(lower(name.substr(2)), names);
     return near ? what + "; did you mean --" + std::string{*near} : what;
@@ -140,6 +163,7 @@ class SwitchParser {
   CLI::Option* foreground_;
   CLI::Option* wait_mode_;
   CLI::Option* preauth_;
+  CLI::Option* popserv_bind_;
   std::map<const CLI::Option*, KnownSwitch> known_;
 };
 
@@ -307,6 +331,16 @@ std::expected<PopperCommandLine, PopperRefusal> parse_popper_command_line(
     switches.parse(std::move(words));
   } catch (const CLI::ParseError& error) {  // CLI11 has no other way to say it
     return std::unexpected(refuse_usage({{on_command_line, escaped(error.what())}}));
+  }
+  if (const std::optional<std::string> text = switches.popserv_address(); text && !*address) {
+    Judged<ListenAddress> bound = parse_listen_address(*text);
+    if (!bound) {
+      return std::unexpected(refuse_usage({{on_command_line, "-b: " + std::move(bound).error()}}));
+    }
+    *address = *std::move(bound);
+  } else if (text) {
+    return std::unexpected(
+        refuse_usage({{on_command_line, "-b: the first argument is an address, too"}}));
   }
   PopperCommandLine line;
   line.task = task_of(switches);

@@ -29,6 +29,23 @@ struct Halves {
   std::string_view address, port;
 };
 
+std::string bracketed(std::string_view address) {
+  return "[" + std::string{address} + "]";
+}
+
+// Which is meant, "::1:110" does not say; both are told where both could be.
+std::unexpected<std::string> bad_unbracketed(std::string_view text) {
+  const std::size_t last = text.rfind(':');
+  std::string what = "put an IPv6 address in brackets";
+  std::string example;
+  if (is_numeric(AF_INET6, std::string{text})) example = bracketed(text);
+  if (is_numeric(AF_INET6, std::string{text.substr(0, last)}) && read_port(text.substr(last + 1))) {
+    example += (example.empty() ? "" : " or ") + bracketed(text.substr(0, last)) +
+               std::string{text.substr(last)};
+  }
+  return bad_address(text, example.empty() ? what : what + ", as in " + example);
+}
+
 Judged<Halves> split_bracketed(std::string_view text) {
   const std::size_t close = text.find(']');
   if (close == std::string_view::npos) return bad_address(text, "\"]\" is missing");
@@ -46,18 +63,19 @@ Judged<ListenAddress> parse_listen_address(std::string_view text) {
     return listener;
   }
   Halves halves;
-  const bool bracketed = text.starts_with('[');
-  if (bracketed) {
+  const bool in_brackets = text.starts_with('[');
+  if (in_brackets) {
     const Judged<Halves> split = split_bracketed(text);
     if (!split) return std::unexpected(split.error());
     halves = *split;
   } else {
     const std::size_t colon = std::min(text.find(':'), text.size());
+    if (text.find(':', colon + 1) < text.size()) return bad_unbracketed(text);
     halves = {text.substr(0, colon), text.substr(colon)};
   }
   listener.address = halves.address;
-  if ((bracketed || !listener.address.empty()) &&
-      !is_numeric(bracketed ? AF_INET6 : AF_INET, listener.address)) {
+  if ((in_brackets || !listener.address.empty()) &&
+      !is_numeric(in_brackets ? AF_INET6 : AF_INET, listener.address)) {
     return bad_address(text, "use a numeric address, IPv6 in brackets");
   }
   if (halves.port.empty()) return listener;

@@ -53,6 +53,20 @@ std::optional<Pattern::Found> Pattern::find(std::string_view text) const {
                text.substr(begin, static_cast<std::size_t>(at[1].rm_eo) - begin)};
 }
 
+std::optional<std::string_view> Pattern::extract(std::string_view text) const {
+  if (compiled_->expression.re_nsub > 0) {
+    const std::optional<Found> found = find(text);
+    return found ? std::optional{found->group} : std::nullopt;
+  }
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;
+  regmatch_t at{};
+  if (::regexec(&compiled_->expression, std::string{text}.c_str(), 1, &at, 0) != 0) {
+    return std::nullopt;
+  }
+  return text.substr(static_cast<std::size_t>(at.rm_so),
+                     static_cast<std::size_t>(at.rm_eo - at.rm_so));
+}
+
 Judged<RuleList> RuleList::parse(std::string_view text) {
   RuleList list;
   for (const auto& part : text | std::views::split(' ')) {

@@ -27,6 +27,8 @@ class Pattern {
     std::string_view before, group;
   };
   [[nodiscard]] std::optional<Found> find(std::string_view text) const;
+  /// The first match's first parenthesis, as find(); the whole match when the expression has none.
+  [[nodiscard]] std::optional<std::string_view> extract(std::string_view text) const;
 
  private:
   struct Compiled;

@@ -80,7 +80,7 @@ struct Settings {
   std::filesystem::path mail_command = "/usr/sbin/sendmail";
 
   // Connections.
-  std::int64_t max_connections = 0;              // 0: as the limit of open files allows
+  std::int64_t max_connections = 10'000;         // 0: as the limit of open files allows
   std::int64_t max_connections_per_address = 0;  // 0: no limit; IPv6 by /64
   std::int64_t accepts = 64;                     // taken at once from one listener
   std::chrono::seconds autoclose{0};             // 0: never

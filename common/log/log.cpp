@@ -5,6 +5,13 @@
 #include "log/log_line.h"
 
 namespace pop {
+namespace {
+
+std::string tied(std::string_view text, LogFields ties) {
+  return text_line(cut_sentence(text), ties);
+}
+
+}  // namespace
 
 Log::Log(std::unique_ptr<LogSink> sink, Severity least, LineFormat format)
     : sink_{std::move(sink)}, least_{least}, format_{format} {}
@@ -14,9 +21,9 @@ void Log::event(Severity severity, std::string_view name, LogFields fields) {
   put(severity, text_line(name, fields), is_json() ? json_line(severity, name, fields) : "");
 }
 
-void Log::sentence(Severity severity, std::string_view text, LogFields ties) {
+void Log::sentence(Severity severity, std::string_view text, LogFields ties, SentenceEnd end) {
   if (!wants(severity)) return;
-  put(severity, cut_sentence(text),
+  put(severity, end == SentenceEnd::open ? tied(text, ties) : cut_sentence(text),
       is_json() ? json_line(severity, "sentence", ties, {{"text", std::string{text}}}) : "");
 }
 
@@ -24,7 +31,7 @@ void Log::failure(std::string_view doing, const Error& error, LogFields ties) {
   const Severity severity = consequence_of(error.code).severity;
   if (!wants(severity)) return;
   const std::string name{doing};
-  put(severity, cut_sentence(name + ": " + error.text),
+  put(severity, tied(name + ": " + error.text, ties),
       is_json() ? json_line(severity, "failure", ties, {{"doing", name}, {"why", error.text}})
                 : "");
 }

@@ -31,6 +31,9 @@ class LogSink {
 /// {"event":"failure",...,"doing":"...","why":"..."}.
 enum class LineFormat : std::uint8_t { text, json };
 
+/// Whether a sentence's shape lets fields follow it in the text format.
+enum class SentenceEnd : std::uint8_t { fixed, open };
+
 /// A log line is one event. Passed by reference to whoever logs; `main` builds it. An Error is
 /// logged once, by the outermost layer that handles it.
 class Log {
@@ -42,9 +45,11 @@ class Log {
   void event(Severity severity, std::string_view name, LogFields fields);
   /// A finished sentence in a shape that log analysers rely on ("Stats: ..."). `text` may hold
   /// hostile bytes: they are escaped and cut, blanks stay, so names go through name_in_sentence().
-  /// `ties`, such as the connection's id, are told only where the format has room for them.
-  void sentence(Severity severity, std::string_view text, LogFields ties = {});
-  /// "<doing>: <text of the error>", with the severity that consequences say.
+  /// `ties`, such as the connection's id, follow as "key=value" where the end is open; in JSON they
+  /// are told in any case.
+  void sentence(Severity severity, std::string_view text, LogFields ties = {},
+                SentenceEnd end = SentenceEnd::fixed);
+  /// "<doing>: <text of the error>" and the ties, with the severity that consequences say.
   void failure(std::string_view doing, const Error& error, LogFields ties = {});
 
   [[nodiscard]] bool wants(Severity severity) const { return trace_ || severity >= least_; }
@@ -66,8 +71,8 @@ class Log {
 [[nodiscard]] std::string_view name_of(Severity severity);
 
 /// A name from outside made fit for a sentence: cut, and blanks, quotation marks and parentheses
-/// become %20, %22, %28 and %29, so that it stays one word and cannot continue the sentence. The log
-/// does the rest.
+/// become %20, %22, %28 and %29, so that it stays one word and cannot continue the sentence. The
+/// log does the rest.
 [[nodiscard]] std::string name_in_sentence(std::string_view hostile);
 
 }  // namespace pop

@@ -47,15 +47,29 @@ class AccountsTest(HostTest):
         self.assertIn("not listed in auth-file", log)
         self.assertIn("auth-file: " + path, log)
 
-    def test_a_nonauth_file_refuses_whom_it_lists_and_nobody_when_it_is_gone(self):
+    def test_taking_the_nonauth_file_away_let_in_whom_it_listed(self):
         path = self.host.write(self.host.path("refused"), self.user.name.encode(), mode=0o644)
         with self.serving(nonauth_file=path) as port:
             self.assertEqual(self.refusal(port), self.text_for(self.user.name))
-            os.unlink(path)
-            self.login(port)
+            os.rename(path, path + ".old")
+            self.assertEqual(self.refusal(port), self.text_for(self.user.name))
+            os.mkdir(path)
+            self.assertEqual(self.refusal(port), self.text_for(self.user.name))
             log = self.host.log(port)
+            os.rmdir(path)
+            self.host.write(path, b"somebody", mode=0o644)
+            self.login(port)
         self.assertIn("listed in nonauth-file", log)
-        self.assertIn("nonauth-file: " + path, log)
+        self.assertRegex(log, "nonauth-file: .*" + path + ".* stays refused")
+
+    def test_it_started_with_lists_that_could_not_be_read(self):
+        for option in ("auth_file", "nonauth_file"):
+            with self.subTest(option):
+                path = self.host.path("no-list")
+                name = option.replace("_", "-")
+                with self.assertRaisesRegex(AssertionError, f"{name}: {path}.*reset {name}"):
+                    with self.serving(**{option: path}):
+                        pass
 
     def test_names_are_made_lowercase_and_trimmed(self):
         typed = self.user.name.upper() + "@Example.Org"

@@ -64,6 +64,19 @@ class RolesTest(HostTest):
         finally:
             os.chmod(self.gate_root, 0o755)
 
+    def test_a_gate_root_with_something_in_it_or_not_root_s_all_the_way_was_accepted(self):
+        full = self.host.path("full")
+        os.makedirs(os.path.join(full, "file"))
+        foreign = self.host.path("foreign")
+        os.mkdir(foreign)
+        os.chown(foreign, pwd.getpwnam("nobody").pw_uid, -1)
+        for root, why in (("/", "/ cannot be it"), ("/etc", "must be empty"),
+                          (full, "must be empty"),
+                          (os.path.join(foreign, "empty"), foreign + " must belong to root")):
+            with self.subTest(root), self.assertRaisesRegex(AssertionError, "gate-root: .*" + why):
+                with self.host.standalone(self.host.configure("root.conf", gate_root=root)):
+                    pass
+
     def test_a_session_has_only_what_it_needs(self):
         with self.host.standalone(self.config) as port:
             client = self.host.login(port, self.user)

@@ -3,14 +3,19 @@
 happens to its roles, and ends."""
 
 import contextlib
+import ctypes
+import errno
 import os
+import poplib
 import signal
 import socket
+import struct
 import subprocess
 import time
 
 import daemon_processes
 import popper_host
+import private_mounts
 from popper_host import PATIENCE, POPPER, HostTest, simple_spool, wait_until
 from super_servers import SmallInetd, SmallSystemd, WaitInetd, stop
 
@@ -30,6 +35,45 @@ def listening_inodes(pid):
                 if fields[3] == "0A":
                     listening.add(f"socket:[{fields[9]}]")
     return listening & set(daemon_processes.Process(pid).descriptors.values())
+
+
+def hide_landlock():
+    """For preexec_fn: this process and its children have a kernel that does not know it."""
+    create_ruleset, allow, error = 444, 0x7fff0000, 0x00050000 | errno.ENOSYS
+    load, jump_if_equal, give = 0x20, 0x15, 0x06
+    program = b"".join(struct.pack("HBBI", *one) for one in (
+        (load, 0, 0, 0), (jump_if_equal, 0, 1, create_ruleset), (give, 0, 0, error),
+        (give, 0, 0, allow)))
+    octets = ctypes.create_string_buffer(program)
+    head = ctypes.create_string_buffer(struct.pack("HP", len(program) // 8,
+                                                   ctypes.addressof(octets)))
+    set_seccomp, filter_mode = 22, 2
+    if ctypes.CDLL(None, use_errno=True).prctl(set_seccomp, filter_mode, head, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+class SmallSyslog:
+    """A daemon behind /dev/log."""
+
+    def __init__(self, path):
+        self.path, self.heard = path, []
+
+    def __enter__(self):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        os.chmod(self.path, 0o666)
+        self.socket.setblocking(False)
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+        os.unlink(self.path)
+
+    def lines(self):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.heard.append(self.socket.recv(4096).decode())
+        return self.heard
 
 
 class LifeTest(HostTest):
@@ -66,6 +110,10 @@ class LifeTest(HostTest):
 
     def log(self):
         return self.host.log("life")
+
+    def number_in(self, path):
+        with open(path) as stream:
+            return int(stream.read())
 
     def refusal(self, *arguments, **popen):
         """What a start that cannot work says; it must end with a status of its own accord."""
@@ -312,10 +360,6 @@ class StandaloneTest(LifeTest):
             wait_until(lambda: " command id=" in self.log(), "commands are logged now")
         self.assertFalse(os.path.exists(new))
 
-    def number_in(self, path):
-        with open(path) as stream:
-            return int(stream.read())
-
     def test_a_pid_file_has_one_daemon(self):
         path = self.host.path("one.pid")
         port, other = popper_host.free_port(), popper_host.free_port()
@@ -334,6 +378,37 @@ class StandaloneTest(LifeTest):
             f"127.0.0.1:{port}", "-f", self.configure(pid_file=path)))
         with open(path) as stream:
             self.assertEqual(stream.read(), "something else\n")
+
+    def test_messages_without_a_remedy(self):
+        port = popper_host.free_port()
+        for arguments, options, said in (
+                ([f"127.0.0.1:{port}"], {"gate_user": "no-such-user"},
+                 "gate-user: there is no user no-such-user: make one with useradd"),
+                ([f"127.0.0.1:{port}"], {"pid_file": self.host.path("none", "pid")},
+                 f"make the directory {self.host.path('none')}"),
+                (["-S", f"127.0.0.1:{port}"], {}, "must come first"),
+                ([f"::1:{port}"], {}, "put an IPv6 address in brackets"),
+                ([f"192.0.2.1:{port}"], {}, f"listen on 192.0.2.1:{port}: bind: ")):
+            with self.subTest(said):
+                self.assertIn(said, self.refusal(*arguments, "-f", self.configure(**options)))
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            said = self.refusal(f"127.0.0.1:{taken.getsockname()[1]}", "-f", self.configure())
+        self.assertIn("another program listens there", said)
+
+    def test_a_start_said_nothing_of_what_is_missing(self):
+        port = popper_host.free_port()
+        config = self.configure(pam_service="no-such-service", spool_dir=self.host.path("nowhere"))
+        with self.daemon(config, f"127.0.0.1:{port}") as process:
+            for part in ("pam-service: there is no /etc/pam.d/no-such-service",
+                         "spool-dir: " + self.host.path("nowhere")):
+                self.assertIn(part, self.log())
+            process.send_signal(signal.SIGHUP)
+            wait_until(lambda: self.log().count("spool-dir: ") == 2, "HUP says it again")
+
+    def test_a_start_said_nothing_of_a_kernel_without_landlock(self):
+        words = "this kernel has no Landlock"
+        with self.host.standalone(self.configure(), preexec_fn=hide_landlock) as port:
+            self.assertEqual(self.host.log(port).count(words), 1)
 
     def test_the_start_is_over_when_the_parent_ends(self):
         path, port = self.host.path("at-once.pid"), popper_host.free_port()
@@ -369,6 +444,65 @@ class RolesTest(LifeTest):
             self.assertEqual(process.wait(PATIENCE), 0)
             self.assertFalse(daemon_processes.is_running(session.pid))
             client.close()
+
+    def test_sessions_of_killed_keepers_were_counted_no_more(self):
+        port = popper_host.free_port()
+        others = [self.host.add_user(letter) for letter in "bc"]
+        for user in others:
+            self.host.write_spool(user, simple_spool(1))
+        with self.daemon(self.configure(max_connections=2), f"127.0.0.1:{port}") as process:
+            clients = [self.host.login(port, user) for user in (self.user, others[0])]
+            family = daemon_processes.Family(self.host.path("life.conf"))
+            sessions = [session.pid for session in family.sessions()]
+            before = {keeper.pid for keeper in family.keepers()}
+            for keeper in before:
+                os.kill(keeper, signal.SIGKILL)
+            wait_until(lambda: all(daemon_processes.Process(pid).parent == process.pid
+                                   for pid in sessions), "the master adopts the sessions")
+            wait_until(lambda: len(family.keepers()) == len(before)
+                       and not before & {keeper.pid for keeper in family.keepers()}, "new keepers")
+            for _ in range(5):
+                with self.assertRaises(poplib.error_proto):
+                    self.host.login(port, others[1])
+            clients[0].quit()
+
+            def login():
+                with contextlib.suppress(poplib.error_proto):
+                    return self.host.login(port, others[1])
+                return None
+
+            wait_until(login, "the place of who has gone is free").quit()
+            clients[1].quit()
+
+    def test_gates_logged_nothing_after_a_new_start_of_syslog(self):
+        device = self.host.path("dev")
+        os.mkdir(device)
+        for name in ("null", "zero", "urandom", "random"):
+            self.host.write(os.path.join(device, name), b"")
+
+        def private_devices():
+            private_mounts.see_instead({device + "/" + name: "/dev/" + name
+                                        for name in os.listdir(device) if name != "log"})()
+            private_mounts.bind(device, "/dev")
+
+        port, pid = popper_host.free_port(), self.host.path("log.pid")
+        config = self.configure(login_timeout=1, pid_file=pid)
+        with SmallSyslog(device + "/log"):
+            subprocess.run([POPPER, f"127.0.0.1:{port}", "-f", config], check=True, timeout=PATIENCE,
+                           stdin=subprocess.DEVNULL, preexec_fn=private_devices)
+        master = self.number_in(pid)
+        try:
+            with SmallSyslog(device + "/log") as syslog:
+                def gate_is_heard():
+                    greeting(("127.0.0.1", port))
+                    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as silent:
+                        silent.makefile("rb").read()
+                    return any("login-timeout" in line for line in syslog.lines())
+
+                wait_until(gate_is_heard, "a gate's line arrives")
+        finally:
+            os.kill(master, signal.SIGINT)
+            wait_until(lambda: not daemon_processes.is_running(master), "it ends")
 
     def test_a_keeper_that_hangs_in_pam_is_replaced_and_the_client_told(self):
         service = "/etc/pam.d/" + popper_host.PREFIX + "h"

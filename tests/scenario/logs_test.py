@@ -25,7 +25,7 @@ LOGIN = re.compile(r'^\(v[0-9.]+\) POP login by user "([^"]+)" at \(([^)]*)\) (\
 FAILED = re.compile(r"^\[AUTH\] Failed attempted login to (\S+) from host \(([^)]*)\) (\S+)$")
 STATS = re.compile(r"^Stats: (\S+) (\d+) (\d+) (\d+) (\d+) (\S+) (\S+)$")
 TIMING = re.compile(r"^\(v[0-9.]+\) Timing for (\S+)@(\S+) \((normal|error)\) "
-                    r"auth=\d+ init=\d+ clean=\d+$")
+                    r"auth=\d+ init=\d+ clean=\d+ id=\w+$")
 REFUSED = re.compile(r"^(\S+) at (\S+) \((\S+)\): -ERR (.*)$")
 
 # Nobody waits for the resolver, so only a client that takes its time is known by name. Each gate

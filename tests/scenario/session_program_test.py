@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """A verified login is handed to another program, and popper is such a program for others."""
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 
+import daemon_processes
 import popper_host
-from popper_host import PATIENCE, HostTest
+from popper_host import PATIENCE, HostTest, wait_until
 
 PROGRAM = """#!/bin/sh
 printf '+OK handed over\\r\\n'
@@ -94,11 +97,44 @@ class SessionProgramTest(HostTest):
         self.assertIn("cwd=" + os.path.realpath(maildir), lines)
 
     def test_a_program_that_cannot_be_executed_is_told_and_logged(self):
-        config = self.configure(session_program=self.host.path("nowhere"))
-        with self.host.standalone(config) as port:
+        program = self.host.write(self.host.path("nowhere"), b"#!/bin/sh\n", mode=0o755)
+        with self.host.standalone(self.configure(session_program=program)) as port:
+            os.unlink(program)
             lines = self.talk(port, b"")
             self.assertTrue(lines[0].startswith("-ERR"), lines)
             self.assertIn("nowhere", self.host.log(port))
+
+    def test_a_start_said_nothing_of_a_program_that_nobody_could_execute(self):
+        not_executable = self.host.write(self.host.path("text"), b"", mode=0o644)
+        for program, why in ((not_executable, "cannot be executed: chmod"),
+                             (self.host.path("none"), "install the program")):
+            with self.assertRaisesRegex(AssertionError, f"session-program: {program}.*{why}"):
+                with self.host.standalone(self.configure(session_program=program)):
+                    pass
+
+    def test_a_drain_left_the_program_of_a_killed_keeper_behind(self):
+        config = self.configure(session_program=self.program)
+        with contextlib.ExitStack() as stack:
+            port = stack.enter_context(self.host.standalone(config))
+            client = stack.enter_context(
+                socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))
+            client.sendall(f"USER {self.user.name}\r\nPASS {self.user.password}\r\n".encode())
+            said = client.makefile("rb")
+            while said.readline() != b"end\r\n":
+                pass
+            family = daemon_processes.Family(config)
+            program, = (p for p in family.members() if p.uids == {self.user.uid})
+            os.kill(program.parent, signal.SIGKILL)
+            wait_until(lambda: daemon_processes.Process(program.pid).parent == family.master.pid,
+                       "the master adopts the program")
+            os.kill(family.master.pid, signal.SIGTERM)
+            wait_until(lambda: not popper_host.accepts(port), "it drains")
+            client.sendall(b"hello\r\n")
+            self.assertEqual(said.readline(), b"heard hello\r\n")
+            self.assertTrue(daemon_processes.is_running(family.master.pid))
+            os.kill(family.master.pid, signal.SIGTERM)
+            wait_until(lambda: not daemon_processes.is_running(family.master.pid), "it ends")
+            self.assertFalse(daemon_processes.is_running(program.pid))
 
     def test_a_wrong_password_starts_no_program(self):
         with self.host.standalone(self.configure(session_program=self.program)) as port:

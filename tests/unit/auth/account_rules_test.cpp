@@ -86,26 +86,71 @@ TEST_CASE("auth-file lets in whom it lists, nonauth-file refuses them", "[auth][
   CHECK(site.lines.empty());
 }
 
-TEST_CASE("Without its auth-file nobody gets in, without its nonauth-file everybody",
-          "[auth][rules]") {
+TEST_CASE("Without its auth-file nobody gets in", "[auth][rules]") {
   Site site;
-  site.settings.nonauth_file = site.directory / "refused";
-  AccountRules without_nonauth = site.rules();
-  for (int i = 0; i < 3; ++i) CHECK(without_nonauth.check_name("jo"));
+  site.settings.auth_file = site.directory / "allowed";
+  AccountRules rules = site.rules();
+  for (int i = 0; i < 3; ++i) CHECK_FALSE(rules.check_name("jo"));
   REQUIRE(site.lines.size() == 1);  // said once, not at each login
   CHECK(site.lines[0].first == Severity::error);
-  CHECK(site.lines[0].second.starts_with("nonauth-file: "));
-
-  site.settings.auth_file = site.directory / "allowed";
-  AccountRules without_both = site.rules();
-  CHECK_FALSE(without_both.check_name("jo"));
-  REQUIRE(site.lines.size() == 3);
-  CHECK(site.lines[1].second.starts_with("auth-file: "));
+  CHECK(site.lines[0].second.starts_with("auth-file: "));
+  CHECK(site.lines[0].second.ends_with("; nobody can log in until it can be read"));
   test::put_file(site.directory / "allowed", "jo\n");
-  CHECK(without_both.check_name("jo"));
+  CHECK(rules.check_name("jo"));
   fs::remove(site.directory / "allowed");
-  CHECK_FALSE(without_both.check_name("jo"));
-  CHECK(site.lines.size() == 4);  // it is news again
+  CHECK_FALSE(rules.check_name("jo"));
+  CHECK(site.lines.size() == 2);  // it is news again
+}
+
+TEST_CASE("Taking nonauth-file away let in whom it listed", "[auth][rules]") {
+  Site site;
+  const fs::path file = site.directory / "refused";
+  test::put_file(file, "jo\n");
+  site.settings.nonauth_file = file;
+  AccountRules rules = site.rules();
+  SECTION("renamed") {
+    fs::rename(file, site.directory / "elsewhere");
+  }
+  SECTION("replaced by a directory") {
+    fs::remove(file);
+    fs::create_directory(file);
+  }
+  for (int i = 0; i < 3; ++i) {
+    CHECK(rules.check_name("jo").error().code == Errc::denied);
+    CHECK(rules.check_name("al"));
+  }
+  REQUIRE(site.lines.size() == 1);
+  CHECK(site.lines[0].second.starts_with("nonauth-file: "));
+  CHECK(site.lines[0].second.find("stays refused") != std::string::npos);
+  fs::remove_all(file);
+  test::put_file(file, "al\n");
+  CHECK(rules.check_name("jo"));
+  CHECK(rules.check_name("al").error().code == Errc::denied);
+}
+
+TEST_CASE("A nonauth-file that could never be read let everybody in", "[auth][rules]") {
+  Site site;
+  site.settings.nonauth_file = site.directory / "refused";
+  AccountRules rules = site.rules();
+  for (int i = 0; i < 3; ++i) CHECK(rules.check_name("jo").error().code == Errc::io);
+  REQUIRE(site.lines.size() == 1);
+  CHECK(site.lines[0].second.ends_with("; nobody can log in until it can be read"));
+  test::put_file(site.directory / "refused", "al\n");
+  CHECK(rules.check_name("jo"));
+}
+
+TEST_CASE("A start with a list that cannot be read names option, file and remedy",
+          "[auth][rules]") {
+  Site site;
+  CHECK(check_account_lists(site.settings));
+  test::put_file(site.directory / "allowed", "jo\n");
+  site.settings.auth_file = site.directory / "allowed";
+  CHECK(check_account_lists(site.settings));
+  site.settings.nonauth_file = site.directory.path();
+  const Result<void> good = check_account_lists(site.settings);
+  REQUIRE_FALSE(good);
+  CHECK(good.error().text.starts_with("nonauth-file: " + site.directory.path().native()));
+  CHECK(good.error().text.ends_with("or reset nonauth-file"));
 }
 
 TEST_CASE("Users of the system itself stay out, and root whatever is set", "[auth][rules]") {

@@ -108,7 +108,9 @@ TEST_CASE("The first argument may be an address", "[conf][cli]") {
   CHECK(refusal_of({"mail"}) ==
         "usage\ncommand line: \"mail\" is no address to listen on: use a numeric address, IPv6 in "
         "brackets\n");
-  CHECK(refusal_of({"-S", "8110"}) == "usage\ncommand line: unexpected argument \"8110\"\n");
+  CHECK(refusal_of({"-S", "8110"}) ==
+        "usage\ncommand line: unexpected argument \"8110\"; an address to listen on must come "
+        "first, before all switches\n");
 }
 
 TEST_CASE("The address replaces the listeners of the files", "[conf][cli]") {
@@ -260,6 +262,28 @@ TEST_CASE("popserv.conf takes its turn among the switches, and the default file 
   REQUIRE(line);
   REQUIRE(line->configuration.listeners.size() == 1);
   CHECK(to_string(line->configuration.listeners[0]) == ":1110");
+}
+
+TEST_CASE("popserv's -b became a directory of bulletins", "[conf][cli][popserv]") {
+  const Files files{{"p.conf", "bindto 127.0.0.1:2110\n"}};
+  for (const Arguments& arguments : {Arguments{"-C", "p.conf", "-b", "127.0.0.1:3110"},
+                                     Arguments{"-b127.0.0.1:3110", "-C", "p.conf"}}) {
+    const auto line = parse(arguments, files);
+    REQUIRE(line);
+    CHECK(line->configuration.settings.bulldir.empty());
+    REQUIRE(line->address);
+    CHECK(line->configuration.listeners == std::vector{*line->address});
+    CHECK(to_string(*line->address) == "127.0.0.1:3110");
+  }
+  CHECK(refusal_of({"-C", "p.conf", "-b", "/bulletins"}, files)
+            .starts_with("usage\ncommand line: -b: \"/bulletins\" is no address to listen on"));
+  CHECK(refusal_of({":110", "-C", "p.conf", "-b", ":3110"}, files) ==
+        "usage\ncommand line: -b: the first argument is an address, too\n");
+  for (const Arguments& arguments : {Arguments{"-b", ":110"}, Arguments{"-C", "-b", ":110"}}) {
+    const std::string refusal = refusal_of(arguments);
+    CHECK(refusal.find("-b: ") != std::string::npos);
+    CHECK(refusal.find("address") == std::string::npos);
+  }
 }
 
 TEST_CASE("-i insists on wait mode", "[conf][cli][popserv]") {

@@ -31,12 +31,16 @@ TEST_CASE("What is no address says why", "[conf][listen]") {
     std::string text, why;
   };
   const std::string numeric = "use a numeric address, IPv6 in brackets";
+  const std::string brackets = "put an IPv6 address in brackets";
   const std::string port = "the port must be from 1 to 65535";
   const Row rows[] = {{"", "expected [address][:port]"},
                       {"localhost", numeric},
                       {"localhost:110", numeric},
-                      {"::1", port},
-                      {"fe80::1", numeric},
+                      {"::1", brackets + ", as in [::1]"},
+                      {"::1:110", brackets + ", as in [::1:110] or [::1]:110"},
+                      {"1:2:3:4:5:6:7:8:110", brackets + ", as in [1:2:3:4:5:6:7:8]:110"},
+                      {"fe80::1", brackets + ", as in [fe80::1]"},
+                      {"localhost:1:2", brackets},
                       {"256.0.0.1:110", numeric},
                       {"[127.0.0.1]:110", numeric},
                       {"[]:110", numeric},

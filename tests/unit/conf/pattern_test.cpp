@@ -21,6 +21,19 @@ TEST_CASE("A parenthesis that took no part is not found", "[conf][pattern]") {
   CHECK_FALSE(either->find("a"));
 }
 
+TEST_CASE("Without a parenthesis the whole match is extracted", "[conf][pattern]") {
+  const auto extract = [](const char* expression, std::string_view text) {
+    const auto pattern = Pattern::compile(expression);
+    REQUIRE(pattern);
+    return pattern->extract(text).value_or("nothing");
+  };
+  CHECK(extract("/([a-z]*)", "jo/opt@x") == "opt");
+  CHECK(extract("/[a-z]*", "jo/opt@x") == "/opt");
+  CHECK(extract("a|(b)", "a") == "nothing");
+  CHECK(extract("x", "jo") == "nothing");
+  CHECK(extract("j", "jo\0"s) == "nothing");
+}
+
 TEST_CASE("What is no expression says why", "[conf][pattern]") {
   const auto broken = Pattern::compile("(unclosed");
   REQUIRE_FALSE(broken);

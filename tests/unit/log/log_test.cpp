@@ -130,11 +130,15 @@ TEST_CASE("in JSON sentences and failures are tied to their connection", "[log][
                            R"("doing":"serve jo","why":"open x: no"})");
 }
 
-TEST_CASE("in text ties are left out", "[log]") {
+TEST_CASE("in text the lines of one connection could not be told from others'", "[log]") {
   Recorded recorded;
   recorded.log.sentence(Severity::notice, "Stats: jo", {{"id", "1.2"}});
-  CHECK(recorded.last() == "Stats: jo");
-  recorded.log.failure("serve jo", {Errc::io, "no"}, {{"id", "1.2"}});
+  CHECK(recorded.last() == "Stats: jo");  // a shape that must end so
+  recorded.log.sentence(Severity::notice, "jo: -ERR id=9", {{"id", "1.2"}}, SentenceEnd::open);
+  CHECK(recorded.last() == "jo: -ERR id=9 id=1.2");
+  recorded.log.failure("serve jo", {Errc::io, std::string(9'000, 'x')}, {{"id", "1.2"}});
+  CHECK(recorded.last().ends_with(" id=1.2"));  // however much was cut
+  recorded.log.failure("serve jo", {Errc::io, "no"});
   CHECK(recorded.last() == "serve jo: no");
 }
 

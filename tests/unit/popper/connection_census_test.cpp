@@ -180,6 +180,26 @@ TEST_CASE("The oldest idle stranger of the others is known", "[popper][census]")
   CHECK(town.people[0].oldest_idle_elsewhere() == start + seconds{2});
 }
 
+TEST_CASE("Sessions that outlived their keeper were counted no more", "[popper][census]") {
+  Town town{2};
+  Census& keeper = town.people[0];
+  for (int i = 0; i < 3; ++i) {
+    keeper.enter();
+    keeper.enter_from(host(1));
+  }
+  town.office.hand_on(Town::process(0), {901, 902});
+  const Census& other = town.people[1];
+  CHECK(other.connections() == 2);
+  CHECK(other.connections_from(host(1)) == 3);  // until the last has ended
+  CHECK(town.office.take_free() != 0U);
+  town.office.release(902);
+  CHECK(other.connections() == 1);
+  town.office.release(901);
+  CHECK(other.connections() == 0);
+  CHECK(other.connections_from(host(1)) == 0);
+  CHECK(town.office.take_free() == 0U);
+}
+
 TEST_CASE("A process that serves alone counts itself", "[popper][census]") {
   Result<Census> census = Census::alone();
   REQUIRE(census);

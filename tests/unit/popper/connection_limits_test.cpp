@@ -24,7 +24,9 @@ TEST_CASE("Limits hold here, for all, and for an address", "[popper][limits]") {
 }
 
 TEST_CASE("Without limits there is always room but for open files", "[popper][limits]") {
-  const ConnectionLimits limits{10, Settings{}};
+  Settings settings;
+  settings.max_connections = 0;
+  const ConnectionLimits limits{10, settings};
   CHECK_FALSE(limits.are_for_all());
   CHECK(limits.has_room(1'000'000));
   CHECK_FALSE(limits.is_exceeded_by(1'000'000));

@@ -17,7 +17,7 @@ const std::regex failed_line{
     R"re(^\[AUTH\] Failed attempted login to (\S+) from host \((.*)\) (\S+)$)re"};
 const std::regex stats_line{R"re(^Stats: (\S+) (\d+) (\d+) (\d+) (\d+)(?: (\S+))? (\S+)$)re"};
 const std::regex timing_line{
-    R"re(^\(v[0-9.]+\) Timing for \S+@\S+ \((normal|error)\) auth=\d+ init=\d+ clean=\d+$)re"};
+    R"re(^\(v[0-9.]+\) Timing for \S+@\S+ \((normal|error)\) auth=\d+ init=\d+ clean=\d+ id=a1$)re"};
 
 constexpr const char* classic = "(v%0) POP login by user \"%1\" at (%2) %3";
 
@@ -71,14 +71,14 @@ TEST_CASE("statistics and timing are said when they are asked for", "[popper][lo
 TEST_CASE("errors that a client was told show who and from where", "[popper][log]") {
   Bench bench;
   bench.session().error_reply("-ERR Message 7 does not exist.\r\n");
-  CHECK(bench.last() == "jo at pc.example.org (192.0.2.7): -ERR Message 7 does not exist.");
+  CHECK(bench.last() == "jo at pc.example.org (192.0.2.7): -ERR Message 7 does not exist. id=a1");
   bench.client.name.clear();
   bench.session().timed_out(std::chrono::seconds{120});
   CHECK(bench.last().ends_with(
-      " Timeout (120 secs) during nw read from jo at 192.0.2.7 (192.0.2.7)"));
+      " Timeout (120 secs) during nw read from jo at 192.0.2.7 (192.0.2.7) id=a1"));
   bench.session().output_failed({Errc::io, "Broken pipe"});
   CHECK(bench.last() ==
-        "I/O error flushing output to client jo at 192.0.2.7 [192.0.2.7]: Broken pipe");
+        "I/O error flushing output to client jo at 192.0.2.7 [192.0.2.7]: Broken pipe id=a1");
 }
 
 TEST_CASE("no name makes a line look like another one", "[popper][log]") {

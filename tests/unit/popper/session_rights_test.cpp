@@ -158,6 +158,8 @@ TEST_CASE("What a session never needs is refused by the system call filter", "[p
       [] { return is_refused(::socket(AF_INET, SOCK_STREAM, 0)); },
       [] { return is_refused(::socket(AF_INET6, SOCK_DGRAM, 0)); },
       [] { return is_refused(::socket(AF_NETLINK, SOCK_RAW, 0)); },
+      [] { return is_refused(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); },
+      [] { return is_refused(::socket(AF_UNIX, SOCK_SEQPACKET, 0)); },
       [] { return is_refused(::symlink("a", "/nonexistent/b")); },
       [] { return is_refused(::syscall(SYS_mprotect, nullptr, 0, 4)); },
       [] { return ::socket(AF_UNIX, SOCK_DGRAM, 0) >= 0; },  // the log's
