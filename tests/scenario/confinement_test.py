@@ -134,8 +134,34 @@ class ConfinementTest(HostTest):
             popper_host.wait_until(lambda: self.family().keepers(), "new keepers run")
             self.apop(port, "va").quit()
             waiting = [p.pid for p in popper_host.wait_until(self.idle, "a process waits")]
-        popper_host.wait_until(
-            lambda: not any(daemon_processes.is_running(pid) for pid in waiting), "they end")
+        # The daemon that was the first to end made userdel fail on who was still there.
+        self.assertFalse(any(daemon_processes.is_running(pid) for pid in waiting))
+
+    def test_a_session_held_the_spool_s_group_where_everybody_may_write(self):
+        spools = self.host.make_spool_dir("open-spool")
+        os.chmod(spools, 0o1777)
+        path = os.path.join(spools, self.user.name)
+        config = self.host.configure("confined.conf", spool_dir=spools)
+        for options in ({}, {"fast_update": True}):
+            self.host.write(path, popper_host.simple_spool(3), owner=self.user.uid, mode=0o600)
+            self.host.configure("confined.conf", spool_dir=spools, **options)
+            with self.host.standalone(config) as port:
+                client = self.host.login(port, self.user)
+                session, = self.family().sessions()
+                self.assertNotIn(os.stat(spools).st_gid, session.gids | session.groups)
+                client.dele(2)
+                client.quit()
+                self.assertEqual(self.host.login(port, self.user).stat()[0], 2)
+                self.assertNotIn("spool-dir: its group", self.host.log(port))
+
+    def test_a_start_said_nothing_of_spools_that_every_session_may_read(self):
+        def warns():
+            with self.host.standalone(self.config) as port:
+                return "give them mode 0600" in self.host.log(port)
+
+        self.assertTrue(warns())
+        os.chmod(self.host.spool_path(self.user), 0o600)
+        self.assertFalse(warns())
 
     def test_no_file_of_the_user_is_touched_before_the_uid_is_his(self):
         """strace: everything with a path that comes before setresuid, session by session."""

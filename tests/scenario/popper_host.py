@@ -418,10 +418,11 @@ def remove_leftovers():
     for entry in pwd.getpwall():
         number = entry.pw_name[4:-1]
         if entry.pw_name.startswith("popt") and number.isdigit() and not is_alive(int(number)):
-            change_accounts("userdel", entry.pw_name)
+            with contextlib.suppress(AssertionError):  # another test was first
+                change_accounts("userdel", entry.pw_name)
     for name in os.listdir("/etc/pam.d"):
         if name.startswith("popt") and name[4:].isdigit() and not is_alive(int(name[4:])):
-            os.unlink("/etc/pam.d/" + name)
+            remove_if_there("/etc/pam.d/" + name)
 
 
 def main():
