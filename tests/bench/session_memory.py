@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Memory of idle logged-in sessions: many at once of virtual users, some of system users.
 
-    session_memory.py [--sessions N] [--most KILOBYTES]
+    session_memory.py [--sessions N] [--strangers N] [--most KILOBYTES]
 
 Prints for each kind, per session: memory that only it has, its page tables, its share of what it has
-in common with others, and what the kernel's own memory grew by. With --most, exit status 1 when the
+in common with others, and what the kernel's own memory grew by; then how long an honest login takes
+beside all of them and as many idle strangers as asked for. With --most, exit status 1 when the
 first, second and last together are more. Needs root; POPPER and POPAUTH name the programs, which
 should be a release build.
 """
@@ -23,6 +24,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
 
+import crowd_bench  # noqa: E402
 import daemon_processes  # noqa: E402
 import popper_host  # noqa: E402
 
@@ -50,8 +52,9 @@ def memory_of(pid):
 
 
 class Bench:
-    def __init__(self, host, sessions):
-        self.host = host
+    def __init__(self, host, sessions, strangers):
+        self.host, self.strangers = host, strangers
+        self.guest = host.add_user("g")
         self.owner = host.add_user("m")
         self.system = [host.add_user(letter) for letter in "nopqr"[:SYSTEM_USERS]]
         self.file = host.path("credentials.gdbm")
@@ -63,8 +66,10 @@ class Bench:
             self.write_spool(name, self.owner)
         for user in self.system:
             self.write_spool(user.name, user)
+        self.write_spool(self.guest.name, self.guest)
         self.config = host.configure("memory.conf", credential_file=self.file, timeout=3600,
-                                     max_connections=2 * sessions + 100)
+                                     login_timeout=3600,
+                                     max_connections=2 * sessions + strangers + 100)
 
     def popauth(self, *words, **more):
         subprocess.run([popper_host.POPAUTH, *words, "--credential-file", self.file], check=True,
@@ -105,6 +110,8 @@ class Bench:
 
     def run(self):
         with contextlib.ExitStack() as stack, self.host.standalone(self.config) as port:
+            for number in range(self.strangers):
+                stack.callback(crowd_bench.connect(port, number).close)
             clients, total = self.measure("virtual users", port, lambda port: [
                 self.log_in(port, name) for name in self.virtual])
             for client in clients:
@@ -113,12 +120,16 @@ class Bench:
                 self.host.login(port, user) for user in self.system])
             for client in clients:
                 stack.callback(client.close)
+            times = crowd_bench.login_times(self.host, port, self.guest, 20)
+        print(f"login and QUIT beside them and {self.strangers} strangers: median "
+              f"{statistics.median(times) * 1000:.1f} ms, longest {times[-1] * 1000:.1f} ms")
         return total
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--sessions", type=int, default=2000)
+    arguments.add_argument("--strangers", type=int, default=0)
     arguments.add_argument("--most", type=int, help="kilobytes a session")
     given = arguments.parse_args()
     popper_host.require_root()
@@ -126,7 +137,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     host = popper_host.Host()
     try:
-        total = Bench(host, given.sessions).run()
+        total = Bench(host, given.sessions, given.strangers).run()
     finally:
         host.close()
     return 1 if given.most and total > given.most else 0
