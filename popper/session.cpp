@@ -33,17 +33,21 @@ constexpr std::size_t gathered_at_most = std::size_t{32} * 1024;
 constexpr std::size_t largest_piece = std::size_t{256} * 1024;
 constexpr std::size_t smallest_piece = std::size_t{4} * 1024;
 
-Settings user_settings(const Account& account, const Settings& settings, Log& log) {
+Settings user_settings(const SessionStart& start, const Settings& settings, Log& log) {
+  const Account& account = start.account;
   if (!settings.user_options && !settings.spool_options) return settings;
   Configuration configuration;
   configuration.settings = settings;
   const auto apply = [&](const std::filesystem::path& path, auto apply_file_in) {
     Result<Fd> directory = open_directory(path.native());
-    if (!directory) return log.failure("read the user's options", directory.error());
+    if (!directory) {
+      return log.failure("read the user's options", directory.error(), {{"id", start.connection}});
+    }
     const Checked<void> applied = apply_file_in(UserDirectory{directory->get(), path.native()});
     if (applied) return;
     for (const Complaint& complaint : applied.error()) {
-      log.sentence(Severity::notice, to_string(complaint));
+      log.sentence(Severity::notice, to_string(complaint), {{"id", start.connection}},
+                   SentenceEnd::open);
     }
   };
   if (settings.user_options) {
@@ -411,7 +415,7 @@ void Session::log_end(std::string_view how) {
 }  // namespace
 
 bool serve_session(SessionStart start, const Handover& handover, std::optional<Log>& log) {
-  Settings settings = user_settings(start.account, handover.settings, *log);
+  Settings settings = user_settings(start, handover.settings, *log);
   const bool own_log = settings.debug != handover.settings.debug ||
                        settings.tracefile != handover.settings.tracefile;
   if (own_log) follow_user_settings(*log, handover.settings, settings);

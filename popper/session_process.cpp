@@ -93,7 +93,8 @@ int run_session(SessionStart start, const SessionBirth& birth, std::optional<Log
   begin_session_process();
   ::mallopt(M_PERTURB, 0);  // the keeper's care for freed secrets; here is only the user's own mail
   if (const Result<void> done = take_user_over(start, birth, log); !done) {
-    log->failure("start a session for " + start.account.name, done.error());
+    log->failure("start a session for " + start.account.name, done.error(),
+                 {{"id", start.connection}});
     if (start.client.is_open()) refuse_session(start.client, done.error());
     return EXIT_FAILURE;
   }

@@ -167,7 +167,8 @@ int become_session_program(SessionStart start, const Handover& handover, Log& lo
     ready = std::unexpected(execute(settings, *arguments, session_program_environment(start)));
   }
   ::dup2(log_output.get(), STDERR_FILENO);  // where the log may go
-  log.failure("serve " + start.account.name + " by session-program", ready.error());
+  log.failure("serve " + start.account.name + " by session-program", ready.error(),
+              {{"id", start.connection}});
   refuse_session(start.client, ready.error());
   return EXIT_FAILURE;
 }

@@ -25,6 +25,9 @@ TreeRoot root_of(const std::filesystem::path& tree) {
   return {st.st_dev, st.st_ino};
 }
 
+// The spool directory as a whole, not the user's own files in it: spool, index, lock files and
+// dotlocks of other programs come anew and are renamed during a session, and the kernel knows rules
+// for directories and for files that are there, none for names. So permissions decide in it.
 std::vector<std::filesystem::path> writable_trees(const Account& account,
                                                   const Settings& settings) {
   const auto common_part = [&](const std::filesystem::path& path) {

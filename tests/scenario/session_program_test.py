@@ -102,7 +102,7 @@ class SessionProgramTest(HostTest):
             os.unlink(program)
             lines = self.talk(port, b"")
             self.assertTrue(lines[0].startswith("-ERR"), lines)
-            self.assertIn("nowhere", self.host.log(port))
+            self.assertRegex(self.host.log(port), r"by session-program: .*nowhere.* id=\w+\n")
 
     def test_a_start_said_nothing_of_a_program_that_nobody_could_execute(self):
         not_executable = self.host.write(self.host.path("text"), b"", mode=0o644)
