@@ -119,6 +119,25 @@ void change(std::atomic<Number>& number, Number value) {
   number.store(value, std::memory_order_relaxed);
 }
 
+using FailureSet = std::array<std::atomic<std::uint64_t>, ways>;
+
+// To what the set knows of the address, or in the place of its oldest entry.
+void add(FailureSet& set, const Entry& more, std::uint64_t now, milliseconds memory) {
+  auto* place = &set.front();
+  for (auto& slot : set) {
+    const Entry entry = Entry::unpacked(slot), chosen = Entry::unpacked(*place);
+    if (!entry.is_empty() && entry.tag == more.tag) {
+      const std::uint64_t before = entry.is_remembered(now, memory) ? entry.count : 0;
+      const std::uint64_t latest = entry.age(now) < more.age(now) ? entry.time : more.time;
+      return change(slot,
+                    Entry{more.tag, std::min(before + more.count, Entry::most), latest}.packed());
+    }
+    if (chosen.is_empty()) continue;
+    if (entry.is_empty() || entry.age(now) > chosen.age(now)) place = &slot;
+  }
+  change(*place, more.packed());
+}
+
 void up(std::atomic<std::uint32_t>& count) {
   change(count, count.load() + 1);
 }
@@ -221,19 +240,8 @@ void Census::note_attempt(AddressKey address, Time now, milliseconds memory) {
 }
 
 void Census::note(AddressKey address, Time now, milliseconds memory, unsigned more) {
-  const std::uint64_t hashed = hash(address), time = entry_time(now), tag = tag_of(hashed);
-  auto& set = own_->failures[set_of(hashed)];
-  auto* place = &set.front();
-  for (auto& slot : set) {
-    const Entry entry = Entry::unpacked(slot), chosen = Entry::unpacked(*place);
-    if (!entry.is_empty() && entry.tag == tag) {
-      const std::uint64_t before = entry.is_remembered(time, memory) ? entry.count : 0;
-      return change(slot, Entry{tag, std::min(before + more, Entry::most), time}.packed());
-    }
-    if (chosen.is_empty()) continue;
-    if (entry.is_empty() || entry.age(time) > chosen.age(time)) place = &slot;
-  }
-  change(*place, Entry{tag, more, time}.packed());
+  const std::uint64_t hashed = hash(address), time = entry_time(now);
+  add(own_->failures[set_of(hashed)], {tag_of(hashed), more, time}, time, memory);
 }
 
 Failures Census::failures_of(AddressKey address, Time now, milliseconds memory) const {
@@ -290,7 +298,7 @@ Result<void> clear(const Fd& memory, std::uint64_t seed) {
   return {};
 }
 
-constexpr pid_t nobody = -1;
+constexpr pid_t nobody = -1, the_office = -2;
 
 // For an owner that is no more.
 void write_connections(const Fd& memory, std::size_t number) {
@@ -338,7 +346,35 @@ void CensusOffice::hand_on(pid_t process, std::set<pid_t> sessions) {
   write_connections(held->writable, held->orphans.size());
 }
 
+Result<void> CensusOffice::keep_failures(const Clock& clock, std::chrono::milliseconds memory) {
+  clock_ = &clock;
+  memory_ = memory;
+  if (past_) return {};
+  const Result<std::size_t> table = take_free();
+  if (!table) return std::unexpected(table.error());
+  Result<Census::Mapping> mapping =
+      map(tables_[*table].writable.get(), PROT_READ | PROT_WRITE, MAP_SHARED);
+  if (!mapping) return std::unexpected(mapping.error());
+  tables_[*table].owner = the_office;
+  past_ = std::move(*mapping);
+  return {};
+}
+
+void CensusOffice::keep_failures_of(const Held& held) const {
+  if (!past_) return;
+  const Result<Census::Mapping> ended = map(held.writable.get(), PROT_READ, MAP_SHARED);
+  if (!ended) return;  // for want of memory: better than no next gate
+  const std::uint64_t now = entry_time(clock_->steady());
+  for (std::size_t set = 0; set < sets; ++set) {
+    for (const auto& slot : (*ended)->failures[set]) {
+      const Entry entry = Entry::unpacked(slot.load(std::memory_order_relaxed));
+      if (entry.is_remembered(now, memory_)) add(past_->failures[set], entry, now, memory_);
+    }
+  }
+}
+
 void CensusOffice::free(Held& held) const {
+  keep_failures_of(held);
   held.owner = 0;
   held.orphans.clear();
   // Fails only for want of memory, and is tried again before anybody else gets the table.

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 
@@ -103,6 +104,10 @@ class CensusOffice {
   /// of the end of each, and their addresses until the last has ended.
   void hand_on(pid_t process, std::set<pid_t> sessions);
 
+  /// From here on the failed logins that a process has noted outlive it for `memory`, in a table of
+  /// the office's own. May be called again.
+  [[nodiscard]] Result<void> keep_failures(const Clock& clock, std::chrono::milliseconds memory);
+
   [[nodiscard]] std::size_t size() const { return tables_.size(); }
   [[nodiscard]] int writable(std::size_t table) const { return tables_[table].writable.get(); }
   [[nodiscard]] int readable(std::size_t table) const { return tables_[table].readable.get(); }
@@ -114,9 +119,13 @@ class CensusOffice {
     std::set<pid_t> orphans{};  // the owner's sessions, which have outlived it
   };
   void free(Held& held) const;
+  void keep_failures_of(const Held& held) const;
 
   std::vector<Held> tables_;
   std::uint64_t seed_ = 0;  // 0: not made yet
+  Census::Mapping past_;    // failures of who has ended; nullptr: forgotten
+  const Clock* clock_ = nullptr;
+  std::chrono::milliseconds memory_{};
 };
 
 }  // namespace pop

@@ -138,6 +138,8 @@ void Gate::take_due() {
     } else if (*id == shed_excess_mark) {
       shed_excess();
       plan_shedding();
+    } else if (*id == stamps_mark) {
+      ask_others_for_stamps();
     } else {
       on_deadline(*id);
     }
@@ -158,7 +160,7 @@ void Gate::take_order() {
   if (order.record == gate_order::keeper) return add_keeper(Channel{std::move(order.descriptor)});
   if (order.record == gate_order::listen) return add_listener(std::move(order.descriptor));
   if (order.record == gate_order::report) {
-    if (context_.pulse != nullptr) context_.pulse->mark(context_.clock.steady());
+    if (context_.pulse != nullptr) context_.pulse->show_life(context_.clock.steady());
     return;
   }
   if (order.record == gate_order::names) return ask_names_of(Channel{std::move(order.descriptor)});

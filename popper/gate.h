@@ -87,6 +87,7 @@ class Gate {
     std::optional<LoginDialogue> dialogue;  // from the first line on
     LineReader lines;
     std::size_t lines_taken = 0, octets_read = 0;
+    std::size_t name_key = 0;  // of the attempt that is under way
   };
   /// There may be very many who never say a word, so what few need is made when
   /// they need it.
@@ -107,13 +108,15 @@ class Gate {
     std::unique_ptr<ProxyTls> tls;         // as the proxy says
     std::unique_ptr<std::string> name;     // as the DNS says
     Time begun, heard;
-    Time until;  // leaving: we go; delayed: the check may be made
+    // leaving: we go; delayed: the check may be made; checking: the keeper is given up
+    Time until;
   };
   struct KeeperLine {
     Channel channel;
     std::uint64_t number;
     enum class Busy : std::uint8_t { no, stamps, attempt } busy = Busy::no;
     std::uint64_t connection = 0;  // busy with its attempt
+    Time asked{};                  // busy since
   };
   /// An event that a flood of strangers must not make a flood in the log.
   struct Repeated {
@@ -163,6 +166,7 @@ class Gate {
   void greet(std::uint64_t id, Stranger& stranger, std::string stamp);
   void read_from(std::uint64_t id, Stranger& stranger);
   [[nodiscard]] static bool is_heard(State state);
+  [[nodiscard]] static bool is_under_way(State state);  // its attempt
   void hear(Stranger& stranger, std::string_view input);
   [[nodiscard]] LoginDialogue& dialogue_with(Stranger& stranger);
   enum class Answered : std::uint8_t { all, enough_for_now };
@@ -183,7 +187,15 @@ class Gate {
   // Keepers
   void queue(std::uint64_t id, Stranger& stranger);
   void dispatch();
+  [[nodiscard]] std::optional<std::uint64_t> take_queued();
+  [[nodiscard]] std::optional<std::uint64_t> take_from(std::deque<std::uint64_t>& queue);
+  [[nodiscard]] bool is_doubtful(const Stranger& stranger) const;
+  [[nodiscard]] bool may_serve_doubtful() const;
+  void enter_attempt(Stranger& stranger);
+  void leave_attempt(const Stranger& stranger);
   [[nodiscard]] bool must_wait(std::uint64_t id, Stranger& stranger);
+  void ask_others_for_stamps();
+  void give_up_keeper_of(std::uint64_t id);
   [[nodiscard]] KeeperLine* free_keeper();
   void want_stamps(KeeperLine& keeper);
   void send_attempt(KeeperLine& keeper, std::uint64_t id, Stranger& stranger);
@@ -195,9 +207,9 @@ class Gate {
   [[nodiscard]] bool stamps_are_short();
   [[nodiscard]] std::optional<std::string> take_stamp();
 
-  // In the deadlines, no connections: listen again, and see whether there are
-  // too many.
-  static constexpr std::uint64_t resume_listening_mark = 0, shed_excess_mark = 1;
+  // In the deadlines, no connections: listen again, see whether there are too
+  // many, and whether stamps have come.
+  static constexpr std::uint64_t resume_listening_mark = 0, shed_excess_mark = 1, stamps_mark = 2;
 
   GateContext context_;
   StrangerLimits per_stranger_;
@@ -216,7 +228,8 @@ class Gate {
   Deadlines deadlines_;
   std::list<KeeperLine> keepers_;
   std::uint64_t last_keeper_ = 0;
-  std::deque<std::uint64_t> without_stamp_, queued_;
+  std::deque<std::uint64_t> without_stamp_, queued_, queued_doubtful_;
+  std::unordered_map<std::size_t, unsigned> under_way_;  // attempts, by name and by address
   std::deque<Stamp> stamps_;
   std::vector<std::string> unused_stamps_;  // of clients that have gone
   bool stamps_on_the_way_ = false;

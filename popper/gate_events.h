@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 
 #include <cerrno>
@@ -26,6 +27,12 @@ inline constexpr std::uint64_t number_mask = (std::uint64_t{1} << source_shift) 
 inline void make_non_blocking(int descriptor) {
   const int flags = ::fcntl(descriptor, F_GETFL);
   if (flags >= 0) ::fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
+}
+
+/// The other end of a channel has been closed, whatever still lies in it.
+[[nodiscard]] inline bool has_hung_up(int descriptor) {
+  pollfd state{descriptor, 0, 0};
+  return ::poll(&state, 1, 0) == 1 && (state.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
 [[nodiscard]] inline bool would_block(int error) {

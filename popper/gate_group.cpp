@@ -8,6 +8,7 @@
 #include <string>
 
 #include "popper/gate.h"
+#include "popper/gate_events.h"
 #include "popper/notify/login_notifier.h"
 #include "popper/role.h"
 #include "popper/stamp_ledger.h"
@@ -15,27 +16,18 @@
 namespace pop {
 
 struct AttendantKind {
-  const char* role;        // first argument of its program
-  std::string_view name;   // in the log
-  int count;               // for each gate
-  std::string_view order;  // that gives the gate its channel
-  bool (*wanted)(const Settings&);
+  const char* role;                        // first argument of its program
+  std::string_view name;                   // in the log
+  std::int64_t (*count)(const Settings&);  // for each gate
+  std::string_view order;                  // that gives the gate its channel
   /// What it inherits besides settings, channel and pulse.
   std::vector<Placed> (*inherits)(const Generation&);
-  bool has_connections = false;  // and so a table in the census
+  bool is_keeper = false;  // with a table in the census, and orders from the master
 };
 
 namespace {
 
 constexpr std::chrono::seconds pause_after_failure{1};
-
-bool always(const Settings&) {
-  return true;
-}
-
-bool wants_names(const Settings& settings) {
-  return settings.reverse_lookup;
-}
 
 std::vector<Placed> what_resolvers_need(const Generation&) {
   return {};
@@ -49,11 +41,14 @@ std::vector<Placed> what_keepers_need(const Generation& generation) {
   return needs;
 }
 
-// Two keepers: checks block, so one slow directory look-up must not stop every other login.
+// Several keepers: checks block, so one slow directory look-up must not stop every other login.
 constexpr std::array attendant_kinds{
-    AttendantKind{keeper_role, "keeper", 2, gate_order::keeper, always, what_keepers_need, true},
-    AttendantKind{resolver_role, "resolver", 1, gate_order::names, wants_names,
-                  what_resolvers_need},
+    AttendantKind{keeper_role, "keeper", [](const Settings& settings) { return settings.keepers; },
+                  gate_order::keeper, what_keepers_need, true},
+    AttendantKind{
+        resolver_role, "resolver",
+        [](const Settings& settings) { return std::int64_t{settings.reverse_lookup ? 1 : 0}; },
+        gate_order::names, what_resolvers_need},
 };
 
 struct PulseEnds {
@@ -95,8 +90,7 @@ GateGroup::GateGroup(std::shared_ptr<const Generation> generation, const Listene
       log_{log},
       clock_{clock} {
   for (const AttendantKind& kind : attendant_kinds) {
-    if (!kind.wanted(generation_->values)) continue;
-    for (int i = 0; i < kind.count; ++i) {
+    for (std::int64_t i = 0; i < kind.count(generation_->values); ++i) {
       attendants_.emplace_back();
       attendants_.back().kind = &kind;
     }
@@ -121,7 +115,7 @@ void GateGroup::start_what_is_due() {
 void GateGroup::tell_of_tables() {
   for (; gate_.pid != 0 && tables_told_ < census_.size(); ++tables_told_) {
     if (tables_told_ == gate_table_) continue;
-    if (!orders_->send(gate_order::census, census_.readable(tables_told_))) return;
+    if (!gate_.orders->send(gate_order::census, census_.readable(tables_told_))) return;
   }
 }
 
@@ -147,16 +141,12 @@ Result<void> GateGroup::start_gate() {
                                         {census_.writable(*table), inherited::census}}};
   const Result<pid_t> gate = spawn_role(gate_role, inherits);
   if (!gate) return std::unexpected(gate.error());
-  gate_.pid = *gate;
   census_.assign(*table, *gate);
   gate_table_ = *table;
   tables_told_ = 0;
-  gate_.started = clock_.steady();
-  gate_.pulse = std::move(pulse->pulse);
-  last_sign_.reset();
-  unanswered_ = 0;
+  equip_to_watch(gate_, *gate, std::move(pulse->pulse));
   ::fcntl(ends->first.fd(), F_SETFL, O_NONBLOCK);  // a stuck gate must not hold us up
-  orders_.emplace(std::move(ends->first));
+  gate_.orders.emplace(std::move(ends->first));
   if (const Result<void> equipped = equip_gate(); !equipped) {
     log_.failure("equip a gate", equipped.error());
     ::kill(gate_.pid, SIGKILL);
@@ -164,12 +154,20 @@ Result<void> GateGroup::start_gate() {
   return {};
 }
 
+void GateGroup::equip_to_watch(Process& process, pid_t child, Pulse pulse) {
+  process.pid = child;
+  process.started = clock_.steady();
+  process.pulse = std::move(pulse);
+  process.last_sign.reset();
+  process.unanswered = 0;
+}
+
 Result<void> GateGroup::equip_gate() {
   for (const Listener& listener : listeners_.all()) {
-    Result<void> sent = orders_->send(gate_order::listen, listener.socket.get());
+    Result<void> sent = gate_.orders->send(gate_order::listen, listener.socket.get());
     if (!sent) return sent;
   }
-  return orders_->send(gate_order::report);
+  return gate_.orders->send(gate_order::report);
 }
 
 Result<void> GateGroup::start(Attendant& attendant) {
@@ -182,19 +180,26 @@ Result<void> GateGroup::start(Attendant& attendant) {
   inherits.push_back({ends->second.fd(), inherited::gate_channel});
   inherits.push_back({pulse->memory.get(), inherited::pulse});
   Result<std::size_t> table = 0;
-  if (attendant.kind->has_connections) {
+  std::optional<std::pair<Channel, Channel>> orders;
+  if (attendant.kind->is_keeper) {
     table = census_.take_free();
     if (!table) return std::unexpected(table.error());
     inherits.push_back({census_.writable(*table), inherited::census});
+    Result<std::pair<Channel, Channel>> made = Channel::pair();
+    if (!made) return std::unexpected(made.error());
+    orders.emplace(std::move(*made));
+    inherits.push_back({orders->second.fd(), inherited::orders});
   }
   const Result<pid_t> child = spawn_role(attendant.kind->role, inherits);
   if (!child) return std::unexpected(child.error());
-  attendant.pid = *child;
-  if (attendant.kind->has_connections) census_.assign(*table, *child);
-  attendant.started = clock_.steady();
-  attendant.pulse = std::move(pulse->pulse);
+  equip_to_watch(attendant, *child, std::move(pulse->pulse));
+  if (orders) {
+    census_.assign(*table, *child);
+    ::fcntl(orders->first.fd(), F_SETFL, O_NONBLOCK);
+    attendant.orders.emplace(std::move(orders->first));
+  }
   // If the gate cannot take it, the channel closes with this function and the attendant ends.
-  return orders_->send(attendant.kind->order, ends->first.fd());
+  return gate_.orders->send(attendant.kind->order, ends->first.fd());
 }
 
 void GateGroup::put_off(Process& process, const Error& why) {
@@ -208,6 +213,7 @@ std::optional<std::set<pid_t>> GateGroup::take_end(pid_t child, int wait_status)
   if (child == gate_.pid) return on_gate_end(wait_status);
   const auto attendant = std::ranges::find(attendants_, child, &Attendant::pid);
   if (attendant == attendants_.end()) return std::nullopt;
+  end_gate_if_broken(*attendant);
   note_end(*attendant, attendant->kind->name, wait_status);
   return std::set<pid_t>{};
 }
@@ -215,12 +221,12 @@ std::optional<std::set<pid_t>> GateGroup::take_end(pid_t child, int wait_status)
 // Its attendants see that it has gone and end with their sessions; new ones serve the new gate.
 std::set<pid_t> GateGroup::on_gate_end(int wait_status) {
   note_end(gate_, "gate", wait_status);
-  orders_.reset();
   std::set<pid_t> leaving;
   for (Attendant& attendant : attendants_) {
     if (attendant.pid != 0) leaving.insert(attendant.pid);
     attendant.pid = 0;
     attendant.pulse.reset();
+    attendant.orders.reset();
   }
   return leaving;
 }
@@ -234,42 +240,96 @@ void GateGroup::note_end(Process& process, std::string_view name, int wait_statu
               {"restart-in-ms", std::to_string(delay.count())}});
   process.pid = 0;
   process.pulse.reset();
+  process.orders.reset();
   process.due = now + delay;
+}
+
+// --- Partings
+
+void GateGroup::add_partings(std::vector<pollfd>& waiting) const {
+  for (const Attendant& attendant : attendants_) {
+    if (attendant.orders) waiting.push_back({attendant.orders->fd(), 0, 0});
+  }
+}
+
+// An attendant that ends closes its channel, too; take_end() hears of that. And when the gate is
+// ending, its keepers part from it before we hear of its end.
+std::set<pid_t> GateGroup::take_parted() {
+  std::set<pid_t> parted;
+  const bool gate_ends = !gate_.orders || has_hung_up(gate_.orders->fd());
+  for (Attendant& attendant : attendants_) {
+    if (!attendant.orders || !has_hung_up(attendant.orders->fd())) continue;
+    attendant.orders.reset();
+    if (gate_ends || attendant.pulse->parting() == Pulse::Parting::none) continue;
+    parted.insert(attendant.pid);
+    note_parting(attendant);
+  }
+  return parted;
+}
+
+void GateGroup::note_parting(Attendant& attendant) {
+  const Time now = clock_.steady();
+  log_.event(Severity::error, "keeper-parted",
+             {{"gate", std::to_string(gate_.pid)}, {"keeper", std::to_string(attendant.pid)}});
+  end_gate_if_broken(attendant);
+  attendant.due = now + attendant.delay.after_life_of(now - attendant.started);
+  attendant.pid = 0;
+  attendant.pulse.reset();
+}
+
+void GateGroup::end_gate_if_broken(const Attendant& attendant) {
+  if (gate_.pid == 0 || attendant.pulse->parting() != Pulse::Parting::gate_broke_rules) return;
+  log_.event(Severity::error, "gate-broken", {{"pid", std::to_string(gate_.pid)}});
+  ::kill(gate_.pid, SIGKILL);
 }
 
 // --- Watching
 
 void GateGroup::watch() {
   if (gate_.pid == 0) return;
-  watch_gate();
+  ask_for_life(gate_, "gate");
   for (Attendant& attendant : attendants_) watch(attendant);
 }
 
-// Counted in looks, not in time: after a machine has stood still everybody would seem late.
-void GateGroup::watch_gate() {
-  const std::optional<Time> sign = gate_.pulse->marked();
-  unanswered_ = sign != last_sign_ ? 0 : unanswered_ + 1;
-  last_sign_ = sign;
-  const bool asked = orders_->send(gate_order::report).has_value();
-  if (asked && unanswered_ <= most_unanswered) return;
-  log_.event(Severity::error, "gate-stuck", {{"pid", std::to_string(gate_.pid)}});
-  ::kill(gate_.pid, SIGKILL);
+bool GateGroup::is_well() const {
+  const auto works = [](const Attendant& attendant) {
+    return attendant.kind->is_keeper && (attendant.pid == 0 || has_answered(attendant));
+  };
+  return gate_.pid == 0 || (has_answered(gate_) && std::ranges::any_of(attendants_, works));
+}
+
+// Counted in looks, not in time: after a machine has stood still everybody would seem late. The
+// start may take longer, on a machine where all are started at once.
+void GateGroup::ask_for_life(Process& process, std::string_view name) {
+  const std::optional<Time> sign = process.pulse->last_sign();
+  process.unanswered = sign != process.last_sign ? 0 : process.unanswered + 1;
+  process.last_sign = sign;
+  (void)process.orders->send(gate_order::report);
+  if (process.unanswered > (sign ? 1 : 5) * most_unanswered) kill_stuck(process, name);
 }
 
 void GateGroup::watch(Attendant& attendant) {
   if (attendant.pid == 0) return;
   const std::optional<Time> since = attendant.pulse->marked();
-  const auto most = generation_->values.login_timeout;
-  if (!since || clock_.steady() - *since < most) return;
-  log_.event(Severity::error, std::string{attendant.kind->name} + "-stuck",
-             {{"pid", std::to_string(attendant.pid)}, {"seconds", std::to_string(most.count())}});
-  ::kill(attendant.pid, SIGKILL);
+  if (since && clock_.steady() - *since >= generation_->values.login_timeout) {
+    return kill_stuck(attendant, attendant.kind->name);
+  }
+  if (since) {
+    attendant.unanswered = 0;
+  } else if (attendant.orders) {
+    ask_for_life(attendant, attendant.kind->name);
+  }
+}
+
+void GateGroup::kill_stuck(const Process& process, std::string_view name) {
+  log_.event(Severity::error, std::string{name} + "-stuck", {{"pid", std::to_string(process.pid)}});
+  ::kill(process.pid, SIGKILL);
 }
 
 std::set<pid_t> GateGroup::leave(std::string_view order) {
   std::set<pid_t> leaving;
   if (gate_.pid == 0) return leaving;
-  if (!orders_->send(order)) ::kill(gate_.pid, SIGKILL);
+  if (!gate_.orders->send(order)) ::kill(gate_.pid, SIGKILL);
   leaving.insert(gate_.pid);
   for (const Attendant& attendant : attendants_) {
     if (attendant.pid != 0) leaving.insert(attendant.pid);

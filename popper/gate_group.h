@@ -1,5 +1,7 @@
 #pragma once
 
+#include <poll.h>
+
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -58,12 +60,19 @@ class GateGroup {
   /// soon and will not.
   [[nodiscard]] std::optional<std::set<pid_t>> take_end(pid_t child, int wait_status);
 
-  /// To be called at every watch interval: asks the gate for a sign of life, kills it when it has
+  /// Ready when an attendant has parted from its gate, or is ending.
+  void add_partings(std::vector<pollfd>& waiting) const;
+  /// Who has parted lives on for its sessions; another will be started. A gate that broke the rules
+  /// is killed; take_end() hears of it.
+  [[nodiscard]] std::set<pid_t> take_parted();
+
+  /// To be called at every watch interval: asks gate and keepers for a sign of life, kills who has
   /// given none for too long, and attendants that have been busy with one request for longer than
   /// a client may take for its login. take_end() hears of them then.
   void watch();
-  /// Whether the gate has given a sign of life since the last look, or is waiting for its restart.
-  [[nodiscard]] bool is_well() const { return gate_.pid == 0 || unanswered_ < 2; }
+  /// Whether the gate and one of its keepers have given a sign of life since the last look, or are
+  /// waiting for their restart.
+  [[nodiscard]] bool is_well() const;
 
   /// The last order of this group's life: its processes, which nobody will replace.
   [[nodiscard]] std::set<pid_t> leave(std::string_view order);
@@ -74,6 +83,9 @@ class GateGroup {
     Time started{}, due{};
     RestartDelay delay;
     std::optional<Pulse> pulse;
+    std::optional<Channel> orders;  // to it, where it takes any
+    std::optional<Time> last_sign;
+    int unanswered = 0;
   };
   struct Attendant : Process {
     const AttendantKind* kind = nullptr;
@@ -85,8 +97,13 @@ class GateGroup {
   void put_off(Process& process, const Error& why);
   [[nodiscard]] std::set<pid_t> on_gate_end(int wait_status);
   void note_end(Process& process, std::string_view name, int wait_status);
-  void watch_gate();
+  void equip_to_watch(Process& process, pid_t child, Pulse pulse);
+  [[nodiscard]] static bool has_answered(const Process& process) { return process.unanswered < 2; }
+  void ask_for_life(Process& process, std::string_view name);
   void watch(Attendant& attendant);
+  void kill_stuck(const Process& process, std::string_view name);
+  void note_parting(Attendant& attendant);
+  void end_gate_if_broken(const Attendant& attendant);
 
   std::shared_ptr<const Generation> generation_;
   const Listeners& listeners_;
@@ -94,11 +111,8 @@ class GateGroup {
   Log& log_;
   Clock& clock_;
   Process gate_;
-  std::optional<Channel> orders_;
   std::size_t gate_table_ = 0, tables_told_ = 0;  // the gate's own, and how many it knows of
   std::vector<Attendant> attendants_;
-  std::optional<Time> last_sign_;
-  int unanswered_ = 0;
 };
 
 }  // namespace pop

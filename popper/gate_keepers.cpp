@@ -4,6 +4,8 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <functional>
+#include <string_view>
 #include <utility>
 
 #include "base/secret.h"
@@ -17,7 +19,9 @@ namespace {
 
 constexpr std::size_t stamps_in_store = 16;
 constexpr std::uint32_t stamps_at_once = 32;
-constexpr std::chrono::seconds look_for_apop_again{60};
+constexpr std::chrono::seconds look_for_apop_again{60}, patience_for_stamps{2};
+// Beyond login-timeout, after which the master ends a keeper that hangs in a check.
+constexpr std::chrono::seconds patience_for_verdict{10};
 
 // Stamps that fit into one record: each is a host name and at most 70 octets more.
 std::size_t most_returned(std::string_view host) {
@@ -27,6 +31,17 @@ std::size_t most_returned(std::string_view host) {
 // An attempt always fits into one record: of what a client sent it holds no more than the gate
 // keeps. The rest are its name, its address, a stamp and the lengths.
 static_assert(StrangerLimits{}.octets + 2 * longest_command_line + 1024 <= longest_frame);
+
+// For counting what is under way.
+std::size_t key_of(const GateMessage& attempt) {
+  const auto* const apop = std::get_if<ApopAttempt>(&attempt);
+  const auto* const password = std::get_if<PasswordAttempt>(&attempt);
+  const std::string_view name = apop ? apop->user : password ? password->user : std::string_view{};
+  return std::hash<std::string_view>{}(name);
+}
+std::size_t key_of(AddressKey address) {
+  return std::hash<std::uint64_t>{}(address.value ^ 0x9e3779b97f4a7c15);
+}
 
 LoginVerdict unavailable() {
   return {LoginVerdict::Outcome::unavailable, reply::login_unavailable()};
@@ -40,10 +55,57 @@ Gate::KeeperLine* Gate::free_keeper() {
 }
 
 void Gate::queue(std::uint64_t id, Stranger& stranger) {
+  (is_doubtful(stranger) ? queued_doubtful_ : queued_).push_back(id);
   set_state(id, stranger, State::queued);
   unwatch(stranger);
-  queued_.push_back(id);
   dispatch();
+}
+
+// A check may take seconds, and who sends many wrong passwords, or many logins
+// for a name that is slow to check, could keep all keepers busy. So whoever may
+// be one of those goes behind the others and never gets the last free keeper.
+bool Gate::is_doubtful(const Stranger& stranger) const {
+  const Failures failures =
+      context_.census.failures_of(stranger.key, context_.clock.steady(), delays_.memory());
+  return failures.count > 0 || under_way_.contains(key_of(stranger.key)) ||
+         under_way_.contains(key_of(*stranger.attempt));
+}
+
+bool Gate::may_serve_doubtful() const {
+  const auto are = [&](KeeperLine::Busy busy) {
+    return std::ranges::count(keepers_, busy, &KeeperLine::busy);
+  };
+  return are(KeeperLine::Busy::no) > 1 || are(KeeperLine::Busy::attempt) == 0;
+}
+
+void Gate::enter_attempt(Stranger& stranger) {
+  stranger.conversation->name_key = key_of(*stranger.attempt);
+  ++under_way_[stranger.conversation->name_key];
+  ++under_way_[key_of(stranger.key)];
+}
+
+void Gate::leave_attempt(const Stranger& stranger) {
+  for (const std::size_t key : {stranger.conversation->name_key, key_of(stranger.key)}) {
+    const auto found = under_way_.find(key);
+    if (found != under_way_.end() && --found->second == 0) under_way_.erase(found);
+  }
+}
+
+std::optional<std::uint64_t> Gate::take_queued() {
+  std::optional<std::uint64_t> next = take_from(queued_);
+  if (!next && may_serve_doubtful()) next = take_from(queued_doubtful_);
+  return next;
+}
+
+// Who has gone meanwhile is still in the queue.
+std::optional<std::uint64_t> Gate::take_from(std::deque<std::uint64_t>& queue) {
+  while (!queue.empty()) {
+    const std::uint64_t id = queue.front();
+    queue.pop_front();
+    const auto found = strangers_.find(id);
+    if (found != strangers_.end() && found->second.state == State::queued) return id;
+  }
+  return std::nullopt;
 }
 
 void Gate::dispatch() {
@@ -52,13 +114,11 @@ void Gate::dispatch() {
       want_stamps(*keeper);
       continue;
     }
-    if (queued_.empty()) return;
-    const std::uint64_t id = queued_.front();
-    queued_.pop_front();
-    const auto found = strangers_.find(id);
-    if (found == strangers_.end() || found->second.state != State::queued) continue;
-    if (must_wait(id, found->second)) continue;
-    send_attempt(*keeper, id, found->second);
+    const std::optional<std::uint64_t> id = take_queued();
+    if (!id) return;
+    Stranger& stranger = strangers_.at(*id);
+    if (must_wait(*id, stranger)) continue;
+    send_attempt(*keeper, *id, stranger);
   }
 }
 
@@ -98,7 +158,21 @@ void Gate::want_stamps(KeeperLine& keeper) {
     return lose_keeper(keeper.number, sent.error().text);
   }
   keeper.busy = KeeperLine::Busy::stamps;
+  keeper.asked = context_.clock.steady();
   stamps_on_the_way_ = true;
+  deadlines_.add(stamps_mark, keeper.asked + patience_for_stamps);
+}
+
+// Nobody can be greeted without them, and one keeper that hangs must not keep
+// all waiting.
+void Gate::ask_others_for_stamps() {
+  const Time latest = context_.clock.steady() - patience_for_stamps;
+  const bool has_asked_later = std::ranges::any_of(keepers_, [latest](const KeeperLine& keeper) {
+    return keeper.busy == KeeperLine::Busy::stamps && keeper.asked > latest;
+  });
+  if (has_asked_later) return;
+  stamps_on_the_way_ = false;
+  dispatch();
 }
 
 void Gate::send_attempt(KeeperLine& keeper, std::uint64_t id, Stranger& stranger) {
@@ -126,8 +200,19 @@ void Gate::send_attempt(KeeperLine& keeper, std::uint64_t id, Stranger& stranger
   if (std::holds_alternative<ApopAttempt>(*stranger.attempt)) stranger.banner_stamp.clear();
   stranger.attempt.reset();
   set_state(id, stranger, State::checking);
+  stranger.until =
+      context_.clock.steady() + context_.handover.settings.login_timeout + patience_for_verdict;
+  deadlines_.add(id, stranger.until);
   keeper.busy = KeeperLine::Busy::attempt;
   keeper.connection = id;
+}
+
+// When the master did not do it before.
+void Gate::give_up_keeper_of(std::uint64_t id) {
+  const auto keeper = std::ranges::find_if(keepers_, [id](const KeeperLine& one) {
+    return one.busy == KeeperLine::Busy::attempt && one.connection == id;
+  });
+  if (keeper != keepers_.end()) lose_keeper(keeper->number, "it gives no answer");
 }
 
 void Gate::on_keeper(std::uint64_t number) {

@@ -111,8 +111,11 @@ CapabilityFacts Gate::facts_for(const Stranger& stranger) const {
 }
 
 void Gate::set_state(std::uint64_t id, Stranger& stranger, State state) {
+  const bool was_under_way = is_under_way(stranger.state), will_be = is_under_way(state);
+  if (will_be && !was_under_way) enter_attempt(stranger);
+  if (!will_be && was_under_way) leave_attempt(stranger);
   stranger.state = state;
-  if (state == State::queued || state == State::checking) {
+  if (will_be) {
     idle_.erase(id);
   } else {
     idle_.insert(id);
@@ -208,6 +211,10 @@ void Gate::log_proxy(std::uint64_t id, const Stranger& stranger, const std::stri
 }
 
 // --- What they say
+
+bool Gate::is_under_way(State state) {
+  return state == State::queued || state == State::checking;
+}
 
 // In the other states the next octets wait in the kernel, which bounds them, until somebody has
 // answered: a keeper, or the time that a failed address must wait.
@@ -367,6 +374,7 @@ void Gate::drop(std::uint64_t id) {
   if (found == strangers_.end()) return;
   Stranger& stranger = found->second;
   unwatch(stranger);
+  if (is_under_way(stranger.state)) leave_attempt(stranger);
   context_.census.leave();
   if (stranger.is_counted) context_.census.leave_from(stranger.key);
   if (!stranger.banner_stamp.empty()) unused_stamps_.push_back(std::move(stranger.banner_stamp));
@@ -384,7 +392,6 @@ std::optional<Gate::Time> Gate::deadline_of(const Stranger& stranger) const {
     case State::talking:
       return std::min(stranger.begun + settings.login_timeout, stranger.heard + settings.timeout);
     case State::checking:
-      return std::nullopt;
     case State::leaving:
       return stranger.until;
     case State::delayed:
@@ -403,6 +410,7 @@ void Gate::on_deadline(std::uint64_t id) {
   const bool is_out_of_time =
       stranger.begun + context_.handover.settings.login_timeout <= context_.clock.steady();
   if (stranger.state == State::delayed && !is_out_of_time) return queue(id, stranger);
+  if (stranger.state == State::checking) return give_up_keeper_of(id);
   if (stranger.state == State::leaving || stranger.state == State::awaiting_header) return drop(id);
   time_out(id, stranger);
 }

@@ -17,6 +17,7 @@ inline constexpr int pulse = 5;         // all of them
 inline constexpr int stamps = 6;        // keeper
 inline constexpr int notices = 7;       // keeper, where notices are wanted; notifier
 inline constexpr int census = 8;        // gate and keeper
+inline constexpr int orders = 9;        // keeper: from the master
 inline constexpr int client = 4;        // what serves a single one
 }  // namespace inherited
 

@@ -17,6 +17,7 @@
 #include "base/secret.h"
 #include "mail/unique_id.h"
 #include "popper/connection_census.h"
+#include "popper/gate_events.h"
 #include "popper/group_services.h"
 #include "popper/keeper.h"
 #include "popper/notify/login_notifier.h"
@@ -70,7 +71,7 @@ SessionHooks counting(Census& census, SessionHooks hooks) {
 class KeeperPool {
  public:
   KeeperPool(const SessionBirth& birth, std::optional<Log>& log, PasswordChecker& checker,
-             StampLedger& stamps, Census& census, Channel gate, Pulse pulse);
+             StampLedger& stamps, Census& census, Channel gate, Channel orders, Pulse pulse);
 
   int run();
 
@@ -79,11 +80,13 @@ class KeeperPool {
   [[nodiscard]] bool gate_is_there() const { return gate_.has_value(); }
   void wait_for_events(std::chrono::milliseconds at_most);
   void answer_gate();
+  void part_from_gate(Pulse::Parting how);
+  void take_order();
   void take_signals();
 
   std::optional<Log>& log_;
   SessionPool sessions_;
-  std::optional<Channel> gate_;
+  std::optional<Channel> gate_, orders_;
   Pulse pulse_;  // marked while a request is answered
   Keeper keeper_;
   Fd signals_;
@@ -91,15 +94,21 @@ class KeeperPool {
 };
 
 KeeperPool::KeeperPool(const SessionBirth& birth, std::optional<Log>& log, PasswordChecker& checker,
-                       StampLedger& stamps, Census& census, Channel gate, Pulse pulse)
+                       StampLedger& stamps, Census& census, Channel gate, Channel orders,
+                       Pulse pulse)
     : log_{log},
       sessions_{birth, log, system_clock(), counting(census, session_hooks(birth.handover, *log))},
       gate_{std::move(gate)},
+      orders_{std::move(orders)},
       pulse_{std::move(pulse)},
       keeper_{{birth.handover, checker, stamps, *log},
               Keeper::Logins::many,
               [this](SessionStart start) { return sessions_.start(std::move(start)); }},
-      signals_{receive_signals({SIGCHLD, SIGTERM})} {}
+      signals_{receive_signals({SIGCHLD, SIGTERM})} {
+  // Nobody who does not read may hold us up.
+  ::fcntl(gate_->fd(), F_SETFL, O_NONBLOCK);
+  ::fcntl(orders_->fd(), F_SETFL, O_NONBLOCK);
+}
 
 int KeeperPool::run() {
   while (gate_is_there() || sessions_.is_serving()) {
@@ -124,37 +133,58 @@ std::chrono::milliseconds KeeperPool::time_to_wait() {
 }
 
 void KeeperPool::wait_for_events(std::chrono::milliseconds at_most) {
-  std::array<pollfd, 3> waiting{pollfd{signals_.get(), POLLIN, 0},
-                                pollfd{sessions_.fd(), POLLIN, 0},
-                                pollfd{gate_ ? gate_->fd() : -1, POLLIN, 0}};
+  std::array<pollfd, 4> waiting{
+      pollfd{signals_.get(), POLLIN, 0}, pollfd{sessions_.fd(), POLLIN, 0},
+      pollfd{gate_ ? gate_->fd() : -1, POLLIN, 0}, pollfd{orders_ ? orders_->fd() : -1, POLLIN, 0}};
   if (::poll(waiting.data(), waiting.size(), static_cast<int>(at_most.count())) <= 0) return;
   if (waiting[0].revents != 0) take_signals();
   if (waiting[1].revents != 0) sessions_.take_reports();
   if (waiting[2].revents != 0 && gate_) answer_gate();
+  if (waiting[3].revents != 0 && orders_) take_order();
 }
 
 void KeeperPool::answer_gate() {
   Result<std::optional<Channel::Received>> received = gate_->receive();
-  if (received && !*received) return gate_.reset();  // it has ended
+  if (!received && received.error().code == Errc::busy) return;
+  if (received && !*received) return part_from_gate(Pulse::Parting::gate_gone);
   pulse_.mark(system_clock().steady());
   Result<KeeperMessage> answer = received ? keeper_.answer(std::move(**received))
                                           : std::unexpected(std::move(received).error());
   pulse_.clear();
-  if (answer) {
-    const Result<void> sent = gate_->send(encode(*answer));
-    if (sent) return;
-    log_->failure("answer the gate", sent.error());
-  } else {
+  if (!answer) {
     log_->failure("gate broke the rules", answer.error());
+    return part_from_gate(Pulse::Parting::gate_broke_rules);
   }
+  const Result<void> sent = gate_->send(encode(*answer));
+  if (sent) return;
+  // A gate may end while it waits for an answer; one that is there must take it.
+  if (has_hung_up(gate_->fd())) return part_from_gate(Pulse::Parting::gate_gone);
+  log_->failure("answer the gate", sent.error());
+  part_from_gate(Pulse::Parting::gate_broke_rules);
+}
+
+// From here on we are there for our sessions only. The master sees that when the channel closes,
+// and starts another keeper.
+void KeeperPool::part_from_gate(Pulse::Parting how) {
+  if (!gate_) return;
   gate_.reset();
+  pulse_.part(how);
+  orders_.reset();
+}
+
+// There is but one: to show that we work.
+void KeeperPool::take_order() {
+  const Result<std::optional<Channel::Received>> order = orders_->receive();
+  if (!order && order.error().code == Errc::busy) return;
+  if (!order || !*order) return orders_.reset();  // no other keeper is wanted
+  pulse_.show_life(system_clock().steady());
 }
 
 void KeeperPool::take_signals() {
   signalfd_siginfo info{};
   if (::read(signals_.get(), &info, sizeof info) != sizeof info) return;
   if (info.ssi_signo == SIGCHLD) return sessions_.reap();
-  gate_.reset();
+  part_from_gate(Pulse::Parting::gate_gone);
   sessions_.signal_sessions(SIGTERM);
   last_moment_ = system_clock().steady() + grace;
 }
@@ -178,7 +208,9 @@ int run_keeper() {
   Fd memory{inherited::settings}, stamps{inherited::stamps}, shared{inherited::pulse},
       counts{inherited::census};
   Channel gate{Fd{inherited::gate_channel}};
+  Channel orders{Fd{inherited::orders}};
   set_close_on_exec(gate.fd());
+  set_close_on_exec(orders.fd());
   Result<Handover> handover = take_handover(memory);
   Result<Pulse> pulse = Pulse::open(shared);
   Result<Census> census = Census::open(counts);
@@ -204,7 +236,14 @@ int run_keeper() {
   counts = Fd{};
   give_free_memory_back();  // what the start needed; every session would have a copy
   const SessionBirth birth{*handover, *filter};
-  return KeeperPool{birth, log, **checker, *ledger, *census, std::move(gate), std::move(*pulse)}
+  return KeeperPool{birth,
+                    log,
+                    **checker,
+                    *ledger,
+                    *census,
+                    std::move(gate),
+                    std::move(orders),
+                    std::move(*pulse)}
       .run();
 }
 

@@ -16,6 +16,7 @@
 
 #include "auth/account_rules.h"
 #include "auth/password_check.h"
+#include "popper/connection_limits.h"
 #include "popper/gate.h"
 #include "popper/host_name.h"
 #include "popper/privileges.h"
@@ -29,7 +30,7 @@ namespace {
 
 // Longer than a keeper gives its sessions.
 constexpr std::chrono::seconds grace{7};
-constexpr std::chrono::milliseconds shortest_watch{500}, longest_watch{10'000};
+constexpr std::chrono::milliseconds shortest_watch{500}, longest_watch{5'000};
 
 std::size_t core_count() {
   cpu_set_t cores;
@@ -138,6 +139,10 @@ std::set<pid_t> Master::adopted_from(pid_t keeper) const {
 void Master::start_groups() {
   log_socket_ = log_socket();
   if (!handover_.settings.session_program.empty()) had_session_program_ = true;
+  const FailureDelays delays{handover_.settings};
+  if (const Result<void> kept = census_.keep_failures(clock_, delays.memory()); !kept) {
+    log_->failure("keep failures of who ends", kept.error());
+  }
   for (std::size_t i = 0; i < core_count(); ++i) {
     groups_.push_back(std::make_unique<GateGroup>(generation_, listeners_, census_, *log_, clock_));
   }
@@ -169,9 +174,11 @@ void Master::wait_for_events() {
   if (phase_ == Phase::resting) {
     for (const Listener& one : listeners_.all()) waiting.push_back({one.socket.get(), POLLIN, 0});
   }
+  for (const std::unique_ptr<GateGroup>& group : groups_) group->add_partings(waiting);
   const auto left = static_cast<int>(time_to_wait().count());
   if (::poll(waiting.data(), waiting.size(), left) <= 0) return;
   take_signals();
+  for (const std::unique_ptr<GateGroup>& group : groups_) leaving_.merge(group->take_parted());
   const auto has_client = [](const pollfd& one) { return (one.revents & POLLIN) != 0; };
   const bool client_waits = std::any_of(waiting.begin() + 1, waiting.end(), has_client);
   if (phase_ == Phase::resting && client_waits && !is_done()) serve_again();

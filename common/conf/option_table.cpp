@@ -255,6 +255,12 @@ constexpr std::array options{
     Option{"keep-temp-drop", "", service, &S::keep_temp_drop, "BOOL", start_up, Ready::now,
            "Leave the empty temporary drop file behind",
            "Its modification time tells when the user was last here."},
+    Option{"keepers", "", connections, &S::keepers, "COUNT", start_up, Ready::now,
+           "Check so many logins at a time in each gate",
+           "There is a gate for each processor. More help where a directory service is slow to "
+           "answer. The last free one never serves an address or a name that is waiting for "
+           "another check, nor an address whose login has failed lately, if others may come.",
+           no_switch, within(1, 32)},
     Option{"kerberos", "", login, &S::kerberos, "BOOL", start_up, Ready::later,
            "Authenticate with Kerberos", "", turns_on('k')},
     Option{"kerberos-service", "", login, &S::kerberos_service, "SERVICE", start_up, Ready::later,

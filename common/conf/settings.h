@@ -82,6 +82,7 @@ struct Settings {
   // Connections.
   std::int64_t max_connections = 10'000;         // 0: as the limit of open files allows
   std::int64_t max_connections_per_address = 0;  // 0: no limit; IPv6 by /64
+  std::int64_t keepers = 4;                      // for each gate
   std::int64_t accepts = 64;                     // taken at once from one listener
   std::chrono::seconds autoclose{0};             // 0: never
   std::chrono::seconds failure_delay{1};         // after the first failed login of an address

@@ -15,7 +15,7 @@ import popper_host
 from popper_host import PATIENCE, HostTest
 
 # As the master places them.
-SETTINGS, CHANNEL, PULSE, STAMPS, CENSUS = 3, 4, 5, 6, 8
+SETTINGS, CHANNEL, PULSE, STAMPS, CENSUS, ORDERS = 3, 4, 5, 6, 8, 9
 STAMPS_WANTED, PASSWORD, APOP, STAMPS_GIVEN, VERDICT = 1, 2, 3, 65, 66
 ACCEPTED, REJECTED = 0, 1
 
@@ -53,12 +53,13 @@ class Keeper:
     def __init__(self, host, config):
         with open(config, "rb") as stream:
             settings = self.memory(b"stderr\nhost.example\n" + stream.read())
-        pulse, stamps, census = self.memory(size=8), self.memory(size=1 << 20), self.memory(size=1 << 20)
+        pulse, stamps, census = self.memory(size=24), self.memory(size=1 << 20), self.memory(size=1 << 20)
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel.settimeout(PATIENCE)
+        self.orders, its_orders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.log = os.path.join(host.root, f"log.keeper{id(self)}")
         places = {settings: SETTINGS, theirs.fileno(): CHANNEL, pulse: PULSE, stamps: STAMPS,
-                  census: CENSUS}
+                  census: CENSUS, its_orders.fileno(): ORDERS}
 
         def take_places():
             high = {os.dup2(given, 100 + place): place for given, place in places.items()}
@@ -71,6 +72,7 @@ class Keeper:
                                             stdout=log, stderr=log, close_fds=False,
                                             preexec_fn=take_places)
         theirs.close()
+        its_orders.close()
         for descriptor in (settings, pulse, stamps, census):
             os.close(descriptor)
 
@@ -105,6 +107,7 @@ class Keeper:
 
     def close(self):
         self.channel.close()
+        self.orders.close()
         try:
             self.process.wait(PATIENCE)
         finally:

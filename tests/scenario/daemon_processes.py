@@ -4,6 +4,8 @@ import os
 
 import popper_host
 
+KEEPERS = 4  # of each gate, unless the configuration says otherwise
+
 
 class Process:
     def __init__(self, pid):

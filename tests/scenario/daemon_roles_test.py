@@ -31,7 +31,7 @@ class RolesTest(HostTest):
         family = self.family()
         gates = len(os.sched_getaffinity(0))
         popper_host.wait_until(lambda: len(family.gates()) == gates
-                               and len(family.keepers()) == 2 * gates, "all roles run")
+                               and len(family.keepers()) == daemon_processes.KEEPERS * gates, "all roles run")
         return family
 
     def shut_in_gates(self, family):
@@ -271,7 +271,7 @@ class RolesTest(HostTest):
             self.host.login(port, self.user).quit()
             gates = len(os.sched_getaffinity(0))
             popper_host.wait_until(lambda: len(family.gates()) == gates
-                                   and len(family.keepers()) == 2 * gates, "the old roles end")
+                                   and len(family.keepers()) == daemon_processes.KEEPERS * gates, "the old roles end")
 
     def test_hup_with_a_bad_configuration_changes_nothing(self):
         with self.host.standalone(self.config) as port:

@@ -75,7 +75,7 @@ class LimitsTest(HostTest):
             self.family = daemon_processes.Family(self.config)
             gates = len(os.sched_getaffinity(0))
             popper_host.wait_until(lambda: len(self.family.gates()) == gates
-                                   and len(self.family.keepers()) == 2 * gates, "all roles run")
+                                   and len(self.family.keepers()) == daemon_processes.KEEPERS * gates, "all roles run")
             # The probe for listening must have gone, too, before places are counted.
             popper_host.wait_until(lambda: self.can_greet(port), "there is room")
             yield port
@@ -195,6 +195,28 @@ class LimitsTest(HostTest):
             other.rest()
             self.assertTrue(waiting.line().startswith(b"+OK"))
             self.assertGreater(time.monotonic() - failed, 3)
+
+    def test_a_failed_address_waits_though_the_gates_are_new(self):
+        def reload():
+            os.kill(self.family.master.pid, signal.SIGHUP)
+
+        def crash():
+            for gate in self.family.gates():
+                os.kill(gate.pid, signal.SIGKILL)
+        with self.daemon(failure_delay=5, failure_delay_most=5) as port:
+            for source, renew in (("127.0.0.2", reload), ("127.0.0.3", crash)):
+                with self.subTest(renew=renew.__name__):
+                    self.assertIn(b"[AUTH]", self.attempt(port, source, "wrong").line())
+                    failed = time.monotonic()
+                    old = {gate.pid for gate in self.family.gates()}
+                    renew()
+                    popper_host.wait_until(
+                        lambda: not old & {gate.pid for gate in self.family.gates()}, "new gates run")
+                    popper_host.wait_until(lambda: self.can_greet(port), "they serve")
+                    waiting = self.attempt(port, source, self.user.password)
+                    self.assertNotIn(b"[AUTH]", waiting.line())
+                    waiting.close()
+                    self.assertGreater(time.monotonic() - failed, 4)
 
     def test_all_connections_of_a_failed_address_wait_together(self):
         with self.daemon(failure_delay=1, failure_delay_most=1) as port:

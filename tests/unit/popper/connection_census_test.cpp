@@ -153,6 +153,36 @@ TEST_CASE("An attempt of an address with failures counts from its beginning, whe
   CHECK(town.people[0].failures_of(host(2), start, memory).count == 0);
 }
 
+TEST_CASE("Failures outlive the process that has noted them, and not their time",
+          "[popper][census]") {
+  class Standing final : public Clock {
+   public:
+    std::chrono::system_clock::time_point wall() const override { return {}; }
+    std::chrono::steady_clock::time_point steady() const override { return now; }
+    void sleep(milliseconds) override {}
+    Census::Time now = start;
+  } clock;
+  Town town{3};
+  REQUIRE(town.office.keep_failures(clock, memory));
+  REQUIRE(town.office.keep_failures(clock, memory));
+  REQUIRE(town.office.size() == 4);
+  Census& last = town.people[2];
+  REQUIRE(last.watch(Fd{::dup(town.office.readable(3))}));
+  town.people[0].note_failure(host(1), start, memory);
+  town.people[1].note_failure(host(1), start + seconds{10}, memory);
+  town.people[1].note_failure(host(2), start - seconds{100}, memory);
+  clock.now = start + seconds{30};
+  for (const std::size_t ended : {0U, 1U}) town.office.release(Town::process(ended));
+  const Failures failures = last.failures_of(host(1), clock.now, memory);
+  CHECK(failures.count == 2);
+  CHECK(failures.since_last == seconds{20});
+  last.note_failure(host(1), clock.now, memory);
+  CHECK(last.failures_of(host(1), clock.now, memory).count == 3);
+  CHECK(last.failures_of(host(2), clock.now, memory).count == 0);
+  CHECK(last.failures_of(host(1), clock.now + seconds{121}, memory).count == 0);
+  CHECK(town.office.take_free() == 0U);
+}
+
 TEST_CASE("Failures take the same room however many addresses fail", "[popper][census]") {
   Town town{1};
   Census& census = town.people[0];
