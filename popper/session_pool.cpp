@@ -1,7 +1,9 @@
 #include "popper/session_pool.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,8 +29,15 @@ constexpr std::size_t most_processes = 2000;
 // What many logins at once need shortly after each other; an idle one costs some 150 KB.
 constexpr std::size_t most_idle = 64;
 constexpr std::chrono::seconds longest_idle{60};
+// A client is not left waiting for a process that stands still.
+constexpr std::chrono::seconds longest_handover{10};
 // What a leak, or a break-in without noise, could gather ends with its process.
 constexpr std::size_t most_served = 500;
+
+bool has_taken_all(const Channel& channel) {
+  int waiting = 0;
+  return ::ioctl(channel.fd(), SIOCOUTQ, &waiting) != 0 || waiting == 0;
+}
 
 SessionFacts facts_of(const SessionStart& start) {
   return {start.connection, start.account.name, start.account.login,
@@ -127,6 +136,7 @@ bool SessionPool::hand_over(Processes::iterator process, const SessionStart& sta
   }
   taker.serving = facts_of(start);
   ++taker.served;
+  handed_.emplace_back(clock_.steady(), process->first);
   return true;
 }
 
@@ -212,13 +222,30 @@ void SessionPool::keep_no_idle() {
   while (!idle_.empty()) let_go(processes_.at(idle_.front()));
 }
 
-std::optional<SessionPool::Time> SessionPool::end_long_idle() {
-  while (!idle_.empty()) {
-    Process& oldest = processes_.at(idle_.front());
-    if (const Time due = oldest.idle_since + longest_idle; due > clock_.steady()) return due;
-    let_go(oldest);
+// What it was handed goes with its channel, and the client sees the end of its connection.
+std::optional<SessionPool::Time> SessionPool::end_who_takes_no_client() {
+  for (; !handed_.empty(); handed_.pop_front()) {
+    const auto& [handed, pid] = handed_.front();
+    const auto process = processes_.find(pid);
+    if (process == processes_.end() || !process->second.channel) continue;
+    if (has_taken_all(*process->second.channel)) continue;
+    if (const Time due = handed + longest_handover; due > clock_.steady()) return due;
+    log_->event(Severity::error, "session-stuck", {{"pid", std::to_string(pid)}});
+    ::kill(pid, SIGKILL);
   }
   return std::nullopt;
+}
+
+std::optional<SessionPool::Time> SessionPool::end_long_idle() {
+  const std::optional<Time> next = end_who_takes_no_client();
+  while (!idle_.empty()) {
+    Process& oldest = processes_.at(idle_.front());
+    if (const Time due = oldest.idle_since + longest_idle; due > clock_.steady()) {
+      return std::min(next.value_or(due), due);
+    }
+    let_go(oldest);
+  }
+  return next;
 }
 
 void SessionPool::signal_sessions(int signal) {

@@ -3,10 +3,12 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -48,7 +50,8 @@ class SessionPool {
   [[nodiscard]] bool is_serving() const;
   /// Idle processes end, now and from now on.
   void keep_no_idle();
-  /// Ends what has been idle for long; when to call it again.
+  /// Ends what has been idle for long, and what does not take the client it was handed; when to
+  /// call it again.
   [[nodiscard]] std::optional<Time> end_long_idle();
   /// To all that serve.
   void signal_sessions(int signal);
@@ -57,7 +60,7 @@ class SessionPool {
   struct Process {
     std::optional<Channel> channel;  // none: ends after its client
     std::optional<SessionRights> rights;
-    std::vector<TreeRoot> roots;  // of the rights, when it was forked
+    std::vector<TreeRoot> roots;          // of the rights, when it was forked
     std::optional<SessionFacts> serving;  // none: idle
     std::size_t served = 0;
     Time idle_since{};
@@ -73,6 +76,7 @@ class SessionPool {
                                const std::string& record);
   [[nodiscard]] std::optional<Processes::iterator> take_idle(const SessionRights& rights,
                                                              const std::vector<TreeRoot>& roots);
+  [[nodiscard]] std::optional<Time> end_who_takes_no_client();
   void take_report(Processes::iterator process);
   void end_session(Process& process);
   void let_go(Process& process);
@@ -83,7 +87,8 @@ class SessionPool {
   SessionHooks hooks_;
   Fd reports_;  // epoll
   Processes processes_;
-  std::vector<pid_t> idle_;  // the latest last
+  std::vector<pid_t> idle_;                    // the latest last
+  std::deque<std::pair<Time, pid_t>> handed_;  // who may not have taken its client yet
   bool keeps_idle_ = true;
 };
 

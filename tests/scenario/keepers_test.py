@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import socket
+import subprocess
 import threading
 
 import daemon_processes
@@ -48,6 +49,7 @@ class KeepersTest(HostTest):
 
     @contextlib.contextmanager
     def daemon(self, **options):
+        self.keepers = options.get("keepers", daemon_processes.KEEPERS)
         self.config = self.host.configure("keepers.conf", **options)
         with self.host.standalone(self.config) as port:
             self.family = daemon_processes.Family(self.config)
@@ -61,7 +63,7 @@ class KeepersTest(HostTest):
         def are_there():
             roles = self.family.gates(), self.family.keepers()
             keepers = {keeper.pid for keeper in roles[1]} - set(but)
-            return (len(roles[0]) == gates and len(keepers) == daemon_processes.KEEPERS * gates
+            return (len(roles[0]) == gates and len(keepers) == self.keepers * gates
                     and not {gate.pid for gate in roles[0]} & set(but))
         popper_host.wait_until(are_there, "all roles run", 3 * PATIENCE)
 
@@ -123,6 +125,31 @@ class KeepersTest(HostTest):
             self.wait_for_roles(but=keepers)
             self.host.login(port, self.user).quit()
             self.assertIn(" keeper-stuck ", self.host.log(port))
+
+    def test_a_session_process_that_stands_still_keeps_no_client_waiting(self):
+        credentials = self.host.path("credentials.gdbm")
+        subprocess.run([popper_host.POPAUTH, "init", "-q", "--credential-file", credentials],
+                       check=True, timeout=PATIENCE)
+        for name in ("jo", "kim"):
+            subprocess.run([popper_host.POPAUTH, "set", name, "--stdin", "--uid", str(self.user.uid),
+                            "--gid", str(self.user.gid), "--home", self.user.home, "--maildrop",
+                            os.path.join(self.user.home, name), "-q", "--credential-file",
+                            credentials],
+                           input="right horse\n", text=True, check=True, timeout=PATIENCE)
+        with self.daemon(auth_source="credentials", credential_file=credentials,
+                         clear_text_password="always", keepers=1) as port:
+            first = self.client(port)
+            lines = self.login_of(first, "jo", "right horse")
+            self.assertTrue(lines.readline().startswith(b"+OK"))
+            first[0].sendall(b"QUIT\r\n")
+            lines.read()
+            for idle in popper_host.wait_until(lambda: self.family.named("pop-idle"), "it is idle"):
+                os.kill(idle.pid, signal.SIGSTOP)
+            for _ in range(4 * len(self.family.gates())):
+                lines = self.login_of(self.client(port), "kim", "right horse")
+                lines.readline()  # before long, whatever it is
+            popper_host.wait_until(lambda: " session-stuck " in self.host.log(port),
+                                   "it was found out", 3 * PATIENCE)
 
     # Who has much to do
 

@@ -169,6 +169,8 @@ listen pop3
         """Keepers stand still, and what they had given in advance has been used up; yields a client
         from behind the proxy that waits for its greeting."""
         family = daemon_processes.Family(self.config)
+        all_keepers = daemon_processes.KEEPERS * len(os.sched_getaffinity(0))
+        popper_host.wait_until(lambda: len(family.keepers()) == all_keepers, "all keepers run")
         keepers = [keeper.pid for keeper in family.keepers()]
         for keeper in keepers:
             os.kill(keeper, signal.SIGSTOP)
