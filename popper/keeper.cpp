@@ -190,6 +190,9 @@ Result<void> Keeper::start(Attempt& attempt, Account account) {
     return fail(Errc::denied, "without root only users of uid " + std::to_string(::geteuid()) +
                                   " can log in, and this one has " + std::to_string(account.uid));
   }
+  if (account.is_read_only && !context_.handover.settings.session_program.empty()) {
+    return fail(Errc::denied, "nobody can hold the session-program to reading only");
+  }
   const std::string name = connection_name(attempt.connection);
   context_.log.event(Severity::info, "login",
                      {{"id", name},

@@ -191,7 +191,9 @@ bool Session::open() {
   for (const MessageInfo& message : messages) {
     listing_.push_back({message.size, message.unique_id, message.retrieved});
   }
-  dialogue_.emplace(facts_, listing_);
+  dialogue_.emplace(
+      facts_, listing_,
+      account_.is_read_only ? SessionDialogue::Rights::read_only : SessionDialogue::Rights::full);
   log_.login();
   say(reply::welcome(account_.name, {dialogue_->messages_left(), dialogue_->octets_left()},
                      maildrop_->hidden()));
@@ -386,6 +388,7 @@ bool Session::deletes_unheard() const {
 SessionOutcome Session::outcome() const {
   const std::size_t count = listing_.size();
   SessionOutcome result{MessageSet{count}, MessageSet{count}};
+  if (account_.is_read_only) return result;  // not even that something was read
   for (std::uint32_t value = 1; value <= count; ++value) {
     const MessageNumber number{value};
     if (dialogue_->is_retrieved(number)) result.retrieved.insert(number);

@@ -66,6 +66,7 @@ std::string encode(const SessionStart& start) {
   append(record, std::to_string(account.uid));
   append(record, std::to_string(account.gid));
   append(record, std::to_string(account.is_virtual ? 1 : 0));
+  append(record, std::to_string(account.is_read_only ? 1 : 0));
   append(record, std::to_string(start.authentication.count()));
   return record;
 }
@@ -87,9 +88,13 @@ Result<SessionStart> decode_session_start(std::string_view record) {
   account.uid = fields.number();
   account.gid = fields.number();
   const std::uint32_t is_virtual = fields.number();
+  const std::uint32_t is_read_only = fields.number();
   start.authentication = std::chrono::milliseconds{fields.number()};
   account.is_virtual = is_virtual == 1;
-  if (!fields.all_taken() || is_virtual > 1) return fail(Errc::corrupt, "a damaged session start");
+  account.is_read_only = is_read_only == 1;
+  if (!fields.all_taken() || is_virtual > 1 || is_read_only > 1) {
+    return fail(Errc::corrupt, "a damaged session start");
+  }
   return start;
 }
 

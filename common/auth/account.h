@@ -22,6 +22,7 @@ struct Account {
   std::filesystem::path maildrop;  // virtual users only; empty: as the settings say
   std::string shell;
   bool is_virtual = false;
+  bool is_read_only = false;  // this login may delete nothing
 };
 
 /// What to do about a password that must be changed: a POP3 client cannot change it.

@@ -30,6 +30,9 @@ Credential Credential::clone() const {
   copy.password_hash = password_hash;
   copy.virtual_user = virtual_user;
   copy.newer_fields = newer_fields.clone();
+  if (scram_sha_256) copy.scram_sha_256 = scram_sha_256->clone();
+  if (scram_sha_1) copy.scram_sha_1 = scram_sha_1->clone();
+  copy.devices = devices;
   return copy;
 }
 
@@ -57,6 +60,16 @@ Result<std::vector<std::string>> CredentialDb::users() const {
   if (!walked) return std::unexpected(in_file(std::move(walked).error(), file_));
   std::ranges::sort(names);
   return names;
+}
+
+Result<void> CredentialDb::walk(const Visit& visit) const {
+  const Result<DbmFile> dbm = open_for_reading(file_);
+  if (!dbm) return std::unexpected(in_file(dbm.error(), file_));
+  Result<void> walked = dbm->walk([&visit](std::string_view key, std::string_view record) {
+    return visit(key, decode_credential(key, record));
+  });
+  if (!walked) return std::unexpected(in_file(std::move(walked).error(), file_));
+  return walked;
 }
 
 bool CredentialDb::available() const {

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "auth/account.h"
+#include "auth/device_password.h"
+#include "auth/scram_keys.h"
 #include "base/disk.h"
 #include "base/error.h"
 #include "base/secret.h"
@@ -31,8 +33,14 @@ struct Credential {
   /// Lines of fields that a later version of the same format added, as stored; a record that is
   /// read, changed and written keeps them.
   Secret newer_fields;
+  std::optional<ScramKeys> scram_sha_256{};
+  std::optional<ScramKeys> scram_sha_1{};
+  std::vector<DevicePassword> devices{};
 
   [[nodiscard]] Credential clone() const;
+  /// A "!" before the hash: the user cannot log in, whatever the mechanism, and each must ask.
+  [[nodiscard]] bool is_locked() const { return password_hash.starts_with('!'); }
+  [[nodiscard]] bool has_apop_secret() const { return apop_secret && !apop_secret->empty(); }
 };
 
 /// Reads the credential file (GDBM, one record a user). Opened for each look-up, so a replaced file
@@ -46,6 +54,10 @@ class CredentialDb {
 
   [[nodiscard]] Result<std::optional<Credential>> find(std::string_view user) const;
   [[nodiscard]] Result<std::vector<std::string>> users() const;  // sorted
+  /// Calls `visit` for each record in the file, in no order; a damaged one comes as an error.
+  /// Stops at the first error of `visit` and returns that.
+  using Visit = std::function<Result<void>(std::string_view user, Result<Credential> credential)>;
+  [[nodiscard]] Result<void> walk(const Visit& visit) const;
   /// Whether the file is there and may be used: APOP can be offered.
   [[nodiscard]] bool available() const;
 
@@ -93,6 +105,15 @@ class CredentialDbWriter {
                                            const Plan& plan) {
     return update(disk, file, plan, Locking{});
   }
+
+  /// Writes the file anew with nothing but what `plan` makes of the bytes of the old one, whose
+  /// structure may be damaged. The old one stays as FILE.damaged, in place of an earlier one.
+  using Rebuild = std::function<Result<std::vector<Change>>(std::string_view bytes)>;
+  [[nodiscard]] static Result<void> rebuild(Disk& disk, const std::filesystem::path& file,
+                                            const Rebuild& plan);
+
+  /// All bytes of a credential file, damaged or not. Errc::limit beyond 1 GiB.
+  [[nodiscard]] static Result<Secret> read_bytes(Disk& disk, const std::filesystem::path& file);
 };
 
 }  // namespace pop

@@ -186,6 +186,46 @@ Result<void> change_locked(Disk& disk, const CredentialFilePlace& place,
   return replace_with(disk, place, owner, *records);
 }
 
+Result<Secret> bytes_of(Disk& disk, const CredentialFile& file) {
+  constexpr std::uint64_t most = std::uint64_t{1} << 30;
+  if (file.status.size.count > most) return fail(Errc::limit, "too large");
+  std::string bytes(file.status.size.count, '\0');
+  const Result<std::size_t> got = disk.read(file.fd, bytes, FileBytes{0});
+  if (!got) return std::unexpected(got.error());
+  Secret secret{std::string_view{bytes}.substr(0, *got)};
+  wipe(bytes);
+  return secret;
+}
+
+Result<void> keep_damaged(Disk& disk, const CredentialFilePlace& place, const Owner& owner,
+                          std::string_view bytes) {
+  const std::string name = place.name + ".damaged";
+  (void)disk.remove(place.directory.get(), name);  // of an earlier rescue
+  Result<Fd> file = disk.open(place.directory.get(), name, O_RDWR | O_CREAT | O_EXCL, 0600);
+  if (!file) return std::unexpected(std::move(file).error());
+  if (Result<void> given = give_to(disk, *file, owner); !given) return given;
+  if (Result<void> put = disk.write(*file, bytes, FileBytes{0}); !put) return put;
+  if (Result<void> synced = disk.sync(*file); !synced) return synced;
+  return file->close();
+}
+
+Result<void> rebuild_locked(Disk& disk, const CredentialFilePlace& place,
+                            const CredentialDbWriter::Rebuild& plan) {
+  const Result<CredentialFile> old = open_credential_file(disk, place);
+  if (!old) return std::unexpected(old.error());
+  const Result<Secret> bytes = bytes_of(disk, *old);
+  if (!bytes) return std::unexpected(bytes.error());
+  const Result<std::vector<Change>> changes = plan(bytes->octets());
+  if (!changes) return std::unexpected(changes.error());
+  Records records;
+  for (const Change& change : *changes) {
+    if (Result<void> changed = change_record(records, change); !changed) return changed;
+  }
+  const Owner owner{.user = old->status.owner, .group = old->status.group};
+  if (Result<void> kept = keep_damaged(disk, place, owner, bytes->octets()); !kept) return kept;
+  return replace_with(disk, place, owner, records);
+}
+
 Result<void> in_file(Result<void> done, const std::filesystem::path& file) {
   if (done) return done;
   return std::unexpected(std::move(done).error().in("credential file " + file.native()));
@@ -225,6 +265,22 @@ Result<void> CredentialDbWriter::apply(Disk& disk, const std::filesystem::path& 
   return update(disk, file, [&changes](const CredentialDb&) -> Result<std::vector<Change>> {
     return std::move(changes);
   });
+}
+
+Result<void> CredentialDbWriter::rebuild(Disk& disk, const std::filesystem::path& file,
+                                         const Rebuild& plan) {
+  return with_lock(disk, file, Locking{}, [&](const CredentialFilePlace& place) {
+    return in_file(rebuild_locked(disk, place, plan), file);
+  });
+}
+
+Result<Secret> CredentialDbWriter::read_bytes(Disk& disk, const std::filesystem::path& file) {
+  const Result<CredentialFilePlace> place = open_credential_place(file);
+  if (!place) return std::unexpected(place.error());
+  const Result<CredentialFile> opened = open_credential_file(disk, *place);
+  Result<Secret> bytes = opened ? bytes_of(disk, *opened) : std::unexpected(opened.error());
+  if (bytes) return bytes;
+  return std::unexpected(std::move(bytes).error().in("credential file " + file.native()));
 }
 
 }  // namespace pop

@@ -34,8 +34,9 @@ Result<CredentialFilePlace> open_credential_place(const std::filesystem::path& f
   return CredentialFilePlace{.directory = std::move(*directory), .name = file.filename()};
 }
 
-Result<CredentialFile> open_credential_file(Disk& disk, const CredentialFilePlace& place) {
-  Result<Fd> fd = disk.open(place.directory.get(), place.name, O_RDONLY);
+Result<CredentialFile> open_credential_file(Disk& disk, const CredentialFilePlace& place,
+                                            int access) {
+  Result<Fd> fd = disk.open(place.directory.get(), place.name, access);
   if (!fd) return std::unexpected(std::move(fd).error());
   const Result<FileStatus> file = disk.status(*fd);
   if (!file) return std::unexpected(file.error());

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <fcntl.h>
+
 #include <filesystem>
 #include <string>
 
@@ -24,6 +26,7 @@ struct CredentialFile {
   FileStatus status;
 };
 [[nodiscard]] Result<CredentialFile> open_credential_file(Disk& disk,
-                                                          const CredentialFilePlace& place);
+                                                          const CredentialFilePlace& place,
+                                                          int access = O_RDONLY);
 
 }  // namespace pop

@@ -4,6 +4,7 @@
 //   user jo
 //   password-hash $y$j9T$...
 //   apop-secret ...           and so on, each at most once, in any order
+//   device-password ...       these as often as there are devices
 //   sum 0123456789abcdef      SHA-256 of all before this line, its first 16 digits
 //
 // Values are escaped, so a line ends where it seems to and the record can be read by eye. Unknown
@@ -12,6 +13,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <limits>
@@ -133,6 +135,8 @@ struct Fields {
   std::optional<gid_t> gid;
   std::optional<std::string> home;
   std::optional<std::string> maildrop;
+  std::optional<ScramKeys> scram_sha_256, scram_sha_1;
+  std::vector<DevicePassword> devices;
   SecretText newer;
 };
 
@@ -140,6 +144,16 @@ template <class Value>
 bool set_once(std::optional<Value>& field, std::optional<Value> value) {
   if (field || !value) return false;
   field = std::move(value);
+  return true;
+}
+
+bool take_device(std::vector<DevicePassword>& devices, std::string_view text) {
+  std::optional<DevicePassword> device = device_of(text);
+  if (!device || devices.size() == most_devices ||
+      std::ranges::find(devices, device->name, &DevicePassword::name) != devices.end()) {
+    return false;
+  }
+  devices.push_back(std::move(*device));
   return true;
 }
 
@@ -157,6 +171,13 @@ bool take_field(Fields& fields, std::string_view user, std::string_view name,
   if (name == "gid") return set_once(fields.gid, id_of<gid_t>(octets));
   if (name == "home") return set_once(fields.home, {std::string{octets}});
   if (name == "maildrop") return set_once(fields.maildrop, {std::string{octets}});
+  if (name == "scram-sha-256") {
+    return set_once(fields.scram_sha_256, scram_keys_of(ScramHash::sha_256, octets));
+  }
+  if (name == "scram-sha-1") {
+    return set_once(fields.scram_sha_1, scram_keys_of(ScramHash::sha_1, octets));
+  }
+  if (name == "device-password") return take_device(fields.devices, octets);
   fields.newer.append(line);
   fields.newer.append("\n");
   return true;
@@ -217,6 +238,15 @@ Secret encode_credential(std::string_view user, const Credential& credential) {
   if (credential.apop_secret) {
     append_field(record, "apop-secret", credential.apop_secret->octets());
   }
+  if (credential.scram_sha_256) {
+    append_field(record, "scram-sha-256", to_text(*credential.scram_sha_256).octets());
+  }
+  if (credential.scram_sha_1) {
+    append_field(record, "scram-sha-1", to_text(*credential.scram_sha_1).octets());
+  }
+  for (const DevicePassword& device : credential.devices) {
+    append_field(record, "device-password", to_text(device));
+  }
   if (const auto& who = credential.virtual_user) {
     append_field(record, "uid", std::to_string(who->uid));
     append_field(record, "gid", std::to_string(who->gid));
@@ -245,7 +275,34 @@ Result<Credential> decode_credential(std::string_view user, std::string_view rec
   credential.password_hash = std::move(fields.password_hash).value_or("");
   credential.virtual_user = *who;
   credential.newer_fields = Secret{fields.newer.view()};
+  credential.scram_sha_256 = std::move(fields.scram_sha_256);
+  credential.scram_sha_1 = std::move(fields.scram_sha_1);
+  credential.devices = std::move(fields.devices);
   return credential;
+}
+
+std::vector<FoundRecord> find_credentials(std::string_view bytes) {
+  constexpr std::string_view user_name = "user ";
+  constexpr std::size_t longest_name = 4 * 64;
+  std::vector<FoundRecord> found;
+  for (std::size_t at = bytes.find(first_line); at != std::string_view::npos;
+       at = bytes.find(first_line, at + 1)) {
+    std::string_view record = bytes.substr(at);
+    record = record.substr(0, record.find(first_line, first_line.size()));  // up to the next one
+    std::string_view name = record.substr(first_line.size());
+    if (!name.starts_with(user_name)) continue;  // only the words, somewhere else
+    name.remove_prefix(user_name.size());
+    name = name.substr(0, std::min(name.find('\n'), longest_name));
+    const std::optional<Secret> user = unescaped(name);
+    const std::size_t sum = record.find("\n" + std::string{sum_name});
+    const std::size_t end =
+        sum == std::string_view::npos
+            ? record.size()
+            : std::min(sum + 1 + sum_name.size() + sum_digits + 1, record.size());
+    const std::string known{user ? user->octets() : std::string_view{}};
+    found.push_back({known, decode_credential(known, record.substr(0, end))});
+  }
+  return found;
 }
 
 }  // namespace pop

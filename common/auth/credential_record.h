@@ -1,6 +1,8 @@
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "auth/credential_db.h"
 #include "base/error.h"
@@ -17,5 +19,14 @@ namespace pop {
 /// format number cannot have written. Fields that only later versions know are kept in
 /// `newer_fields`.
 [[nodiscard]] Result<Credential> decode_credential(std::string_view user, std::string_view record);
+
+/// Finds records in any bytes, by their first line and their sum: in an export, or in what is left
+/// of a credential file whose structure is damaged. In the order in which they stand there; one
+/// that begins but does not hold comes as Errc::corrupt, with the name if that can be read.
+struct FoundRecord {
+  std::string user;
+  Result<Credential> credential;
+};
+[[nodiscard]] std::vector<FoundRecord> find_credentials(std::string_view bytes);
 
 }  // namespace pop

@@ -5,6 +5,7 @@
 #include "auth/account_rules.h"
 #include "auth/apop.h"
 #include "auth/credential_db.h"
+#include "auth/device_use.h"
 #include "auth/login_cost.h"
 #include "auth/login_name.h"
 #include "auth/login_policy.h"
@@ -23,8 +24,7 @@ constexpr int hashes_of_pam = 2;
 constexpr int hashes_of_our_own = 1;
 
 ApopSecret apop_secret_of(const Record& record) {
-  const bool present = record && record->apop_secret && !record->apop_secret->empty();
-  return present ? ApopSecret::present : ApopSecret::absent;
+  return record && record->has_apop_secret() ? ApopSecret::present : ApopSecret::absent;
 }
 
 /// Not being able to look is not a verdict on the user, whatever the look-up calls it.
@@ -43,6 +43,10 @@ Result<Account> virtual_account(std::string_view user, const Credential::Virtual
                  .is_virtual = true};
 }
 
+std::chrono::sys_seconds now_in_seconds() {
+  return std::chrono::floor<std::chrono::seconds>(system_clock().wall());
+}
+
 std::int64_t days_since_1970() {
   const auto now = system_clock().wall().time_since_epoch();
   return std::chrono::floor<std::chrono::days>(now).count();
@@ -58,6 +62,8 @@ class ConfiguredChecker final : public PasswordChecker {
         names_{settings},
         rules_{settings, log},
         credentials_{settings.credential_file},
+        device_uses_{settings.credential_file},
+        log_{log},
         cost_{source_ == AuthSource::credentials ? ordinary_hash_setting : system_hash_setting,
               source_ == AuthSource::pam ? hashes_of_pam : hashes_of_our_own} {}
 
@@ -73,7 +79,16 @@ class ConfiguredChecker final : public PasswordChecker {
                                  const LoginOrigin& origin);
   Result<Account> judge_digest(const LoginName& name, std::string_view banner_stamp,
                                std::string_view digest, const LoginOrigin& origin);
+  Result<void> check_may_try(std::string_view user, const Record& record,
+                             const LoginOrigin& origin) const;
+  Result<Account> ask_device(std::string_view user, const Record& record,
+                             const DevicePassword& device, const LoginOrigin& origin);
+  Result<Account> ask_for_password(std::string_view user, const Record& record,
+                                   const Secret& password, const LoginOrigin& origin);
   Result<Account> ask_record(std::string_view user, const Record& record, const Secret& password);
+  Result<Account> account_without_password(std::string_view user, const Credential& record,
+                                           const LoginOrigin& origin);
+  void note_use(const DevicePassword& device, std::string_view user, const LoginOrigin& origin);
   Result<Account> ask_shadow(std::string_view user, const Secret& password);
   Result<Account> ask_pam(std::string_view user, const Secret& password, const LoginOrigin& origin);
   Result<void> compare(const Secret& password, std::string_view hash);
@@ -91,6 +106,8 @@ class ConfiguredChecker final : public PasswordChecker {
   LoginNames names_;
   AccountRules rules_;
   CredentialDb credentials_;
+  DeviceUses device_uses_;
+  Log* log_;
   LoginCost cost_;
   std::string compared_;  // hash_kind_of() what this attempt's password was compared with
 };
@@ -135,13 +152,63 @@ Result<Account> ConfiguredChecker::judge_password(const LoginName& name, const S
   if (Result<void> good = check_form(name); !good) return std::unexpected(good.error());
   const Result<Record> record = find_record(name.user);
   if (!record) return std::unexpected(record.error());
-  const Result<void> allowed = clear_text_allowed(clear_text_, apop_secret_of(*record), origin);
-  if (!allowed) return std::unexpected(allowed.error());
+  if (Result<void> may_try = check_may_try(name.user, *record, origin); !may_try) {
+    return std::unexpected(std::move(may_try).error());
+  }
+  // Whatever is wrong about a device password, what follows costs the same as without it.
+  const std::optional<std::string> digest = device_digest(password);
+  const DevicePassword* const device =
+      digest && *record ? find_device((*record)->devices, *digest) : nullptr;
+  if (device == nullptr) return ask_for_password(name.user, *record, password, origin);
+  const Result<void> good = check_device(*device, now_in_seconds(), origin.address);
+  if (good) return ask_device(name.user, *record, *device, origin);
+  Result<Account> asked = ask_for_password(name.user, *record, password, origin);
+  if (!asked && asked.error().code == Errc::denied) asked.error().text = good.error().text;
+  return asked;
+}
 
-  const bool is_virtual = *record && (*record)->virtual_user;
-  if (!is_virtual && source_ == AuthSource::pam) return ask_pam(name.user, password, origin);
-  if (!is_virtual && source_ == AuthSource::shadow) return ask_shadow(name.user, password);
-  return ask_record(name.user, *record, password);
+// Whoever is refused before the password is looked at is looked up as the others are.
+Result<void> ConfiguredChecker::check_may_try(std::string_view user, const Record& record,
+                                              const LoginOrigin& origin) const {
+  Result<void> may_try = clear_text_allowed(clear_text_, apop_secret_of(record), origin);
+  if (may_try && record && record->is_locked()) may_try = fail(Errc::denied, "account locked");
+  const bool is_virtual = record && record->virtual_user;
+  if (!may_try && !is_virtual && source_ != AuthSource::credentials) {
+    (void)find_system_account(user);
+  }
+  return may_try;
+}
+
+// --- Device passwords
+
+Result<Account> ConfiguredChecker::ask_device(std::string_view user, const Record& record,
+                                              const DevicePassword& device,
+                                              const LoginOrigin& origin) {
+  Result<Account> account = account_without_password(user, *record, origin);
+  if (!account) return account;
+  account->is_read_only = device.rights == DevicePassword::Rights::read_only;
+  note_use(device, user, origin);
+  return account;
+}
+
+// A login does not depend on it, so a failure is only told.
+void ConfiguredChecker::note_use(const DevicePassword& device, std::string_view user,
+                                 const LoginOrigin& origin) {
+  if (log_ != nullptr) {
+    log_->event(Severity::info, "device-login",
+                {{"user", std::string{user}}, {"device", device.name}, {"from", origin.address}});
+  }
+  const Result<void> noted = device_uses_.record(device, {now_in_seconds(), origin.address});
+  if (!noted && log_ != nullptr) log_->failure("note the use of a device password", noted.error());
+}
+
+Result<Account> ConfiguredChecker::ask_for_password(std::string_view user, const Record& record,
+                                                    const Secret& password,
+                                                    const LoginOrigin& origin) {
+  const bool is_virtual = record && record->virtual_user;
+  if (!is_virtual && source_ == AuthSource::pam) return ask_pam(user, password, origin);
+  if (!is_virtual && source_ == AuthSource::shadow) return ask_shadow(user, password);
+  return ask_record(user, record, password);
 }
 
 Result<void> ConfiguredChecker::compare(const Secret& password, std::string_view hash) {
@@ -261,9 +328,17 @@ Result<Account> ConfiguredChecker::judge_digest(const LoginName& name,
   if (!has_secret) return fail(Errc::denied, "APOP: has no secret in the credential file");
   if (!matches) return fail(Errc::denied, "APOP: wrong digest");
 
-  Result<Account> account = account_of_record(name.user, **record);
+  if ((*record)->is_locked()) return fail(Errc::denied, "APOP: account locked");
+  return account_without_password(name.user, **record, origin);
+}
+
+// Somebody whom another secret than the system's password proved.
+Result<Account> ConfiguredChecker::account_without_password(std::string_view user,
+                                                            const Credential& record,
+                                                            const LoginOrigin& origin) {
+  Result<Account> account = account_of_record(user, record);
   if (!account || account->is_virtual) return account;
-  if (Result<void> alive = check_alive(name.user, origin); !alive) {
+  if (Result<void> alive = check_alive(user, origin); !alive) {
     return std::unexpected(std::move(alive).error());
   }
   return account;

@@ -26,7 +26,8 @@ struct LoginOrigin {
 /// password: the missing hash is done.
 ///
 /// `user` is what the client typed; LoginNames says what it stands for. The account's `login` and
-/// `folder` are set.
+/// `folder` are set. A device password of the user's record is as good as the password, within its
+/// limits; its use is noted, and a failure to do so is only logged.
 class PasswordChecker {
  public:
   virtual ~PasswordChecker() = default;

@@ -69,6 +69,11 @@ bool password_hash_matches(const Secret& password, std::string_view hash) {
   return !made.empty() && equal_in_constant_time(made, hash);
 }
 
+bool is_password_hash(std::string_view hash) {
+  const int verdict = ::crypt_checksalt(std::string{hash}.c_str());
+  return verdict != CRYPT_SALT_INVALID && verdict != CRYPT_SALT_METHOD_DISABLED;
+}
+
 std::string hash_setting_of(std::string_view hash) {
   if (!hash.starts_with('$')) return {};
   constexpr std::size_t bcrypt_setting = 29;  // "$2b$05$" and 22 characters of salt

@@ -16,6 +16,9 @@ namespace pop {
 /// ("!...") or damaged hash matches nothing. Takes as long as the kind asks for.
 [[nodiscard]] bool password_hash_matches(const Secret& password, std::string_view hash);
 
+/// Whether this libcrypt can compare with such a hash at all.
+[[nodiscard]] bool is_password_hash(std::string_view hash);
+
 /// A setting for crypt(3) that costs what the hash costs and does not tell it: the hash without its
 /// last part. Empty for what is no hash.
 [[nodiscard]] std::string hash_setting_of(std::string_view hash);

@@ -259,6 +259,11 @@ std::string no_such_message(Verb verb, std::string_view argument) {
                          verb == Verb::uidl ? "out of range." : "does not exist."));
 }
 
+std::string not_deleted_read_only(MessageNumber number) {
+  return err("Message " + std::to_string(number.value) +
+             " is kept: this password is for reading only.");
+}
+
 std::string already_deleted(Verb verb, MessageNumber number) {
   return err(fmt::format("Message {} has been {}", number.value,
                          verb == Verb::uidl ? "marked for deletion." : "deleted."));

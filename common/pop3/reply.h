@@ -82,6 +82,8 @@ struct Maildrop {
 [[nodiscard]] std::string retrieval(WireOctets size);
 [[nodiscard]] std::string top_follows();
 [[nodiscard]] std::string deleted(MessageNumber number);
+/// To a session that may delete nothing.
+[[nodiscard]] std::string not_deleted_read_only(MessageNumber number);
 [[nodiscard]] std::string reset(Maildrop whole);
 [[nodiscard]] std::string nothing_done();
 [[nodiscard]] std::string last(std::uint32_t number);

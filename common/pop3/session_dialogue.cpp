@@ -28,9 +28,11 @@ SessionAction say(std::string text) {
 
 }  // namespace
 
-SessionDialogue::SessionDialogue(CapabilityFacts facts, std::span<const ListedMessage> messages)
+SessionDialogue::SessionDialogue(CapabilityFacts facts, std::span<const ListedMessage> messages,
+                                 Rights rights)
     : facts_{std::move(facts)},
       messages_{messages},
+      rights_{rights},
       deleted_(messages.size()),
       retrieved_(messages.size()) {
   for (std::size_t i = 0; i < messages.size(); ++i) {
@@ -172,6 +174,7 @@ SessionAction SessionDialogue::top(const Command& command) const {
 std::string SessionDialogue::dele(const Command& command) {
   const auto number = select(Verb::dele, command.arguments[0]);
   if (!number) return number.error();
+  if (rights_ == Rights::read_only) return reply::not_deleted_read_only(*number);
   deleted_[number->index()] = true;
   ++deleted_count_;
   octets_left_.count -= messages_[number->index()].size.count;

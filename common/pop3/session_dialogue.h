@@ -38,8 +38,12 @@ using SessionAction = std::variant<SendReply, SendMessage, CommitAndQuit>;
 /// TRANSACTION state (RFC 1939 section 5) without I/O.
 class SessionDialogue {
  public:
+  /// read_only: DELE is refused.
+  enum class Rights : std::uint8_t { full, read_only };
+
   /// `messages` must outlive the dialogue.
-  SessionDialogue(CapabilityFacts facts, std::span<const ListedMessage> messages);
+  SessionDialogue(CapabilityFacts facts, std::span<const ListedMessage> messages,
+                  Rights rights = Rights::full);
 
   /// Appends to `actions`, so that a pipelined batch is answered with one write. Stop giving lines
   /// after CommitAndQuit, and do a SendMessage before the next line that follows it, else RSET
@@ -74,6 +78,7 @@ class SessionDialogue {
 
   CapabilityFacts facts_;
   std::span<const ListedMessage> messages_;
+  Rights rights_;
   std::vector<bool> deleted_, retrieved_;
   WireOctets octets_, octets_left_;
   std::size_t deleted_count_ = 0;

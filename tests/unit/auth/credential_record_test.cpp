@@ -7,12 +7,32 @@
 namespace pop {
 namespace {
 
+ScramKeys keys(std::size_t size) {
+  return {.iterations = 4096,
+          .salt = "salt",
+          .stored_key = Secret{std::string(size, 's')},
+          .server_key = Secret{std::string(size, '\0')}};
+}
+
+DevicePassword device(std::string name, std::uint32_t slot) {
+  DevicePassword device;
+  device.name = std::move(name);
+  device.id = "0123456789abcdef";
+  device.slot = slot;
+  device.digest = std::string(32, 'd');
+  return device;
+}
+
 Credential full_credential() {
   Credential credential;
   credential.apop_secret = Secret{"tanstaaf"};
   credential.password_hash = "$y$j9T$salt$hash";
   credential.virtual_user =
       Credential::Virtual{.uid = 1000, .gid = 8, .home = "/srv/mail/jo", .maildrop = "/srv/jo"};
+  credential.scram_sha_256 = keys(32);
+  credential.scram_sha_1 = keys(20);
+  credential.devices = {device("phone", 0), device("old-mua", 1)};
+  credential.devices[1].rights = DevicePassword::Rights::read_only;
   return credential;
 }
 
@@ -26,6 +46,12 @@ void check_equal(const Credential& a, const Credential& b) {
     CHECK(a.apop_secret->octets() == b.apop_secret->octets());
   }
   CHECK(a.password_hash == b.password_hash);
+  const auto text = [](const std::optional<ScramKeys>& keys) {
+    return keys ? std::string{to_text(*keys).octets()} : std::string{};
+  };
+  CHECK(text(a.scram_sha_256) == text(b.scram_sha_256));
+  CHECK(text(a.scram_sha_1) == text(b.scram_sha_1));
+  CHECK(a.devices == b.devices);
   CHECK(a.newer_fields.octets() == b.newer_fields.octets());
   REQUIRE(a.virtual_user.has_value() == b.virtual_user.has_value());
   if (!a.virtual_user) return;
@@ -77,6 +103,17 @@ TEST_CASE("The stored form is the documented one", "[auth][record]") {
                          "user jo\n"
                          "password-hash $y$j9T$salt$hash\n"
                          "apop-secret tanstaaf\n"
+                         "scram-sha-256 4096 c2FsdA== "
+                         "c3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3M= "
+                         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
+                         "scram-sha-1 4096 c2FsdA== c3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3M= "
+                         "AAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
+                         "device-password phone id=0123456789abcdef slot=0 sha256="
+                         "6464646464646464646464646464646464646464646464646464646464646464 "
+                         "created=0\n"
+                         "device-password old-mua id=0123456789abcdef slot=1 sha256="
+                         "6464646464646464646464646464646464646464646464646464646464646464 "
+                         "created=0 read-only\n"
                          "uid 1000\n"
                          "gid 8\n"
                          "home /srv/mail/jo\n"
@@ -86,8 +123,8 @@ TEST_CASE("The stored form is the documented one", "[auth][record]") {
 
 TEST_CASE("Fields of a later version survive a rewrite", "[auth][record]") {
   const std::string newer =
-      "scram-sha-256 4096:c2FsdA==:\\x00\ndevice-password phone:$y$\n"
-      "device-password laptop:$y$\n";
+      "scram-sha-512 4096:c2FsdA==:\\x00\ndevice-key phone:$y$\n"
+      "device-key laptop:$y$\n";
   const Result<Credential> read = decode_credential("jo", record_with(newer));
   REQUIRE(read);
   CHECK(read->newer_fields.octets() == newer);
@@ -113,6 +150,25 @@ TEST_CASE("A damaged record is corrupt: every octet changed, every length", "[au
     CHECK_FALSE(decode_credential("jo", record.substr(0, at)));
   }
   CHECK_FALSE(decode_credential("jo", record + "\n"));
+}
+
+TEST_CASE("A record of a version that knew less is read", "[auth][record]") {
+  const Result<Credential> read = decode_credential(
+      "jo",
+      "credential 1\nuser jo\npassword-hash $y$j9T$salt$hash\napop-secret tanstaaf\n"
+      "sum 46961b7eb845dfdd\n");
+  REQUIRE(read);
+  CHECK(read->password_hash == "$y$j9T$salt$hash");
+  CHECK(read->apop_secret->octets() == "tanstaaf");
+  CHECK_FALSE(read->scram_sha_256);
+  CHECK_FALSE(read->scram_sha_1);
+  CHECK(read->devices.empty());
+}
+
+TEST_CASE("Two device passwords of one name are corrupt", "[auth][record]") {
+  Credential credential;
+  credential.devices = {device("phone", 0), device("phone", 1)};
+  CHECK_FALSE(decode_credential("jo", text_of("jo", credential)));
 }
 
 TEST_CASE("A record under another user's key is corrupt", "[auth][record]") {
@@ -145,6 +201,9 @@ TEST_CASE("Lines that nobody writes are corrupt although the sum is right", "[au
            "apop-secret \\xfF\n",
            "apop-secret \\n\n",
            "nameless\n",
+           "scram-sha-256 4096 c2FsdA== AAAA AAAA\n",  // keys of a wrong size
+           "device-password phone\n",
+           "device-password -x id=0123456789abcdef\n",
            " blank\n",
            "\n",
            "unfinished x",

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "auth/credential_db.h"
+#include "auth/device_use.h"
 #include "auth/login_cost.h"
 #include "auth/pam_transaction.h"
 #include "auth/password_hash.h"
@@ -149,6 +150,137 @@ TEST_CASE("The setting of a hash costs the same and tells nothing", "[auth][hash
   CHECK_FALSE(system_hash_setting().empty());
 }
 
+// ------------------------------------------------------------------ device passwords
+
+constexpr std::string_view phone_secret = "0000-1111-2222-3333-4444";
+
+DevicePassword device(std::string name, std::string_view secret, std::uint32_t slot) {
+  DevicePassword device;
+  device.name = std::move(name);
+  device.id = "000000000000000" + std::to_string(slot);
+  device.slot = slot;
+  device.digest = device_digest(Secret{secret}).value();
+  return device;
+}
+
+/// A site where "virtual" has three device passwords and "nobody" and "locked" have one.
+struct DeviceSite : CredentialSite {
+  DeviceSite() {
+    DevicePassword limited = device("limited", "limited0-1111-2222-3333", 1);
+    limited.networks = "198.51.100.0/24";
+    limited.rights = DevicePassword::Rights::read_only;
+    DevicePassword ended = device("ended", "ended000-1111-2222-3333", 2);
+    ended.expires = std::chrono::sys_seconds{std::chrono::seconds{1}};
+    give("virtual", {device("phone", phone_secret, 0), limited, ended});
+    give("nobody", {device("phone", phone_secret, 3)});
+    give("locked", {device("phone", phone_secret, 4)});
+  }
+  void give(const std::string& user, std::vector<DevicePassword> devices) const {
+    Result<std::optional<Credential>> stored = CredentialDb{settings.credential_file}.find(user);
+    REQUIRE((stored && *stored));
+    (*stored)->devices = std::move(devices);
+    std::vector<CredentialChange> changes;
+    changes.push_back({user, std::move(**stored)});
+    REQUIRE(CredentialDbWriter::apply(system_disk(), settings.credential_file, std::move(changes)));
+  }
+};
+
+std::optional<DeviceUse> last_use(const DeviceUses& uses, const DevicePassword& device) {
+  Result<std::optional<DeviceUse>> use = uses.last(device);
+  REQUIRE(use);
+  return *use;
+}
+
+TEST_CASE("A device password is as good as the password", "[auth][check][device]") {
+  const DeviceSite site;
+  const auto checker = site.checker();
+  const Result<Account> account =
+      checker->check_password("virtual", Secret{phone_secret}, stranger);
+  REQUIRE(account);
+  CHECK(account->is_virtual);
+  CHECK_FALSE(account->is_read_only);
+  CHECK(checker->check_password("virtual", Secret{"right"}, stranger));
+  check_denied(checker->check_password("virtual", Secret{"0000-1111-2222-3333-4445"}, stranger),
+               "wrong password");
+  check_denied(checker->check_password("no-such-user", Secret{phone_secret}, stranger),
+               "unknown user: not in the credential file");
+  check_denied(checker->check_password("locked", Secret{phone_secret}, stranger), "account locked");
+}
+
+TEST_CASE("A device password ends, and is good from its networks only", "[auth][check][device]") {
+  const DeviceSite site;
+  const auto checker = site.checker();
+  const Secret limited{"limited0-1111-2222-3333"};
+  check_denied(checker->check_password("virtual", limited, stranger),
+               "device password limited: not good from this address");
+  const Result<Account> account = checker->check_password("virtual", limited, {"198.51.100.7"});
+  REQUIRE(account);
+  CHECK(account->is_read_only);
+  check_denied(checker->check_password("virtual", Secret{"ended000-1111-2222-3333"}, stranger),
+               "device password ended: has expired");
+}
+
+TEST_CASE("Clear text rules hold for device passwords too", "[auth][check][device]") {
+  DeviceSite site;
+  site.give("apop", {device("phone", phone_secret, 5)});
+  check_denied(site.checker()->check_password("apop", Secret{phone_secret}, stranger),
+               "clear text: this user must use APOP");
+  site.settings.clear_text_password = ClearText::always;
+  CHECK(site.checker()->check_password("apop", Secret{phone_secret}, stranger));
+  CHECK(site.checker()->check_password("nobody", Secret{phone_secret}, stranger));
+}
+
+TEST_CASE("A login by a device password is noted where it can be", "[auth][check][device]") {
+  const DeviceSite site;
+  const auto checker = site.checker();
+  const DeviceUses uses{site.settings.credential_file};
+  const DevicePassword phone = device("phone", phone_secret, 0);
+  fs::path used = site.settings.credential_file;
+  used += ".used";
+
+  CHECK(checker->check_password("virtual", Secret{phone_secret}, stranger));  // no file yet
+  CHECK_FALSE(fs::exists(used));
+  REQUIRE(DeviceUses::ensure(system_disk(), site.settings.credential_file));
+  CHECK_FALSE(last_use(uses, phone));
+  REQUIRE(checker->check_password("virtual", Secret{phone_secret}, stranger));
+  const auto use = last_use(uses, phone);
+  REQUIRE(use);
+  CHECK(use->address == "192.0.2.1");
+  const auto age = std::chrono::system_clock::now() - use->time;
+  CHECK(age < std::chrono::minutes{10});
+  CHECK_FALSE(last_use(uses, device("other", phone_secret, 1)));
+  CHECK_FALSE(checker->check_password("virtual", Secret{"limited0-1111-2222-3333"}, stranger));
+  CHECK_FALSE(last_use(uses, device("limited", phone_secret, 1)));
+
+  fs::permissions(used, fs::perms{0644});  // not to be trusted: no harm to the login
+  CHECK(checker->check_password("virtual", Secret{phone_secret}, {"192.0.2.2"}));
+  fs::permissions(used, fs::perms{0600});
+  CHECK(last_use(uses, phone)->address == "192.0.2.1");
+  CHECK(checker->check_password("virtual", Secret{phone_secret}, {"192.0.2.2"}));
+  CHECK(last_use(uses, phone)->address == "192.0.2.2");
+}
+
+TEST_CASE("The last use is written once a minute and found by its id", "[auth][device]") {
+  const CredentialSite site;
+  REQUIRE(DeviceUses::ensure(system_disk(), site.settings.credential_file));
+  const DeviceUses uses{site.settings.credential_file};
+  const std::chrono::sys_seconds start{std::chrono::seconds{1'800'000'000}};
+  const DevicePassword seventh = device("phone", phone_secret, 7);
+  const auto record = [&](int later, std::string address) {
+    REQUIRE(uses.record(seventh, {start + std::chrono::seconds{later}, std::move(address)}));
+    return last_use(uses, seventh).value();
+  };
+  const std::string longest = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255";
+  CHECK(record(0, longest) == DeviceUse{start, longest});
+  CHECK(record(59, longest) == DeviceUse{start, longest});
+  CHECK(record(60, longest) == DeviceUse{start + std::chrono::seconds{60}, longest});
+  CHECK(record(61, "::1") == DeviceUse{start + std::chrono::seconds{61}, "::1"});
+  CHECK(record(0, "::1") == DeviceUse{start, "::1"});  // the clock was put back
+  DevicePassword next = seventh;
+  next.id = "fedcba9876543210";
+  CHECK_FALSE(last_use(uses, next));
+}
+
 // ------------------------------------------------------------------ credential file
 
 TEST_CASE("The right password of a virtual user gives the account of its record", "[auth][check]") {
@@ -186,7 +318,7 @@ TEST_CASE("Every failure is a refusal that tells the log why", "[auth][check]") 
   for (const Row& row : {
            Row{"virtual", "wrong", "wrong password"},
            Row{"virtual", "", "wrong password"},
-           Row{"locked", "right", "wrong password"},
+           Row{"locked", "right", "account locked"},
            Row{"nosuch", "right", "unknown user: not in the credential file"},
            Row{"../virtual", "right", "not a name a user can have"},
            Row{"apop-only", "right", "has no password in the credential file"},

@@ -326,3 +326,13 @@ TEST_CASE("listings of 200,000 messages are built in linear time", "[pop3][sessi
   const double small = seconds_for(some), large = seconds_for(many);
   CHECK(large < 50 * small + 0.05);  // 10 if linear, 100 if each line moved all before it
 }
+
+TEST_CASE("A session for reading only deletes nothing and says why", "[pop3][session]") {
+  SessionDialogue dialogue{facts(), three, SessionDialogue::Rights::read_only};
+  CHECK(reply_to(dialogue, "DELE 1") ==
+        "-ERR Message 1 is kept: this password is for reading only.\r\n");
+  CHECK(reply_to(dialogue, "DELE 9").starts_with("-ERR "));
+  CHECK_FALSE(dialogue.is_deleted(MessageNumber{1}));
+  CHECK(reply_to(dialogue, "STAT") == "+OK 3 5000000120\r\n");
+  CHECK(reply_to(dialogue, "RETR 1").starts_with("+OK"));
+}
