@@ -62,24 +62,33 @@ ExitStatus explain(CLI::App& app, const CLI::ParseError& stop, const Tool& tool,
   return ExitStatus::usage;
 }
 
+void declare(CLI::App& app, const std::vector<Subcommand>& subcommands, const Tool& tool,
+             const Subcommand*& chosen) {
+  app.require_subcommand(1);
+  app.fallthrough();  // shared flags may follow the subcommand
+  for (const Subcommand& subcommand : subcommands) {
+    CLI::App* child = app.add_subcommand(subcommand.name, subcommand.help);
+    child->footer("The options of " + tool.name + " --help may be given here as well.");
+    if (!subcommand.subcommands.empty()) {
+      declare(*child, subcommand.subcommands, tool, chosen);
+      continue;
+    }
+    Arguments declared{*child};
+    subcommand.declare(declared);
+    child->callback([&chosen, &subcommand] { chosen = &subcommand; });
+  }
+}
+
 ExitStatus understand_and_run(const Tool& tool, std::vector<std::string> arguments,
                               Terminal& terminal) {
   CLI::App app{tool.help, tool.name};
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.set_version_flag("-V,--version", tool.name + " " POPPER_VERSION,
                        "Print the version and exit");
-  app.require_subcommand(1);
-  app.fallthrough();  // shared flags may follow the subcommand
   RawFlags raw;
   declare_shared(app, raw);
   const Subcommand* chosen = nullptr;
-  for (const Subcommand& subcommand : tool.subcommands) {
-    CLI::App* child = app.add_subcommand(subcommand.name, subcommand.help);
-    child->footer("The options of " + tool.name + " --help may be given here as well.");
-    Arguments declared{*child};
-    subcommand.declare(declared);
-    child->callback([&chosen, &subcommand] { chosen = &subcommand; });
-  }
+  declare(app, tool.subcommands, tool, chosen);
   try {
     std::ranges::reverse(arguments);  // as CLI11 wants them
     app.parse(std::move(arguments));
@@ -105,7 +114,7 @@ void Arguments::operands(const std::string& placeholder, std::vector<std::string
                          Count count, const std::string& help) {
   CLI::Option* operands = app_.add_option(placeholder, target, help)->type_name("");
   if (count != Count::any) operands->required();
-  if (count == Count::one) operands->expected(1);
+  if (count == Count::one) operands->expected(1)->allow_extra_args(false);
 }
 
 ExitStatus run_tool(const Tool& tool, std::vector<std::string> arguments, Terminal& terminal) {

@@ -58,8 +58,9 @@ struct ToolRun {
 struct Subcommand {
   std::string name;
   std::string help;  // one imperative sentence, no final period
-  std::function<void(Arguments&)> declare;
-  std::function<ExitStatus(const ToolRun&)> run;
+  std::function<void(Arguments&)> declare{};
+  std::function<ExitStatus(const ToolRun&)> run{};
+  std::vector<Subcommand> subcommands{};  // then one of them must follow, and is run instead
 };
 
 struct Tool {
