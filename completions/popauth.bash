@@ -6,9 +6,11 @@ _popauth() {
   local subcommand= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      init | set | delete | list | verify)
-        subcommand=$word
-        break
+      init | set | delete | list | show | verify | device)
+        [[ -z $subcommand ]] && subcommand=$word
+        ;;
+      add | revoke)
+        [[ $subcommand == device ]] && subcommand="device $word"
         ;;
     esac
   done
@@ -27,17 +29,23 @@ _popauth() {
       COMPREPLY=($(compgen -d -- "$cur"))
       return
       ;;
-    --uid | --gid)
+    --uid | --gid | --expires | --network)
       return
       ;;
   esac
   case $subcommand in
-    "") COMPREPLY=($(compgen -W "init set delete list verify $shared" -- "$cur")) ;;
+    "") COMPREPLY=($(compgen -W "init set delete list show verify device $shared" -- "$cur")) ;;
     set)
-      COMPREPLY=($(compgen -W "--apop --no-apop --uid --gid --home --maildrop --stdin
-        --password-file --credential-file $shared" -- "$cur"))
+      COMPREPLY=($(compgen -W "--apop --no-apop --lock --unlock --uid --gid --home
+        --maildrop --stdin --password-file --credential-file $shared" -- "$cur"))
       ;;
-    verify) COMPREPLY=($(compgen -W "--stdin --credential-file $shared" -- "$cur")) ;;
+    verify)
+      COMPREPLY=($(compgen -W "--stdin --password-file --credential-file $shared" -- "$cur"))
+      ;;
+    device) COMPREPLY=($(compgen -W "add list revoke --credential-file $shared" -- "$cur")) ;;
+    "device add")
+      COMPREPLY=($(compgen -W "--expires --network --read-only --credential-file $shared" -- "$cur"))
+      ;;
     *) COMPREPLY=($(compgen -W "--credential-file $shared" -- "$cur")) ;;
   esac
 }

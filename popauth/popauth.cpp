@@ -8,7 +8,8 @@ struct CommandLine {
   std::optional<std::string> credential_file;
   std::vector<std::string> users;
   SetArguments set;
-  bool from_stdin = false;
+  DeviceArguments device;
+  std::vector<std::string> device_names;
 };
 
 std::expected<CredentialSite, ExitStatus> find_site(const CommandLine& line, const ToolRun& run,
@@ -24,13 +25,19 @@ void declare_file(Arguments& arguments, CommandLine& line) {
                    "Work on this file, whatever the configuration says");
 }
 
+void declare_password(Arguments& arguments, PasswordSource& source) {
+  arguments.flag("--stdin", source.from_stdin, "Read the password from standard input, one line");
+  arguments.option("--password-file", source.file, "FILE",
+                   "Read the password from the first line of this file");
+}
+
 void declare_set(Arguments& arguments, CommandLine& line) {
   declare_file(arguments, line);
   arguments.operands("USER", line.users, Arguments::Count::one, "Whom to add or change");
   SetArguments& set = line.set;
-  arguments.flag("--stdin", set.from_stdin, "Read the password from standard input, one line");
-  arguments.option("--password-file", set.password_file, "FILE",
-                   "Read the password from the first line of this file");
+  declare_password(arguments, set.password);
+  arguments.flag("--lock", set.lock, "Let the user in no more, whatever the mechanism");
+  arguments.flag("--unlock", set.unlock, "Let the user in again");
   arguments.flag("--apop", set.with_apop, "Store the password as APOP secret too");
   arguments.flag("--no-apop", set.without_apop, "Delete the APOP secret");
   arguments.option("--uid", set.uid, "NUMBER", "User id of a virtual user");
@@ -38,6 +45,18 @@ void declare_set(Arguments& arguments, CommandLine& line) {
   arguments.option("--home", set.home, "DIRECTORY", "Home directory of a virtual user");
   arguments.option("--maildrop", set.maildrop, "PATH",
                    "Maildrop of a virtual user; empty: where the configuration says");
+}
+
+void declare_device_add(Arguments& arguments, CommandLine& line) {
+  declare_file(arguments, line);
+  arguments.operands("USER", line.users, Arguments::Count::one, "Whose device it is");
+  arguments.operands("NAME", line.device_names, Arguments::Count::one,
+                     "What to call the device: letters, digits, '-', '_' and '.'");
+  arguments.flag("--read-only", line.device.read_only, "Let its sessions delete nothing");
+  arguments.option("--network", line.device.networks, "NETWORK,...",
+                   "Let it in from these addresses only, as 192.0.2.0/24 or 2001:db8::/32");
+  arguments.option("--expires", line.device.expires, "WHEN",
+                   "Until the end of this day (2026-12-31), or for so many days (90d)");
 }
 
 }  // namespace
@@ -83,17 +102,51 @@ ExitStatus run_popauth(std::vector<std::string> arguments, Terminal& terminal, D
            .run = on_site([&line](const CredentialSite& site, const ToolRun& run) {
              return run_list(line.users, site, run);
            })},
+          {.name = "show",
+           .help = "Show all about users, but no secrets",
+           .declare = users(Arguments::Count::any),
+           .run = on_site([&line](const CredentialSite& site, const ToolRun& run) {
+             return run_show(line.users, site, run);
+           })},
           {.name = "verify",
            .help = "Check a password against the stored one",
            .declare =
                [&line, users](Arguments& declared) {
                  users(Arguments::Count::one)(declared);
-                 declared.flag("--stdin", line.from_stdin,
-                               "Read the password from standard input, one line");
+                 declare_password(declared, line.set.password);
                },
            .run = on_site([&line](const CredentialSite& site, const ToolRun& run) {
-             return run_verify(line.users.front(), line.from_stdin, site, run);
+             return run_verify(line.users.front(), line.set.password, site, run);
            })},
+          {.name = "device",
+           .help = "Keep device passwords: one for each program that fetches a user's mail",
+           .subcommands =
+               {{.name = "add",
+                 .help = "Make a device password and show it, once",
+                 .declare = [&line](Arguments& declared) { declare_device_add(declared, line); },
+                 .run = on_site([&line](const CredentialSite& site, const ToolRun& run) {
+                   line.device.user = line.users.front();
+                   line.device.name = line.device_names.front();
+                   return run_device_add(line.device, site, run);
+                 })},
+                {.name = "list",
+                 .help = "List device passwords and their last uses",
+                 .declare = users(Arguments::Count::any),
+                 .run = on_site([&line](const CredentialSite& site, const ToolRun& run) {
+                   return run_device_list(line.users, site, run);
+                 })},
+                {.name = "revoke",
+                 .help = "Delete device passwords",
+                 .declare =
+                     [&line](Arguments& declared) {
+                       declare_file(declared, line);
+                       declared.operands("USER", line.users, Arguments::Count::one, "Whose");
+                       declared.operands("NAME", line.device_names, Arguments::Count::one_or_more,
+                                         "The devices");
+                     },
+                 .run = on_site([&line](const CredentialSite& site, const ToolRun& run) {
+                   return run_device_revoke(line.users.front(), line.device_names, site, run);
+                 })}}},
       }};
   return run_tool(tool, std::move(arguments), terminal);
 }

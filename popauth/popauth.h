@@ -8,6 +8,7 @@
 #include "auth/credential_db.h"
 #include "base/disk.h"
 #include "base/error.h"
+#include "popauth/password_source.h"
 #include "tool/run_tool.h"
 
 namespace pop {
@@ -20,10 +21,11 @@ struct CredentialSite {
 
 struct SetArguments {
   std::string user;
-  bool from_stdin = false;
-  std::optional<std::string> password_file;
+  PasswordSource password;
   bool with_apop = false;
   bool without_apop = false;
+  bool lock = false;
+  bool unlock = false;
   std::optional<std::string> uid, gid, home, maildrop;
 };
 
@@ -40,8 +42,45 @@ struct SetArguments {
 [[nodiscard]] ExitStatus run_list(const std::vector<std::string>& users, const CredentialSite& site,
                                   const ToolRun& run);
 /// popauth verify USER: asks for the password; ExitStatus::found if it is not the stored one.
-[[nodiscard]] ExitStatus run_verify(const std::string& user, bool from_stdin,
+[[nodiscard]] ExitStatus run_verify(const std::string& user, const PasswordSource& source,
                                     const CredentialSite& site, const ToolRun& run);
+/// popauth show USER...: all that is stored, but no secret, hash or key.
+[[nodiscard]] ExitStatus run_show(const std::vector<std::string>& users, const CredentialSite& site,
+                                  const ToolRun& run);
+
+struct DeviceArguments {
+  std::string user, name;
+  bool read_only = false;
+  std::optional<std::string> networks, expires;
+};
+
+/// popauth device add USER NAME: prints the new secret, once.
+[[nodiscard]] ExitStatus run_device_add(const DeviceArguments& arguments,
+                                        const CredentialSite& site, const ToolRun& run);
+/// popauth device list [USER...]: with the last uses.
+[[nodiscard]] ExitStatus run_device_list(const std::vector<std::string>& users,
+                                         const CredentialSite& site, const ToolRun& run);
+/// popauth device revoke USER NAME...: in one step; ExitStatus::no_user if one was not there.
+[[nodiscard]] ExitStatus run_device_revoke(const std::string& user,
+                                           const std::vector<std::string>& names,
+                                           const CredentialSite& site, const ToolRun& run);
+
+/// Complains about a record that could let nobody in: neither a virtual user's nor one of an
+/// account that the system has now.
+void warn_of_stranger(const std::string& doing, const std::string& user, const Credential& after,
+                      const ToolRun& run);
+
+struct ListedUser {
+  std::string name;
+  Credential credential;
+};
+struct ListedUsers {
+  std::vector<ListedUser> users;  // in the order asked for, else by name
+  ExitStatus status;              // the first failure; they have been complained about
+};
+/// The records of these users, or of all.
+[[nodiscard]] ListedUsers find_users(std::string_view doing, const std::vector<std::string>& users,
+                                     const CredentialSite& site, const ToolRun& run);
 
 /// The whole command line; main() runs it, tests run it with streams of their own.
 [[nodiscard]] ExitStatus run_popauth(std::vector<std::string> arguments, Terminal& terminal,

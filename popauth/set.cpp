@@ -1,10 +1,6 @@
-#include <fcntl.h>
-
-#include <cerrno>
 #include <limits>
 
 #include "auth/account.h"
-#include "auth/password_hash.h"
 #include "base/text.h"
 #include "popauth/popauth.h"
 
@@ -15,30 +11,9 @@ using Stored = std::optional<Credential>;
 
 // ---------------------------------------------------------------------------- password
 
-Result<Secret> password_from_file(const std::string& path) {
-  const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
-  if (!file.is_open()) return fail_errno(errno, "open " + path);
-  Result<Secret> line = read_secret_line_of(file.get());
-  if (!line) return std::unexpected(std::move(line).error().in(path));
-  return line;
-}
-
-Result<Secret> password_typed_twice(Terminal& terminal) {
-  Result<Secret> first = terminal.ask_secret("New password: ");
-  if (!first) return first;
-  const Result<Secret> second = terminal.ask_secret("Retype new password: ");
-  if (!second) return std::unexpected(second.error());
-  if (equal_in_constant_time(first->octets(), second->octets())) return first;
-  return fail(Errc::usage, "mismatch, the password is unchanged");
-}
-
-bool names_password(const SetArguments& arguments) {
-  return arguments.from_stdin || arguments.password_file;
-}
-
 bool names_fields(const SetArguments& arguments) {
   return arguments.uid || arguments.gid || arguments.home || arguments.maildrop ||
-         arguments.without_apop;
+         arguments.without_apop || arguments.lock || arguments.unlock;
 }
 
 /// nullopt: the password stays as it is. Somebody who only names other fields of a user that is
@@ -46,24 +21,16 @@ bool names_fields(const SetArguments& arguments) {
 Result<std::optional<Secret>> new_password(const SetArguments& arguments, const Stored& stored,
                                            Terminal& terminal) {
   const bool keep = stored && names_fields(arguments) && !arguments.with_apop;
-  if (!names_password(arguments) && keep) return std::nullopt;
-  Result<Secret> password = arguments.from_stdin      ? terminal.read_secret_line()
-                            : arguments.password_file ? password_from_file(*arguments.password_file)
-                                                      : password_typed_twice(terminal);
+  if (!arguments.password.is_named() && keep) return std::nullopt;
+  Result<Secret> password = new_password_from(arguments.password, terminal);
   if (!password) return std::unexpected(std::move(password).error());
-  if (password->empty()) return fail(Errc::usage, "the password is empty");
   return std::move(*password);
 }
 
-/// A user who has an APOP secret must not be left with two different passwords.
-Result<void> set_password(Credential& credential, const SetArguments& arguments,
-                          const Secret& password) {
-  Result<std::string> hash = make_password_hash(password);
-  if (!hash) return std::unexpected(std::move(hash).error());
-  credential.password_hash = std::move(*hash);
-  const bool has_apop = credential.apop_secret && !credential.apop_secret->empty();
-  if (arguments.with_apop || has_apop) credential.apop_secret = password.clone();
-  return {};
+void lock_or_unlock(Credential& credential, const SetArguments& arguments) {
+  std::string& hash = credential.password_hash;
+  if (arguments.lock && !credential.is_locked()) hash.insert(0, "!");
+  if (arguments.unlock) hash.erase(0, hash.find_first_not_of('!'));
 }
 
 // ---------------------------------------------------------------------------- virtual part
@@ -118,23 +85,25 @@ Result<Credential> changed(const SetArguments& arguments, const Stored& stored,
     return std::unexpected(set.error());
   }
   if (password) {
-    if (Result<void> set = set_password(credential, arguments, *password); !set) {
+    const ApopUse apop = arguments.with_apop ? ApopUse::store : ApopUse::as_before;
+    if (Result<void> set = set_password(credential, *password, apop); !set) {
       return std::unexpected(set.error());
     }
   }
   if (arguments.without_apop) credential.apop_secret.reset();
+  lock_or_unlock(credential, arguments);
   return credential;
 }
 
 Result<void> check(const SetArguments& arguments) {
   if (!is_safe_user_name(arguments.user)) return fail(Errc::usage, "not a name a user can have");
-  if (arguments.from_stdin && arguments.password_file) {
-    return fail(Errc::usage, "--stdin and --password-file exclude each other");
+  if (arguments.lock && arguments.unlock) {
+    return fail(Errc::usage, "--lock and --unlock exclude each other");
   }
   if (arguments.with_apop && arguments.without_apop) {
     return fail(Errc::usage, "--apop and --no-apop exclude each other");
   }
-  return {};
+  return check(arguments.password);
 }
 
 void tell(const SetArguments& arguments, const Stored& before, const ToolRun& run) {
@@ -143,15 +112,6 @@ void tell(const SetArguments& arguments, const Stored& before, const ToolRun& ru
   const std::string verb =
       before ? (dry ? "would change " : "changed ") : (dry ? "would add " : "added ");
   run.terminal.print(verb + escaped(arguments.user) + "\n");
-}
-
-/// Nobody could log in by it, but the system's account may come later.
-void warn_of_stranger(const SetArguments& arguments, const Credential& after, const ToolRun& run) {
-  if (after.virtual_user || run.flags.verbosity == Verbosity::quiet) return;
-  const Result<Account> account = find_system_account(arguments.user);
-  if (account || account.error().code != Errc::not_found) return;
-  run.terminal.complain("set " + escaped(arguments.user) +
-                        ": warning: not a virtual user, and the system has no such account");
 }
 
 Result<void> set_user(const SetArguments& arguments, const CredentialSite& site,
@@ -170,7 +130,7 @@ Result<void> set_user(const SetArguments& arguments, const CredentialSite& site,
     if (!*before && !*password) return fail(Errc::changed, "was deleted meanwhile");
     Result<Credential> after = changed(arguments, *before, *password);
     if (!after) return std::unexpected(std::move(after).error());
-    warn_of_stranger(arguments, *after, run);
+    warn_of_stranger("set " + escaped(arguments.user), arguments.user, *after, run);
     tell(arguments, *before, run);
     std::vector<CredentialDbWriter::Change> changes;
     changes.push_back({arguments.user, std::move(*after)});
@@ -189,6 +149,15 @@ ExitStatus run_set(const SetArguments& arguments, const CredentialSite& site, co
   Result<void> done = set_user(arguments, site, run);
   if (done) return ExitStatus::ok;
   return give_up(run.terminal, std::move(done).error().in("set " + escaped(arguments.user)));
+}
+
+void warn_of_stranger(const std::string& doing, const std::string& user, const Credential& after,
+                      const ToolRun& run) {
+  if (after.virtual_user || run.flags.verbosity == Verbosity::quiet) return;
+  const Result<Account> account = find_system_account(user);
+  if (account || account.error().code != Errc::not_found) return;
+  run.terminal.complain(doing +
+                        ": warning: not a virtual user, and the system has no such account");
 }
 
 }  // namespace pop

@@ -1,22 +1,9 @@
-#include "auth/password_hash.h"
 #include "base/text.h"
 #include "popauth/popauth.h"
 
 namespace pop {
-namespace {
-
-bool is_password_of(const Credential& credential, const Secret& password) {
-  if (!credential.password_hash.empty()) {
-    return password_hash_matches(password, credential.password_hash);
-  }
-  return credential.apop_secret && !credential.apop_secret->empty() &&
-         equal_in_constant_time(credential.apop_secret->octets(), password.octets());
-}
-
-}  // namespace
-
-ExitStatus run_verify(const std::string& user, bool from_stdin, const CredentialSite& site,
-                      const ToolRun& run) {
+ExitStatus run_verify(const std::string& user, const PasswordSource& source,
+                      const CredentialSite& site, const ToolRun& run) {
   const std::string doing = "verify " + escaped(user);
   Result<std::optional<Credential>> credential = CredentialDb{site.file}.find(user);
   if (!credential) return give_up(run.terminal, std::move(credential).error().in(doing));
@@ -24,15 +11,20 @@ ExitStatus run_verify(const std::string& user, bool from_stdin, const Credential
     run.terminal.complain(doing + ": not found");
     return ExitStatus::no_user;
   }
+  const Result<void> sound = check(source);
   Result<Secret> password =
-      from_stdin ? run.terminal.read_secret_line() : run.terminal.ask_secret("Password: ");
+      sound ? password_from(source, run.terminal) : std::unexpected(sound.error());
   if (!password) return give_up(run.terminal, std::move(password).error().in(doing));
-  if (!is_password_of(**credential, *password)) {
+  const std::optional<std::string> digest = device_digest(*password);
+  const DevicePassword* device = digest ? find_device((*credential)->devices, *digest) : nullptr;
+  if (device == nullptr && !is_password_of(**credential, *password)) {
     run.terminal.complain(doing + ": the password is not the stored one");
     return ExitStatus::found;
   }
   if (run.flags.verbosity == Verbosity::verbose) {
-    run.terminal.print(escaped(user) + ": the password is right\n");
+    const std::string which =
+        device != nullptr ? "the device password " + device->name : "the password";
+    run.terminal.print(escaped(user) + ": " + which + " is right\n");
   }
   return ExitStatus::ok;
 }

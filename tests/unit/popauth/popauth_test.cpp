@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include "auth/device_use.h"
 #include "auth/password_hash.h"
 #include "support/catch.h"
 #include "support/temporary_directory.h"
@@ -192,14 +193,17 @@ TEST_CASE("popauth list shows what is there and no secret", "[popauth]") {
   site.done({"set", "nobody", "--apop", "--stdin"}, "shared\n");
   const Outcome text = site.call({"list"});
   CHECK(text.out ==
-        "jo               password -    uid=1000 gid=8 home=/srv/jo\n"
-        "nobody           password apop\n");
+        "jo               password -    scram uid=1000 gid=8 home=/srv/jo\n"
+        "nobody           password apop scram\n");
   const Outcome json = site.call({"list", "--json", "jo"});
   CHECK(json.out == R"([
   {
     "user": "jo",
     "password": true,
     "apop": false,
+    "scram": true,
+    "locked": false,
+    "devices": 0,
     "virtual": {
       "uid": 1000,
       "gid": 8,
@@ -254,6 +258,149 @@ TEST_CASE("The configuration names the file", "[popauth]") {
   CHECK(Site::plain_call({"init", "-f", site.path("popper.toml")}).status == ExitStatus::ok);
   CHECK(fs::exists(site.file()));
   CHECK(Site::plain_call({"list", "-f", site.path("none.toml")}).status == ExitStatus::config);
+}
+
+// ---------------------------------------------------------------------------- SCRAM and locks
+
+TEST_CASE("popauth set keeps SCRAM keys of the password", "[popauth][scram]") {
+  const SiteWithJo site;
+  Credential jo = site.stored("jo");
+  REQUIRE((jo.scram_sha_256 && jo.scram_sha_1));
+  CHECK(scram_keys_match(ScramHash::sha_256, Secret{"first"}, *jo.scram_sha_256));
+  CHECK(scram_keys_match(ScramHash::sha_1, Secret{"first"}, *jo.scram_sha_1));
+  site.done({"set", "jo", "--stdin"}, "second\n");
+  jo = site.stored("jo");
+  CHECK(scram_keys_match(ScramHash::sha_256, Secret{"second"}, *jo.scram_sha_256));
+  CHECK_FALSE(test::get_file(site.file()).find("second") != std::string::npos);
+}
+
+TEST_CASE("popauth set locks and unlocks", "[popauth]") {
+  const SiteWithJo site;
+  const std::string hash = site.stored("jo").password_hash;
+  for (int i = 0; i < 2; ++i) {
+    site.done({"set", "jo", "--lock"});
+    CHECK(site.stored("jo").password_hash == "!" + hash);
+  }
+  CHECK(site.call({"list"}).out ==
+        "jo               password -    scram locked"
+        " uid=1000 gid=8 home=/srv/jo\n");
+  site.done({"verify", "jo", "--stdin"}, "first\n");
+  site.done({"set", "jo", "--stdin"}, "second\n");  // stays locked
+  CHECK(site.stored("jo").is_locked());
+  site.done({"set", "jo", "--unlock"});
+  CHECK(password_hash_matches(Secret{"second"}, site.stored("jo").password_hash));
+  CHECK(site.call({"set", "jo", "--lock", "--unlock"}).status == ExitStatus::usage);
+}
+
+TEST_CASE("popauth show tells all but secrets", "[popauth]") {
+  const SiteWithJo site;
+  site.done({"set", "jo", "--apop", "--stdin"}, "the secret\n");
+  const Outcome shown = site.call({"show", "jo"});
+  CHECK(shown.status == ExitStatus::ok);
+  CHECK(shown.out ==
+        "jo\n"
+        "  password       $y$j9T\n"
+        "  scram-sha-256  10000 iterations\n"
+        "  scram-sha-1    10000 iterations\n"
+        "  apop           stored in the clear\n"
+        "  uid            1000\n"
+        "  gid            8\n"
+        "  home           /srv/jo\n");
+  const Outcome json = site.call({"show", "--json"});
+  CHECK(json.out.find("\"scram_sha_256\": {\n") != std::string::npos);
+  CHECK(json.out.find("the secret") == std::string::npos);
+  CHECK(site.call({"show", "al"}).status == ExitStatus::no_user);
+}
+
+// ---------------------------------------------------------------------------- device passwords
+
+/// The one line that was printed.
+std::string secret_in(const Outcome& outcome) {
+  CAPTURE(outcome.err);
+  REQUIRE(outcome.status == ExitStatus::ok);
+  REQUIRE(outcome.out.size() == 25);
+  return outcome.out.substr(0, 24);
+}
+
+TEST_CASE("popauth device add shows a secret once and stores none", "[popauth][device]") {
+  const SiteWithJo site;
+  const std::string phone = secret_in(site.call({"device", "add", "jo", "phone"}));
+  const std::string laptop =
+      secret_in(site.call({"device", "add", "jo", "laptop", "--read-only", "--network",
+                           "192.0.2.0/24,2001:db8::/32", "--expires", "90d"}));
+  const std::vector<DevicePassword> devices = site.stored("jo").devices;
+  REQUIRE(devices.size() == 2);
+  CHECK(devices[0].digest == device_digest(Secret{phone}));
+  CHECK(devices[0].rights == DevicePassword::Rights::full);
+  CHECK(devices[0].networks.empty());
+  CHECK_FALSE(devices[0].expires);
+  CHECK(devices[1].digest == device_digest(Secret{laptop}));
+  CHECK(devices[1].rights == DevicePassword::Rights::read_only);
+  CHECK(devices[1].networks == "192.0.2.0/24 2001:db8::/32");
+  CHECK(devices[1].expires == devices[1].created + std::chrono::days{90});
+  CHECK(devices[0].id != devices[1].id);
+  CHECK(devices[0].slot != devices[1].slot);
+  CHECK(test::get_file(site.file()).find(phone) == std::string::npos);
+  struct stat used {};
+  REQUIRE(::stat((site.file().native() + ".used").c_str(), &used) == 0);
+  CHECK((used.st_mode & 07777) == 0600);
+  CHECK(site.call({"verify", "jo", "--stdin", "-v"}, phone + "\n").out ==
+        "jo: the device password phone is right\n");
+}
+
+TEST_CASE("popauth device list and revoke", "[popauth][device]") {
+  const SiteWithJo site;
+  for (const char* name : {"phone", "laptop", "tablet"}) {
+    (void)secret_in(site.call({"device", "add", "jo", name}));
+  }
+  const DevicePassword phone = site.stored("jo").devices.front();
+  REQUIRE(DeviceUses{site.file()}.record(
+      phone, {std::chrono::sys_days{std::chrono::year{2026} / 12 / 31}, "192.0.2.1"}));
+  const std::string listed = site.call({"device", "list"}).out;
+  CHECK(listed.starts_with("jo: phone, made 20"));
+  CHECK(listed.find(", last used 2026-12-31T00:00:00Z from 192.0.2.1\njo: laptop, made 20") !=
+        std::string::npos);
+  CHECK(listed.ends_with(", never used\n"));
+  const std::string json = site.call({"device", "list", "--json", "jo"}).out;
+  CHECK(json.find("\"address\": \"192.0.2.1\"") != std::string::npos);
+
+  CHECK(site.call({"device", "revoke", "-n", "jo", "phone"}).out == "would revoke phone of jo\n");
+  const Outcome revoked = site.call({"device", "revoke", "-v", "jo", "phone", "watch", "tablet"});
+  CHECK(revoked.status == ExitStatus::no_user);
+  CHECK(revoked.out == "revoked phone of jo\nrevoked tablet of jo\n");
+  CHECK(revoked.err == "popauth: device revoke jo watch: not found\n");
+  REQUIRE(site.stored("jo").devices.size() == 1);
+  CHECK(site.stored("jo").devices[0].name == "laptop");
+  (void)secret_in(site.call({"device", "add", "jo", "phone"}));
+  CHECK(site.stored("jo").devices[1].slot == phone.slot);  // again, but another id
+  CHECK(site.call({"device", "list"}).out.find("192.0.2.1") == std::string::npos);
+}
+
+TEST_CASE("popauth device refuses what cannot be", "[popauth][device]") {
+  const SiteWithJo site;
+  (void)secret_in(site.call({"device", "add", "jo", "phone"}));
+  const auto complaint = [&site](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "device");
+    const Outcome outcome = site.call(std::move(arguments));
+    CHECK(outcome.status != ExitStatus::ok);
+    CHECK(outcome.out.empty());
+    return outcome.err;
+  };
+  CHECK(complaint({"add", "jo", "phone"}) ==
+        "popauth: device add jo: phone: there is one of this name; revoke it first\n");
+  CHECK(complaint({"add", "jo", "my phone"}).find("my phone: a device's name is") !=
+        std::string::npos);
+  CHECK(complaint({"add", "jo", "x", "--network", "jo"}).find("--network jo: ") !=
+        std::string::npos);
+  CHECK(complaint({"add", "jo", "x", "--network", ""}).find("--network: empty") !=
+        std::string::npos);
+  for (const char* when : {"2020-01-01", "0d", "d", "36501d", "2027-02-29", "soon", "-1d", ""}) {
+    CHECK(complaint({"add", "jo", "x", "--expires", when}).find("--expires ") != std::string::npos);
+  }
+  CHECK(complaint({"add", "../jo", "x"}).find("not a name a user can have") != std::string::npos);
+  CHECK(complaint({"revoke", "al", "x"}) == "popauth: device revoke al: not found\n");
+  CHECK_FALSE(complaint({"revoke", "jo"}).empty());
+  CHECK_FALSE(complaint({}).empty());
 }
 
 }  // namespace
