@@ -6,7 +6,7 @@ _popauth() {
   local subcommand= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      init | set | delete | list | show | verify | device)
+      init | set | delete | list | show | verify | device | export | import | check | recover)
         [[ -z $subcommand ]] && subcommand=$word
         ;;
       add | revoke)
@@ -29,12 +29,17 @@ _popauth() {
       COMPREPLY=($(compgen -d -- "$cur"))
       return
       ;;
+    --format)
+      COMPREPLY=($(compgen -W "popauth qpopper text passwd-file" -- "$cur"))
+      return
+      ;;
     --uid | --gid | --expires | --network)
       return
       ;;
   esac
   case $subcommand in
-    "") COMPREPLY=($(compgen -W "init set delete list show verify device $shared" -- "$cur")) ;;
+    "") COMPREPLY=($(compgen -W "init set delete list show verify device export import check
+      recover $shared" -- "$cur")) ;;
     set)
       COMPREPLY=($(compgen -W "--apop --no-apop --lock --unlock --uid --gid --home
         --maildrop --stdin --password-file --credential-file $shared" -- "$cur"))
@@ -45,6 +50,9 @@ _popauth() {
     device) COMPREPLY=($(compgen -W "add list revoke --credential-file $shared" -- "$cur")) ;;
     "device add")
       COMPREPLY=($(compgen -W "--expires --network --read-only --credential-file $shared" -- "$cur"))
+      ;;
+    import)
+      COMPREPLY=($(compgen -f -W "--format --replace --credential-file $shared" -- "$cur"))
       ;;
     *) COMPREPLY=($(compgen -W "--credential-file $shared" -- "$cur")) ;;
   esac

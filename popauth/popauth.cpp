@@ -9,6 +9,8 @@ struct CommandLine {
   std::vector<std::string> users;
   SetArguments set;
   DeviceArguments device;
+  std::vector<std::string> files;
+  ImportArguments import;
   std::vector<std::string> device_names;
 };
 
@@ -57,6 +59,14 @@ void declare_device_add(Arguments& arguments, CommandLine& line) {
                    "Let it in from these addresses only, as 192.0.2.0/24 or 2001:db8::/32");
   arguments.option("--expires", line.device.expires, "WHEN",
                    "Until the end of this day (2026-12-31), or for so many days (90d)");
+}
+
+void declare_import(Arguments& arguments, CommandLine& line) {
+  declare_file(arguments, line);
+  arguments.operands("FILE", line.files, Arguments::Count::one, "What to take users from");
+  arguments.option("--format", line.import.format, "FORMAT",
+                   "popauth, qpopper, text or passwd-file; else it is guessed");
+  arguments.flag("--replace", line.import.replace, "Change users who are there already");
 }
 
 }  // namespace
@@ -147,6 +157,27 @@ ExitStatus run_popauth(std::vector<std::string> arguments, Terminal& terminal, D
                  .run = on_site([&line](const CredentialSite& site, const ToolRun& run) {
                    return run_device_revoke(line.users.front(), line.device_names, site, run);
                  })}}},
+          {.name = "export",
+           .help = "Print records, secrets and all, as text for import",
+           .declare = users(Arguments::Count::any),
+           .run = on_site([&line](const CredentialSite& site, const ToolRun& run) {
+             return run_export(line.users, site, run);
+           })},
+          {.name = "import",
+           .help = "Take users over from another file",
+           .declare = [&line](Arguments& declared) { declare_import(declared, line); },
+           .run = on_site([&line](const CredentialSite& site, const ToolRun& run) {
+             line.import.file = line.files.front();
+             return run_import(line.import, site, run);
+           })},
+          {.name = "check",
+           .help = "Read every record and say what is wrong",
+           .declare = [&line](Arguments& declared) { declare_file(declared, line); },
+           .run = on_site(run_check)},
+          {.name = "recover",
+           .help = "Write a damaged file anew with all records that can be read",
+           .declare = [&line](Arguments& declared) { declare_file(declared, line); },
+           .run = on_site(run_recover)},
       }};
   return run_tool(tool, std::move(arguments), terminal);
 }

@@ -65,6 +65,25 @@ struct DeviceArguments {
                                            const std::vector<std::string>& names,
                                            const CredentialSite& site, const ToolRun& run);
 
+struct ImportArguments {
+  std::string file;
+  std::optional<std::string> format;
+  bool replace = false;
+};
+
+/// popauth export [USER...]: the records as text, secrets and all.
+[[nodiscard]] ExitStatus run_export(const std::vector<std::string>& users,
+                                    const CredentialSite& site, const ToolRun& run);
+/// popauth import FILE: takes what can be taken in one step and says what not and why;
+/// ExitStatus::found if something was left out.
+[[nodiscard]] ExitStatus run_import(const ImportArguments& arguments, const CredentialSite& site,
+                                    const ToolRun& run);
+/// popauth check: reads all records; ExitStatus::found if something is wrong with one.
+[[nodiscard]] ExitStatus run_check(const CredentialSite& site, const ToolRun& run);
+/// popauth recover: writes a damaged file anew with all records that hold; ExitStatus::found if
+/// some do not.
+[[nodiscard]] ExitStatus run_recover(const CredentialSite& site, const ToolRun& run);
+
 /// Complains about a record that could let nobody in: neither a virtual user's nor one of an
 /// account that the system has now.
 void warn_of_stranger(const std::string& doing, const std::string& user, const Credential& after,

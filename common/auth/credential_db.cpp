@@ -69,7 +69,9 @@ Result<void> CredentialDb::walk(const Visit& visit) const {
     return visit(key, decode_credential(key, record));
   });
   if (!walked) return std::unexpected(in_file(std::move(walked).error(), file_));
-  return walked;
+  const Result<std::uint64_t> verified = dbm->verify();
+  if (!verified) return std::unexpected(in_file(verified.error(), file_));
+  return {};
 }
 
 bool CredentialDb::available() const {

@@ -55,7 +55,8 @@ class CredentialDb {
   [[nodiscard]] Result<std::optional<Credential>> find(std::string_view user) const;
   [[nodiscard]] Result<std::vector<std::string>> users() const;  // sorted
   /// Calls `visit` for each record in the file, in no order; a damaged one comes as an error.
-  /// Stops at the first error of `visit` and returns that.
+  /// Stops at the first error of `visit` and returns that. Errc::corrupt at the end if there are
+  /// records that cannot be reached.
   using Visit = std::function<Result<void>(std::string_view user, Result<Credential> credential)>;
   [[nodiscard]] Result<void> walk(const Visit& visit) const;
   /// Whether the file is there and may be used: APOP can be offered.

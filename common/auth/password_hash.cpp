@@ -70,6 +70,9 @@ bool password_hash_matches(const Secret& password, std::string_view hash) {
 }
 
 bool is_password_hash(std::string_view hash) {
+  // Any two letters are a salt of the oldest kind, whose hashes have 13.
+  constexpr std::size_t oldest_size = 13;
+  if (!hash.starts_with('$') && !hash.starts_with('_') && hash.size() != oldest_size) return false;
   const int verdict = ::crypt_checksalt(std::string{hash}.c_str());
   return verdict != CRYPT_SALT_INVALID && verdict != CRYPT_SALT_METHOD_DISABLED;
 }

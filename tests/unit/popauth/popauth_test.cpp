@@ -4,53 +4,15 @@
 
 #include "auth/device_use.h"
 #include "auth/password_hash.h"
-#include "support/catch.h"
-#include "support/temporary_directory.h"
-#include "support/tool_streams.h"
+#include "popauth_site.h"
 
 namespace pop {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Outcome {
-  ExitStatus status;
-  std::string out, err;
-};
-
-/// A credential file and a way to call popauth on it.
-class Site {
- public:
-  [[nodiscard]] Outcome call(std::vector<std::string> arguments,
-                             std::string_view input = "") const {
-    arguments.insert(arguments.end(), {"--credential-file", file().native()});
-    return plain_call(std::move(arguments), input);
-  }
-  [[nodiscard]] static Outcome plain_call(std::vector<std::string> arguments,
-                                          std::string_view input = "") {
-    const test::ToolStreams streams{input};
-    Terminal terminal{"popauth", streams.streams()};
-    const ExitStatus status = run_popauth(std::move(arguments), terminal, system_disk());
-    return {status, streams.out(), streams.err()};
-  }
-  void done(std::vector<std::string> arguments, std::string_view input = "") const {
-    const Outcome outcome = call(std::move(arguments), input);
-    CAPTURE(outcome.out, outcome.err);
-    CHECK(outcome.err.empty());
-    REQUIRE(outcome.status == ExitStatus::ok);
-  }
-  [[nodiscard]] fs::path file() const { return directory_ / "credentials.gdbm"; }
-  [[nodiscard]] fs::path path(std::string_view name) const { return directory_ / name; }
-  [[nodiscard]] Credential stored(std::string_view user) const {
-    Result<std::optional<Credential>> found = CredentialDb{file()}.find(user);
-    REQUIRE(found);
-    REQUIRE(found->has_value());
-    return std::move(**found);
-  }
-
- private:
-  test::TemporaryDirectory directory_;
-};
+using Outcome = test::ToolOutcome;
+using Site = test::PopauthSite;
 
 /// A site with the virtual user jo, whose password is "first".
 struct SiteWithJo : Site {
