@@ -85,7 +85,8 @@ class CredentialDbWriter {
     std::chrono::milliseconds wait_at_most{30'000};
   };
 
-  /// Makes a file without users. Errc::busy if it exists.
+  /// Makes a file without users; root gives it to the owner of the directory. Errc::busy if it
+  /// exists.
   [[nodiscard]] static Result<void> create(Disk& disk, const std::filesystem::path& file,
                                            Locking locking);
   [[nodiscard]] static Result<void> create(Disk& disk, const std::filesystem::path& file) {

@@ -28,6 +28,40 @@ constexpr std::chrono::milliseconds lock_poll{20};
 
 // ---------------------------------------------------------------------------- lock
 
+struct Owner {
+  uid_t user;
+  gid_t group;
+};
+
+/// Who owns the directory must be able to replace the file, and is trusted with it anyway.
+Result<Owner> rightful_owner(Disk& disk, const CredentialFilePlace& place) {
+  if (::geteuid() != 0) return Owner{.user = ::geteuid(), .group = ::getegid()};
+  const Result<FileStatus> directory = disk.status(place.directory);
+  if (!directory) return std::unexpected(directory.error());
+  return Owner{.user = directory->owner, .group = directory->group};
+}
+
+Result<void> give_to(Disk& disk, const Fd& file, const Owner& owner) {
+  if (Result<void> mode = disk.set_mode(file, 0600); !mode) return mode;  // whatever the umask
+  const Result<FileStatus> now = disk.status(file);
+  if (!now) return std::unexpected(now.error());
+  if (now->owner == owner.user && now->group == owner.group) return {};
+  return disk.set_owner(file, owner.user, owner.group);
+}
+
+/// A lock file that root made must not keep the owner out; but what the owner put there instead
+/// must not be given away.
+Result<void> share_lock(Disk& disk, const CredentialFilePlace& place, const Fd& lock) {
+  const Result<FileStatus> status = disk.status(lock);
+  if (!status) return std::unexpected(status.error());
+  if (!status->is_regular() || status->links > 1) {
+    return fail(Errc::denied, place.name + ".lock: not a regular file with one link");
+  }
+  if (::geteuid() != 0) return {};
+  const Result<Owner> owner = rightful_owner(disk, place);
+  return owner ? give_to(disk, lock, *owner) : std::unexpected(owner.error());
+}
+
 /// The descriptor holds the lock: closing it, also by the death of the process, lets it go. The
 /// file stays, because removing it would let two writers hold two different locks.
 Result<Fd> acquire_lock(Disk& disk, const CredentialFilePlace& place,
@@ -35,6 +69,9 @@ Result<Fd> acquire_lock(Disk& disk, const CredentialFilePlace& place,
   const std::string name = place.name + ".lock";
   Result<Fd> fd = disk.open(place.directory.get(), name, O_RDWR | O_CREAT, 0600);
   if (!fd) return fd;
+  if (Result<void> shared = share_lock(disk, place, *fd); !shared) {
+    return std::unexpected(std::move(shared).error());
+  }
   const auto deadline = system_clock().steady() + wait_at_most;
   while (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
     const int saved = errno;
@@ -119,19 +156,6 @@ Result<void> copy_to_disk(Disk& disk, const Fd& memory, const Fd& file) {
   return written;
 }
 
-struct Owner {
-  uid_t user;
-  gid_t group;
-};
-
-Result<void> give_to(Disk& disk, const Fd& file, const Owner& owner) {
-  if (Result<void> mode = disk.set_mode(file, 0600); !mode) return mode;  // whatever the umask
-  const Result<FileStatus> now = disk.status(file);
-  if (!now) return std::unexpected(now.error());
-  if (now->owner == owner.user && now->group == owner.group) return {};
-  return disk.set_owner(file, owner.user, owner.group);
-}
-
 Result<void> write_new_file(Disk& disk, const CredentialFilePlace& place, const std::string& name,
                             const Owner& owner, const Records& records) {
   const Result<Fd> memory = build_in_memory(records);
@@ -168,7 +192,9 @@ Result<void> create_locked(Disk& disk, const CredentialFilePlace& place) {
   const Result<FileStatus> there = disk.status(place.directory.get(), place.name);
   if (there) return fail(Errc::busy, "exists already");
   if (there.error().code != Errc::not_found) return std::unexpected(there.error());
-  return replace_with(disk, place, {.user = ::geteuid(), .group = ::getegid()}, {});
+  const Result<Owner> owner = rightful_owner(disk, place);
+  if (!owner) return std::unexpected(owner.error());
+  return replace_with(disk, place, *owner, {});
 }
 
 Result<void> change_locked(Disk& disk, const CredentialFilePlace& place,

@@ -387,5 +387,20 @@ TEST_CASE("A writer killed at any time leaves the old file or the new one", "[au
   set(file, "jo", "$old");
 }
 
+TEST_CASE("A lock file that is a link to something else is refused", "[auth][db]") {
+  const test::TemporaryDirectory directory;
+  const fs::path file = directory / "credentials.gdbm";
+  REQUIRE(CredentialDbWriter::create(system_disk(), file));
+  fs::remove(directory / "credentials.gdbm.lock");
+  test::put_file(directory / "victim", "x");
+  fs::create_hard_link(directory / "victim", directory / "credentials.gdbm.lock");
+  const Result<void> done = CredentialDbWriter::apply(system_disk(), file, {});
+  REQUIRE_FALSE(done);
+  CHECK(done.error().code == Errc::denied);
+  fs::remove(directory / "credentials.gdbm.lock");
+  fs::create_symlink(directory / "victim", directory / "credentials.gdbm.lock");
+  CHECK_FALSE(CredentialDbWriter::apply(system_disk(), file, {}));
+}
+
 }  // namespace
 }  // namespace pop
