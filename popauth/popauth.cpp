@@ -19,7 +19,9 @@ std::expected<CredentialSite, ExitStatus> find_site(const CommandLine& line, con
   if (line.credential_file) return CredentialSite{.disk = disk, .file = *line.credential_file};
   std::expected<Configuration, ExitStatus> read = read_configuration(run);
   if (!read) return std::unexpected(read.error());
-  return CredentialSite{.disk = disk, .file = std::move(read->settings.credential_file)};
+  return CredentialSite{.disk = disk,
+                        .file = std::move(read->settings.credential_file),
+                        .owner = std::move(read->settings.credential_owner)};
 }
 
 void declare_file(Arguments& arguments, CommandLine& line) {

@@ -8,6 +8,7 @@
 #include "auth/credential_db.h"
 #include "base/disk.h"
 #include "base/error.h"
+#include "conf/settings.h"
 #include "popauth/password_source.h"
 #include "tool/run_tool.h"
 
@@ -17,7 +18,13 @@ namespace pop {
 struct CredentialSite {
   Disk& disk;
   std::filesystem::path file;
+  std::string owner = Settings{}.credential_owner;
 };
+
+/// Makes the directory of the credential file if it is not there, with mode 0700; where root does,
+/// it belongs to `owner`, if the system has such a user.
+[[nodiscard]] Result<void> make_credential_directory(Disk& disk, const std::filesystem::path& file,
+                                                     const std::string& owner);
 
 struct SetArguments {
   std::string user;

@@ -188,6 +188,11 @@ constexpr std::array options{
     Option{"credential-file", "", login, &S::credential_file, "FILE", start_up, Ready::now,
            "Take credentials from this file, which popauth(8) keeps", "", no_switch, no_range,
            absolute},
+    Option{"credential-owner", "", login, &S::credential_owner, "USER", start_up, Ready::now,
+           "Let this user, besides root, change all credentials with popauth(8)",
+           "popauth init gives a directory that it makes to this user, if the system has such a "
+           "one: then a popauth that is setuid to that user lets others change their own.",
+           no_switch, no_range, word_or_none},
     Option{"debug", "", logging, &S::debug, "BOOL", anywhere, Ready::now,
            "Log what the program does, step by step", "", turns_on('d')},
     Option{"dotlock-stale-after", "", service, &S::dotlock_stale_after, "SECONDS", start_up,

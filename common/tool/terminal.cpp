@@ -81,6 +81,11 @@ void Terminal::complain(std::string_view text) {
   (void)write_all(streams_.err, program_ + ": " + std::string{text} + "\n");
 }
 
+void Terminal::tell(std::string_view text, LineEnd end) {
+  const std::string line = std::string{text} + (end == LineEnd::newline ? "\n" : "");
+  (void)write_all(streams_.err, line);
+}
+
 Result<Secret> Terminal::ask_secret(std::string_view prompt) {
   if (::isatty(streams_.in) != 1) {
     return fail(Errc::usage, "standard input is not a terminal, nobody can be asked");

@@ -29,6 +29,9 @@ class Terminal {
   /// "program: text" and a newline to standard error, at once.
   void complain(std::string_view text);
   void complain(const Error& error) { complain(error.text); }
+  /// To standard error as it is, at once: what an older program's users expect word for word.
+  enum class LineEnd : std::uint8_t { newline, none };
+  void tell(std::string_view text, LineEnd end = LineEnd::newline);
   /// Writes what print() kept. Errc::full or io when any of it could not be written.
   [[nodiscard]] Result<void> flush();
 
