@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -400,6 +402,78 @@ TEST_CASE("A lock file that is a link to something else is refused", "[auth][db]
   fs::remove(directory / "credentials.gdbm.lock");
   fs::create_symlink(directory / "victim", directory / "credentials.gdbm.lock");
   CHECK_FALSE(CredentialDbWriter::apply(system_disk(), file, {}));
+}
+
+// ------------------------------------------------------------------ a crowd
+
+/// POPPER_CROWD_SECONDS makes a long form of it.
+std::chrono::seconds crowd_time() {
+  const char* const seconds = std::getenv("POPPER_CROWD_SECONDS");
+  return std::chrono::seconds{seconds == nullptr ? 1 : std::atoi(seconds)};
+}
+
+/// Adds one to what stands in a user's record, until the time is over; how often is the exit
+/// status of the child, modulo 251. 255: something failed.
+int count_up(const fs::path& file, const std::string& user,
+             std::chrono::steady_clock::time_point end) {
+  int steps = 0;
+  for (; std::chrono::steady_clock::now() < end; ++steps) {
+    const Result<void> done = CredentialDbWriter::update(
+        system_disk(), file, [&](const CredentialDb& now) -> Result<std::vector<Change>> {
+          Result<std::optional<Credential>> before = now.find(user);
+          if (!before || !*before) return fail(Errc::corrupt, "the record is gone");
+          const std::string next = std::to_string(std::stoi((*before)->password_hash) + 1);
+          Credential credential = with_hash(next);
+          credential.apop_secret = Secret{next};
+          return one(user, std::move(credential));
+        });
+    if (!done) return 255;
+  }
+  return steps % 251;
+}
+
+/// 0: every look found a whole record, and counts never went back.
+int look_on(const fs::path& file, const std::string& user,
+            std::chrono::steady_clock::time_point end) {
+  int last = 0;
+  while (std::chrono::steady_clock::now() < end) {
+    const Result<std::optional<Credential>> found = CredentialDb{file}.find(user);
+    if (!found || !*found) return 1;
+    const Credential& credential = **found;
+    if (!credential.apop_secret || credential.apop_secret->octets() != credential.password_hash) {
+      return 2;
+    }
+    const int count = std::stoi(credential.password_hash);
+    if (count < last) return 3;
+    last = count;
+    std::this_thread::sleep_for(std::chrono::milliseconds{5});
+  }
+  return 0;
+}
+
+TEST_CASE("Two writers lose nothing, and fifty readers see whole records", "[auth][db][crowd]") {
+  const test::TemporaryDirectory directory;
+  const fs::path file = new_file(directory);
+  for (const char* user : {"jo", "al"}) {
+    Credential credential = with_hash("0");
+    credential.apop_secret = Secret{"0"};
+    REQUIRE(CredentialDbWriter::apply(system_disk(), file, one(user, std::move(credential))));
+  }
+  const auto end = std::chrono::steady_clock::now() + crowd_time();
+  test::ChildProcess jo{[&] { return count_up(file, "jo", end); }};
+  test::ChildProcess al{[&] { return count_up(file, "al", end); }};
+  std::vector<std::unique_ptr<test::ChildProcess>> readers;
+  for (int i = 0; i < 50; ++i) {
+    readers.push_back(std::make_unique<test::ChildProcess>(
+        [&, i] { return look_on(file, i % 2 == 0 ? "jo" : "al", end); }));
+  }
+  for (const auto& reader : readers) CHECK(reader->wait() == 0);
+  const int steps_of_jo = jo.wait();
+  const int steps_of_al = al.wait();
+  CHECK(steps_of_jo == std::stoi(hash_of(file, "jo")) % 251);
+  CHECK(steps_of_al == std::stoi(hash_of(file, "al")) % 251);
+  CHECK(std::stoi(hash_of(file, "jo")) > 0);
+  CHECK(std::stoi(hash_of(file, "al")) > 0);
 }
 
 }  // namespace
