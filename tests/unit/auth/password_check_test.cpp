@@ -514,6 +514,18 @@ TEST_CASE("Every refusal costs as much as a wrong password", "[auth][check][cost
                {"virtual", ""}});
 }
 
+TEST_CASE("A device password costs as much as another when it is refused",
+          "[auth][check][cost][device]") {
+  const DeviceSite site;
+  const std::string unknown = "0000-1111-2222-3333-4445";
+  check_costs([&] { return site.checker(); }, {"virtual", "wrong"},
+              {{"virtual", unknown},
+               {"nosuch", unknown},
+               {"virtual", "limited0-1111-2222-3333"},
+               {"virtual", "ended000-1111-2222-3333"},
+               {"locked", std::string{phone_secret}}});
+}
+
 TEST_CASE("A refusal by a list costs as much as a wrong password", "[auth][check][cost]") {
   CredentialSite site;
   const TemporaryDirectory lists;

@@ -1,0 +1,140 @@
+// What a refused login costs the keeper, by the reason of the refusal: no difference may tell a
+// stranger who exists. Processor time, so that other programs do not count; the reasons take turns,
+// so that what changes in the machine meets all alike.
+//
+//   bench_refusal [--tries=N]
+//
+// Exit status 1: a mean differs from that of a wrong password by more than half a millisecond
+// beyond the noise, three standard errors of the difference.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auth/credential_db.h"
+#include "auth/login_cost.h"
+#include "auth/password_check.h"
+#include "auth/password_hash.h"
+#include "support/temporary_directory.h"
+
+namespace pop {
+namespace {
+
+constexpr int usual_tries = 2000;
+constexpr double most_difference_ms = 0.5;
+constexpr std::string_view expired_secret = "0000-1111-2222-3333-4444";
+
+struct Case {
+  std::string name, user, password;
+  double sum = 0;  // milliseconds
+  double squares = 0;
+
+  void add(double ms) {
+    sum += ms;
+    squares += ms * ms;
+  }
+  [[nodiscard]] double mean(int tries) const { return sum / tries; }
+  /// Of the mean.
+  [[nodiscard]] double error(int tries) const {
+    const double variance = squares / tries - mean(tries) * mean(tries);
+    return std::sqrt(std::max(variance, 0.0) / tries);
+  }
+};
+
+void fill(const std::filesystem::path& file) {
+  const std::string hash = make_password_hash(Secret{"right"}).value();
+  const Credential::Virtual who{.uid = 5000, .gid = 8, .home = "/srv", .maildrop = {}};
+  Credential known;
+  known.password_hash = hash;
+  known.virtual_user = who;
+  Credential locked = known.clone();
+  locked.password_hash.insert(0, "!");
+  Credential apop_only;
+  apop_only.apop_secret = Secret{"shared"};
+  apop_only.virtual_user = who;
+  Credential devices = known.clone();
+  DevicePassword expired;
+  expired.name = "old";
+  expired.id = "0123456789abcdef";
+  expired.digest = device_digest(Secret{expired_secret}).value();
+  expired.expires = std::chrono::sys_seconds{};
+  devices.devices = {expired};
+  std::vector<CredentialChange> changes;
+  changes.push_back({"known", std::move(known)});
+  changes.push_back({"locked", std::move(locked)});
+  changes.push_back({"apop-only", std::move(apop_only)});
+  changes.push_back({"devices", std::move(devices)});
+  if (!CredentialDbWriter::create(system_disk(), file) ||
+      !CredentialDbWriter::apply(system_disk(), file, std::move(changes))) {
+    std::abort();
+  }
+}
+
+/// False: it was no refusal.
+bool refuse(PasswordChecker& checker, Case& one) {
+  const Secret password{one.password};
+  const LoginCost::CpuTime start = LoginCost::now();
+  const Result<Account> account = checker.check_password(one.user, password, {"192.0.2.1"});
+  const std::chrono::duration<double, std::milli> spent = LoginCost::now() - start;
+  one.add(spent.count());
+  return !account && account.error().code == Errc::denied;
+}
+
+int report(const std::vector<Case>& cases, int tries) {
+  int status = 0;
+  const Case& usual = cases.front();
+  std::printf("%d tries each, milliseconds of processor time\n", tries);
+  for (const Case& one : cases) {
+    const double difference = one.mean(tries) - usual.mean(tries);
+    const double noise = 3 * std::hypot(one.error(tries), usual.error(tries));
+    const bool tells = std::abs(difference) > most_difference_ms + noise;
+    std::printf("  %-28s mean %8.3f  difference %+7.3f  noise %6.3f%s\n", one.name.c_str(),
+                one.mean(tries), difference, noise, tells ? "  TELLS" : "");
+    if (tells) status = 1;
+  }
+  return status;
+}
+
+int run(int tries) {
+  const test::TemporaryDirectory directory;
+  Settings settings;
+  settings.auth_source = AuthSource::credentials;
+  settings.credential_file = directory / "credentials";
+  fill(settings.credential_file);
+  const auto checker = make_password_checker(settings);
+  if (!checker) return 2;
+  std::vector<Case> cases{{"wrong password", "known", "wrong"},
+                          {"unknown user", "unknown", "wrong"},
+                          {"locked, right password", "locked", "right"},
+                          {"APOP only", "apop-only", "shared"},
+                          {"expired device password", "devices", std::string{expired_secret}},
+                          {"unknown, device password", "unknown", std::string{expired_secret}}};
+  for (int i = 0; i < 3; ++i) {  // what the first ones find out is no part of it
+    for (const Case& one : cases) {
+      Case first = one;
+      (void)refuse(**checker, first);
+    }
+  }
+  for (int i = 0; i < tries; ++i) {
+    for (Case& one : cases) {
+      if (refuse(**checker, one)) continue;
+      std::printf("%s was not refused\n", one.name.c_str());
+      return 2;
+    }
+  }
+  return report(cases, tries);
+}
+
+}  // namespace
+}  // namespace pop
+
+int main(int argc, char** argv) {
+  constexpr std::string_view tries = "--tries=";
+  int count = pop::usual_tries;
+  if (argc == 2 && std::string_view{argv[1]}.starts_with(tries)) {
+    count = std::atoi(argv[1] + tries.size());
+  }
+  return count > 0 ? pop::run(count) : 2;
+}
