@@ -198,7 +198,8 @@ Result<void> Keeper::start(Attempt& attempt, Account account) {
                      {{"id", name},
                       {"user", account.name},
                       {"from", attempt.address},
-                      {"by", std::string{attempt.mechanism}}});
+                      {"by", account.device.empty() ? std::string{attempt.mechanism}
+                                                    : "device:" + account.device}});
   if (attempt.client_name == attempt.address) attempt.client_name.clear();
   return start_session_({.account = std::move(account),
                          .client = std::move(attempt.client),

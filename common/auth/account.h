@@ -23,6 +23,7 @@ struct Account {
   std::string shell;
   bool is_virtual = false;
   bool is_read_only = false;  // this login may delete nothing
+  std::string device;         // whose password it was; empty: the user's own
 };
 
 /// What to do about a password that must be changed: a POP3 client cannot change it.

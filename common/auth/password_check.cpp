@@ -88,7 +88,7 @@ class ConfiguredChecker final : public PasswordChecker {
   Result<Account> ask_record(std::string_view user, const Record& record, const Secret& password);
   Result<Account> account_without_password(std::string_view user, const Credential& record,
                                            const LoginOrigin& origin);
-  void note_use(const DevicePassword& device, std::string_view user, const LoginOrigin& origin);
+  void note_use(const DevicePassword& device, const LoginOrigin& origin);
   Result<Account> ask_shadow(std::string_view user, const Secret& password);
   Result<Account> ask_pam(std::string_view user, const Secret& password, const LoginOrigin& origin);
   Result<void> compare(const Secret& password, std::string_view hash);
@@ -187,17 +187,13 @@ Result<Account> ConfiguredChecker::ask_device(std::string_view user, const Recor
   Result<Account> account = account_without_password(user, *record, origin);
   if (!account) return account;
   account->is_read_only = device.rights == DevicePassword::Rights::read_only;
-  note_use(device, user, origin);
+  account->device = device.name;
+  note_use(device, origin);
   return account;
 }
 
 // A login does not depend on it, so a failure is only told.
-void ConfiguredChecker::note_use(const DevicePassword& device, std::string_view user,
-                                 const LoginOrigin& origin) {
-  if (log_ != nullptr) {
-    log_->event(Severity::info, "device-login",
-                {{"user", std::string{user}}, {"device", device.name}, {"from", origin.address}});
-  }
+void ConfiguredChecker::note_use(const DevicePassword& device, const LoginOrigin& origin) {
   const Result<void> noted = device_uses_.record(device, {now_in_seconds(), origin.address});
   if (!noted && log_ != nullptr) log_->failure("note the use of a device password", noted.error());
 }

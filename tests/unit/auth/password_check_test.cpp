@@ -199,7 +199,10 @@ TEST_CASE("A device password is as good as the password", "[auth][check][device]
   REQUIRE(account);
   CHECK(account->is_virtual);
   CHECK_FALSE(account->is_read_only);
-  CHECK(checker->check_password("virtual", Secret{"right"}, stranger));
+  CHECK(account->device == "phone");
+  const Result<Account> by_password = checker->check_password("virtual", Secret{"right"}, stranger);
+  REQUIRE(by_password);
+  CHECK(by_password->device.empty());
   check_denied(checker->check_password("virtual", Secret{"0000-1111-2222-3333-4445"}, stranger),
                "wrong password");
   check_denied(checker->check_password("no-such-user", Secret{phone_secret}, stranger),
