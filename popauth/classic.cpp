@@ -67,7 +67,7 @@ class Classic {
   int list_all();
   int erase();
   int change();
-  Result<void> wipe_out() const;
+  [[nodiscard]] Result<void> begin_anew() const;
   int list_user(const std::string& user, const Stored& stored);
   [[nodiscard]] bool may_touch(const Stored& stored) const;
   bool prove_old(const Stored& stored);
@@ -143,18 +143,25 @@ int Classic::init() {
     terminal_.tell("Really initialize POP authentication DB? ", Terminal::LineEnd::none);
     const Result<Secret> answer = terminal_.read_secret_line();
     if (!answer || !answer->octets().starts_with('y')) return failed;
-    if (Result<void> wiped = wipe_out(); !wiped) return give_up(wiped.error());
     log("user \"" + caller_.name + "\" removed existing db \"" + site_.file.native() + "\"");
   }
   Result<void> made = make_credential_directory(site_.disk, site_.file, site_.owner);
-  if (made) made = CredentialDbWriter::create(site_.disk, site_.file);
+  if (made) made = exists ? begin_anew() : CredentialDbWriter::create(site_.disk, site_.file);
   if (!made) return give_up(made.error());
   log("user \"" + caller_.name + "\" initialized db \"" + site_.file.native() + "\"");
   return done;
 }
 
-Result<void> Classic::wipe_out() const {
-  return site_.disk.remove(AT_FDCWD, site_.file.native());
+// In one step where the old one can be read at all.
+Result<void> Classic::begin_anew() const {
+  const Result<std::vector<std::string>> users = CredentialDb{site_.file}.users();
+  if (users) {
+    std::vector<CredentialChange> changes;
+    for (const std::string& user : *users) changes.push_back({user, std::nullopt});
+    return CredentialDbWriter::apply(site_.disk, site_.file, std::move(changes));
+  }
+  Result<void> removed = site_.disk.remove(AT_FDCWD, site_.file.native());
+  return removed ? CredentialDbWriter::create(site_.disk, site_.file) : removed;
 }
 
 // ---------------------------------------------------------------------------- -list

@@ -187,6 +187,9 @@ TEST_CASE("Classic -init asks, and -safe leaves alone", "[popauth][classic]") {
   CHECK(site.stored("jo").apop_secret);
   CHECK(site.old({"-init"}, "popauth", 0, "yes\n").status == 0);
   CHECK(site.old({"-list", "ALL"}).out.empty());
+  test::put_file(site.file(), "damaged");
+  CHECK(site.old({"-init"}, "popauth", 0, "yes\n").status == 0);
+  CHECK(site.old({"-list", "ALL"}).status == 0);
   std::filesystem::remove(site.file());
   CHECK(site.old({"-init", "-safe"}).status == 0);
   struct stat made {};
