@@ -257,7 +257,7 @@ class DevicesTest(HostTest):
             self.host.login(port, self.user, phone.upper().replace("-", "")).quit()
             self.refused(port, phone[:-1] + ("0" if phone[-1] != "0" else "1"))
             log = self.host.log(port)
-            self.assertIn("device-login", log)
+            self.assertIn("by=device:phone", log)
             self.assertNotIn(phone, log)
             self.assertIn("from 127.0.0.1", self.popauth("device", "list"))
             self.popauth("device", "revoke", self.user.name, "phone")
@@ -288,6 +288,74 @@ class DevicesTest(HostTest):
             self.popauth("set", self.user.name, "--lock")
             self.refused(port, here)
             self.refused(port, self.user.password)
+
+
+
+class ClearTextTest(HostTest):
+    """Who may send a password in the clear, and that nobody learns who may not."""
+
+    SECRET = "shared secret"
+
+    def setUp(self):
+        super().setUp()
+        self.file = self.host.path("clear-text")
+        for name in ("", ".lock"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.file + name)
+        self.popauth("init")
+        for name in ("apop", "plain", "locked"):
+            self.popauth("set", name, "--stdin", *(["--apop"] if name == "apop" else []), "--uid",
+                         str(self.user.uid), "--gid", str(self.user.gid), "--home", self.user.home)
+        self.popauth("set", "locked", "--lock")
+
+    def popauth(self, *arguments):
+        subprocess.run([popper_host.POPAUTH, *arguments, "--credential-file", self.file],
+                       input=self.SECRET + "\n", text=True, timeout=PATIENCE, check=True,
+                       stdout=subprocess.DEVNULL)
+
+    def serving(self, policy):
+        config = self.host.configure("clear.conf", credential_file=self.file, failure_delay=0,
+                                     auth_source="credentials", clear_text_password=policy)
+        return self.host.standalone(config)
+
+    def replies(self, port, name, password):
+        """To USER and PASS, with the name taken out."""
+        client = poplib.POP3("127.0.0.1", port, timeout=PATIENCE)
+        try:
+            return [self._reply(client, command).replace(name, "NAME")
+                    for command in (f"USER {name}", f"PASS {password}")]
+        finally:
+            client.close()
+
+    @staticmethod
+    def _reply(client, command):
+        try:
+            return client._shortcmd(command).decode()
+        except poplib.error_proto as refusal:
+            return refusal.args[0].decode()
+
+    def gets_in(self, port, name):
+        return self.replies(port, name, self.SECRET)[1].startswith("+OK")
+
+    def test_each_value_lets_in_whom_it_says(self):
+        for policy, apop, plain in (("default", False, True), ("always", True, True),
+                                    ("local", True, True), ("never", False, False)):
+            with self.subTest(policy=policy), self.serving(policy) as port:
+                self.assertEqual(self.gets_in(port, "apop"), apop)
+                self.assertEqual(self.gets_in(port, "plain"), plain)
+                client = poplib.POP3("127.0.0.1", port, timeout=PATIENCE)
+                client.apop("apop", self.SECRET)
+                client.quit()
+
+    def test_strangers_read_the_same_about_everybody(self):
+        with self.serving("default") as port:
+            usual = self.replies(port, "plain", "wrong")
+            self.assertTrue(usual[0].startswith("+OK"))
+            self.assertIn("is incorrect", usual[1])
+            for name, password in (("unknown", "wrong"), ("apop", "wrong"), ("apop", self.SECRET),
+                                   ("locked", self.SECRET), ("locked", "wrong")):
+                with self.subTest(name=name, password=password):
+                    self.assertEqual(self.replies(port, name, password), usual)
 
 
 if __name__ == "__main__":
