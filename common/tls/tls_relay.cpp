@@ -1,5 +1,8 @@
 #include "tls/tls_relay.h"
 
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -16,6 +19,11 @@ bool would_block(int error) {
   return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
+bool has_hung_up(const Fd& socket) {
+  pollfd state{socket.get(), POLLRDHUP, 0};
+  return ::poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
 std::size_t full_records(std::size_t octets) {
   return octets - octets % TlsStream::full_record;
 }
@@ -26,23 +34,15 @@ TlsRelay::TlsRelay(TlsStream client, Fd session)
     : client_{std::move(client)}, session_{std::move(session)} {}
 
 TlsRelay::State TlsRelay::step(std::span<char> scratch) {
+  confirm_arrival();
   const Carried up = carry_up(scratch);
+  if (client_lost_) return State::over;
   const Carried down = carry_down(scratch);
   if (session_ended_ && to_client_.empty() && !client_lost_ && !std::exchange(client_told_, true)) {
     if (client_.end() == TlsStep::closed) lose_client();
   }
-  if (session_ended_ && (client_lost_ || (client_told_ && !client_.has_unsent()))) {
-    return State::over;
-  }
+  if (client_lost_ || (client_told_ && !client_.has_unsent())) return State::over;
   return up == Carried::a_part || down == Carried::a_part ? State::again : State::waiting;
-}
-
-TlsRelay::Interest TlsRelay::interest() const {
-  return {.client_in = !client_ended_ && to_session_.empty(),
-          .client_out = !client_lost_ && client_.has_unsent(),
-          .session_in =
-              !session_ended_ && to_client_.empty() && (client_lost_ || !client_.has_unsent()),
-          .session_out = !to_session_.empty()};
 }
 
 // --- From the client to the session
@@ -53,6 +53,7 @@ TlsRelay::Carried TlsRelay::carry_up(std::span<char> scratch) {
     const TlsTransfer got = client_.read(scratch);
     switch (got.step) {
       case TlsStep::done:
+        confirm_arrival();  // the client may have answered what it got
         give_session({scratch.data(), got.octets});
         break;
       case TlsStep::want_read:
@@ -108,6 +109,49 @@ std::size_t TlsRelay::give_client(std::string_view octets) {
   return client_lost_ ? octets.size() : given.octets;
 }
 
+void TlsRelay::confirm_arrival() {
+  if (holds_octet_ && to_client_.empty() && client_.has_arrived()) drop_held_octet();
+}
+
+void TlsRelay::drop_held_octet() {
+  char octet = 0;
+  (void)receive({&octet, 1}, 0);
+  holds_octet_ = false;
+}
+
+ssize_t TlsRelay::receive(std::span<char> room, int flags) {
+  const ssize_t got = ::recv(session_.get(), room.data(), room.size(), flags);
+  if (got == 0 || (got < 0 && !would_block(errno))) session_ended_ = true;
+  return got;
+}
+
+// Of all that is there the last octet is only looked at, unless the session has gone and will never
+// ask.
+TlsRelay::Taken TlsRelay::take_from_session(std::span<char> room) {
+  const bool has_gone = has_hung_up(session_);  // before we ask how much there is
+  int unread = 0;
+  if (!has_gone && ::ioctl(session_.get(), SIOCINQ, &unread) != 0) session_ended_ = true;
+  auto waiting = static_cast<std::size_t>(std::max(unread, 0));
+  if (holds_octet_) {
+    if (!has_gone && waiting <= 1) return {};
+    drop_held_octet();
+    --waiting;
+  }
+  if (has_gone || waiting > room.size()) {
+    const ssize_t got = receive(room, 0);
+    return {static_cast<std::size_t>(std::max(got, ssize_t{0})), got <= 0};
+  }
+  Taken taken;
+  if (waiting > 1) {
+    const ssize_t got = receive(room.first(waiting - 1), 0);
+    if (got <= 0) return taken;
+    taken.octets = static_cast<std::size_t>(got);
+  }
+  holds_octet_ = receive(room.subspan(taken.octets, 1), MSG_PEEK) > 0;
+  if (holds_octet_) ++taken.octets;
+  return taken;
+}
+
 TlsRelay::Carried TlsRelay::carry_down(std::span<char> scratch) {
   if (!client_lost_ && client_.has_unsent() && client_.flush() == TlsStep::closed) lose_client();
   std::size_t have = to_client_.copy(scratch.data(), scratch.size());
@@ -115,10 +159,9 @@ TlsRelay::Carried TlsRelay::carry_down(std::span<char> scratch) {
   for (int i = 0; i < blocks_down_at_once; ++i) {
     bool drained = session_ended_;
     if (!drained && have < scratch.size()) {
-      const ssize_t got = ::recv(session_.get(), scratch.data() + have, scratch.size() - have, 0);
-      if (got > 0) have += static_cast<std::size_t>(got);
-      drained = got <= 0;
-      session_ended_ = got == 0 || (got < 0 && !would_block(errno));
+      const Taken taken = take_from_session(scratch.subspan(have));
+      have += taken.octets;
+      drained = taken.all;
     }
     const std::size_t wanted = drained ? have : full_records(have);
     const std::size_t given = give_client({scratch.data(), wanted});

@@ -1,9 +1,11 @@
 #include "tls/tls_stream.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -326,6 +328,11 @@ TlsStep TlsStream::flush() {
 
 bool TlsStream::has_unsent() const {
   return wire_->waiting() > 0;
+}
+
+bool TlsStream::has_arrived() const {
+  int octets = 0;
+  return !has_unsent() && ::ioctl(wire_->socket, SIOCOUTQ, &octets) == 0 && octets == 0;
 }
 
 TlsStep TlsStream::end() {

@@ -90,6 +90,10 @@ class TlsStream {
   [[nodiscard]] TlsStep flush();
   [[nodiscard]] bool has_unsent() const;
 
+  /// Whether all that was written has reached the client's host, as far as the socket knows. What
+  /// its program has read of it nobody can know. A system call, and no more.
+  [[nodiscard]] bool has_arrived() const;
+
   /// Tells the client that nothing follows: done, want_write (then flush()), closed or failed. Does
   /// not wait for the client's answer.
   [[nodiscard]] TlsStep end();

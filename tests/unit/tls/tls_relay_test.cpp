@@ -1,5 +1,9 @@
 #include "tls/tls_relay.h"
 
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+
 #include "support/catch.h"
 #include "unit/tls/certificates.h"
 #include "unit/tls/tls_client.h"
@@ -67,7 +71,6 @@ TEST_CASE("The relay carries octets both ways and then rests", "[tls][relay]") {
   REQUIRE(line.session_says("+OK 0 0\r\n") == 9);
   CHECK(line.step() == TlsRelay::State::waiting);
   CHECK(line.meeting.client.read() == "+OK 0 0\r\n");
-  CHECK(line.relay->interest() == TlsRelay::Interest{true, false, true, false});
 }
 
 TEST_CASE("The relay passes ends on after what came before", "[tls][relay]") {
@@ -92,19 +95,60 @@ TEST_CASE("The relay passes ends on after what came before", "[tls][relay]") {
   SECTION("a broken connection's") {
     REQUIRE(line.meeting.client.write("DELE 1\r\nQUIT\r\n"));
     line.meeting.sockets.client = Fd{};
-    CHECK(line.step() == TlsRelay::State::waiting);
-    CHECK(line.session_hears() == "DELE 1\r\nQUIT\r\n");
-    CHECK(line.session_at_end);
-    REQUIRE(line.session_says("+OK\r\n") == 5);
-    CHECK(line.step() == TlsRelay::State::waiting);
-    line.session = Fd{};
     CHECK(line.step() == TlsRelay::State::over);
+    CHECK(line.session_hears() == "DELE 1\r\nQUIT\r\n");
   }
   SECTION("a session that died") {
     line.session = Fd{};
     REQUIRE(line.meeting.client.write("STAT\r\n"));
     CHECK(line.step() == TlsRelay::State::over);
     CHECK(line.meeting.client.saw_end() == (line.meeting.client.read(), true));
+  }
+}
+
+TEST_CASE("To the session only what the client's host has taken counts as arrived",
+          "[tls][relay]") {
+  Line line;
+  const auto on_the_way = [&] {
+    int octets = 0;
+    REQUIRE(::ioctl(line.session.get(), SIOCOUTQ, &octets) == 0);
+    return octets;
+  };
+  for (const std::size_t size : {std::size_t{1}, std::size_t{2}, std::size_t{100'000}}) {
+    CAPTURE(size);
+    const std::string text = pattern(size);
+    REQUIRE(line.session_says(text) == static_cast<ssize_t>(size));
+    std::string got;
+    for (int i = 0; i < 100 && got.size() < size; ++i) {
+      (void)line.step();
+      CHECK(line.relay->awaits_arrival() == (on_the_way() > 0));
+      REQUIRE(on_the_way() > 0);
+      got += line.meeting.client.read();
+    }
+    CHECK((got == text));
+    CHECK(line.step() == TlsRelay::State::waiting);
+    CHECK(on_the_way() == 0);
+    CHECK_FALSE(line.relay->awaits_arrival());
+  }
+  SECTION("what follows is not held up by what is on its way") {
+    REQUIRE(line.session_says("one") == 3);
+    (void)line.step();
+    REQUIRE(line.session_says("two") == 3);
+    (void)line.step();
+    CHECK(on_the_way() > 0);
+    CHECK(line.meeting.client.read() == "onetwo");
+  }
+  SECTION("a lost client's messages never arrive") {
+    REQUIRE(line.session_says("one") == 3);
+    (void)line.step();
+    line.meeting.sockets.client = Fd{};
+    REQUIRE(line.session_says("two") == 3);
+    CHECK(line.step() == TlsRelay::State::over);
+    CHECK(on_the_way() > 0);
+    line.relay.reset();
+    pollfd state{line.session.get(), 0, 0};
+    REQUIRE(::poll(&state, 1, 0) == 1);
+    CHECK((state.revents & POLLHUP) != 0);
   }
 }
 
@@ -121,9 +165,7 @@ TEST_CASE("The relay holds little for a client that takes nothing", "[tls][relay
   };
   say_on();
   CHECK(said < 1'500'000);  // two sockets and what the relay holds
-  const TlsRelay::Interest stuck = line.relay->interest();
-  CHECK(stuck.client_out);
-  CHECK_FALSE(stuck.session_in);
+  CHECK(line.relay->client().has_unsent());
 
   std::string received;
   for (int i = 0; i < 10'000 && received.size() < text.size(); ++i) {
@@ -132,7 +174,7 @@ TEST_CASE("The relay holds little for a client that takes nothing", "[tls][relay
     (void)line.step();
   }
   CHECK((received == text));
-  CHECK(line.relay->interest() == TlsRelay::Interest{true, false, true, false});
+  CHECK_FALSE(line.relay->client().has_unsent());
 }
 
 TEST_CASE("The relay holds little for a session that takes nothing", "[tls][relay]") {
@@ -145,8 +187,6 @@ TEST_CASE("The relay holds little for a session that takes nothing", "[tls][rela
     (void)line.step();
   }
   CHECK(written < 300 * text.size());
-  CHECK(line.relay->interest().session_out);
-  CHECK_FALSE(line.relay->interest().client_in);
   std::string heard;
   for (int i = 0; i < 1000 && heard.size() < written; ++i) {
     heard += line.session_hears();
