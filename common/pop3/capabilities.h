@@ -5,11 +5,16 @@
 
 namespace pop {
 
+/// Whether STLS (RFC 2595 section 4) leads to TLS.
+enum class Stls : std::uint8_t { unavailable, offered, in_progress };
+
 /// What CAPA tells (RFC 2449), and the greeting. Only what is true is set.
 struct CapabilityFacts {
-  std::string host;       // in greeting and goodbye
-  bool shy = false;       // name and version hidden until login
-  bool user_pass = true;  // USER can lead to a login
+  std::string host;                  // in greeting and goodbye
+  bool shy = false;                  // name and version hidden until login
+  bool user_pass = true;             // USER can lead to a login
+  bool user_pass_under_tls = false;  // and would do so under TLS
+  Stls stls = Stls::unavailable;
   bool apop = false;
   std::int64_t expire_days = -1;  // -1: EXPIRE NEVER
   std::int64_t login_delay = -1;  // -1: not announced

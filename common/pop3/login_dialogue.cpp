@@ -109,8 +109,9 @@ Actions LoginDialogue::answer(const Command& command) {
       return say(capability_reply(facts_, CapabilityState::authorization));
     case Verb::quit:
       return end(reply::goodbye(facts_));
-    case Verb::auth:
     case Verb::stls:
+      return stls();
+    case Verb::auth:
       return refuse(reply::not_enabled(command.verb));
     default:
       return refuse(reply::only_after_login(command.verb));
@@ -123,7 +124,10 @@ Actions LoginDialogue::refuse(std::string reply) {
 }
 
 Actions LoginDialogue::user(const Command& command) {
-  if (!facts_.user_pass) return refuse(reply::stronger_authentication_required());
+  if (!facts_.user_pass) {
+    return refuse(facts_.user_pass_under_tls ? reply::tls_required()
+                                             : reply::stronger_authentication_required());
+  }
   user_ = command.arguments.front();
   return say(reply::password_required(treat_ ? treat_(user_) : user_));
 }
@@ -131,6 +135,18 @@ Actions LoginDialogue::user(const Command& command) {
 Actions LoginDialogue::pass(const Command& command) {
   if (user_.empty()) return refuse(reply::user_before_pass());
   return actions(CheckPassword{user_, Secret{command.rest}});
+}
+
+Actions LoginDialogue::stls() {
+  switch (facts_.stls) {
+    case Stls::unavailable:
+      return refuse(reply::not_enabled(Verb::stls));
+    case Stls::in_progress:
+      return refuse(reply::tls_in_progress());
+    case Stls::offered:
+      break;
+  }
+  return actions(SendText{reply::begin_tls()}, BeginTls{});
 }
 
 Actions LoginDialogue::apop(const Command& command) {

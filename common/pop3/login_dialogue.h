@@ -25,8 +25,11 @@ struct CheckApop {
   std::string user;
   std::string digest;  // 32 lower-case hex digits
 };
+/// Say all that is to be said, drop everything the client has sent so far, and do the handshake. A
+/// new dialogue goes on under TLS: this one knows a name that was given in clear.
+struct BeginTls {};
 struct HangUp {};
-using LoginAction = std::variant<SendText, CheckPassword, CheckApop, HangUp>;
+using LoginAction = std::variant<SendText, CheckPassword, CheckApop, BeginTls, HangUp>;
 
 /// What the keeper answered to a check.
 struct LoginVerdict {
@@ -39,9 +42,9 @@ inline constexpr int most_bad_commands = 10;
 
 /// AUTHORIZATION state (RFC 1939 section 4 and 7, RFC 2449) without I/O. Pure: the same state and
 /// line give the same actions. While a check is under way (after CheckPassword or CheckApop) no
-/// line may be given; the caller keeps pipelined input and goes on after on_verdict(). After HangUp
-/// nothing more may be given. How many lines and octets a stranger may send in all is the caller's
-/// to limit.
+/// line may be given; the caller keeps pipelined input and goes on after on_verdict(). After
+/// BeginTls and HangUp nothing more may be given. How many lines and octets a stranger may send in
+/// all is the caller's to limit.
 class LoginDialogue {
  public:
   /// What a typed name stands for, as replies show it.
@@ -67,6 +70,7 @@ class LoginDialogue {
   [[nodiscard]] Actions user(const Command& command);
   [[nodiscard]] Actions pass(const Command& command);
   [[nodiscard]] Actions apop(const Command& command);
+  [[nodiscard]] Actions stls();
 
   CapabilityFacts facts_;
   std::string banner_stamp_;

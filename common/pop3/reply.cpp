@@ -170,6 +170,20 @@ std::string stronger_authentication_required() {
   return err("You must use stronger authentication such as APOP to connect to this server", "AUTH");
 }
 
+std::string tls_required() {
+  return err(
+      "You must use TLS/SSL or stronger authentication such as APOP to connect to this server",
+      "AUTH");
+}
+
+std::string begin_tls() {
+  return ok("STLS");
+}
+
+std::string tls_in_progress() {
+  return err("TLS in progress");
+}
+
 std::string malformed_digest() {
   return err("An APOP digest has 32 hexadecimal digits.");
 }

@@ -56,6 +56,10 @@ inline constexpr std::size_t longest_line = 512;
 [[nodiscard]] std::string password_required(std::string_view user);
 [[nodiscard]] std::string user_before_pass();
 [[nodiscard]] std::string stronger_authentication_required();
+/// As the one before, for a client that has not begun TLS.
+[[nodiscard]] std::string tls_required();
+[[nodiscard]] std::string begin_tls();
+[[nodiscard]] std::string tls_in_progress();
 [[nodiscard]] std::string malformed_digest();
 /// The same for a wrong password and a user that does not exist.
 [[nodiscard]] std::string password_incorrect(std::string_view user);

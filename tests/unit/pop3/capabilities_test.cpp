@@ -27,6 +27,18 @@ TEST_CASE("CAPA does not offer USER where it cannot lead to a login", "[pop3][ca
         begin + "EXPIRE NEVER\r\n" + middle + name + ".\r\n");
 }
 
+TEST_CASE("CAPA offers STLS before the login and before TLS only", "[pop3][capabilities][tls]") {
+  const auto offers = [](Stls stls, CapabilityState state) {
+    CapabilityFacts facts;
+    facts.stls = stls;
+    return capability_reply(facts, state).find("\r\nSTLS\r\n") != std::string::npos;
+  };
+  CHECK(offers(Stls::offered, CapabilityState::authorization));
+  CHECK_FALSE(offers(Stls::offered, CapabilityState::transaction));
+  CHECK_FALSE(offers(Stls::in_progress, CapabilityState::authorization));
+  CHECK_FALSE(offers(Stls::unavailable, CapabilityState::authorization));
+}
+
 TEST_CASE("CAPA names the program to strangers unless it is shy", "[pop3][capabilities]") {
   CapabilityFacts facts;
   facts.shy = true;

@@ -30,6 +30,7 @@ struct Rendering {
   std::string operator()(const CheckApop& check) const {
     return "{digest of " + check.user + ": " + check.digest + "}";
   }
+  std::string operator()(const BeginTls&) const { return "{begin TLS}"; }
   std::string operator()(const HangUp&) const { return "{hang up}"; }
 };
 
@@ -132,6 +133,28 @@ TEST_CASE("APOP needs a stamp in the greeting and a digest of 32 hex digits", "[
        {{"APOP jo C4C9334BAC560ECC979E58001B3E22FB", "{digest of jo: " + digest + "}"}});
 }
 
+TEST_CASE("STLS begins TLS where it is offered, and once", "[pop3][login][tls]") {
+  CapabilityFacts offering = facts();
+  offering.stls = Stls::offered;
+  hold({offering, ""}, {{"USER jo", "+OK Password required for jo.\r\n"},
+                        {"STLS now", "-ERR Too many arguments for the stls command.\r\n"},
+                        {"stls", "+OK STLS\r\n{begin TLS}"}});
+  CapabilityFacts busy = facts();
+  busy.stls = Stls::in_progress;
+  hold({busy, ""},
+       {{"STLS", "-ERR TLS in progress\r\n"}, {"USER jo", "+OK Password required for jo.\r\n"}});
+}
+
+TEST_CASE("USER says that TLS would help, where it would", "[pop3][login][tls]") {
+  CapabilityFacts strict = facts();
+  strict.user_pass = false;
+  strict.user_pass_under_tls = true;
+  hold({strict, ""},
+       {{"USER jo",
+         "-ERR [AUTH] You must use TLS/SSL or stronger authentication such as APOP to connect to "
+         "this server\r\n"}});
+}
+
 TEST_CASE("QUIT before login says goodbye and hangs up", "[pop3][login]") {
   hold(without_apop(), {{"QUIT", "+OK Pop server at host signing off.\r\n{hang up}"}});
   hold(without_apop(), {{"QUIT now", "-ERR Too many arguments for the quit command.\r\n"}});
@@ -220,9 +243,8 @@ TEST_CASE("every verb with every length of argument gets one line or the end", "
 }
 
 TEST_CASE("replies show what a name stands for, checks get it as typed", "[pop3][login]") {
-  LoginDialogue dialogue{{}, "", [](std::string_view typed) {
-                           return std::string{typed.substr(0, typed.find('@'))};
-                         }};
+  LoginDialogue dialogue{
+      {}, "", [](std::string_view typed) { return std::string{typed.substr(0, typed.find('@'))}; }};
   const std::vector<LoginAction> asked = dialogue.on_line("USER jo@example.org");
   REQUIRE(asked.size() == 1);
   CHECK(std::get<SendText>(asked[0]).text == "+OK Password required for jo.\r\n");
