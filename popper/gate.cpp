@@ -12,11 +12,18 @@
 #include "pop3/reply.h"
 #include "popper/gate_events.h"
 #include "popper/name_lookup.h"
+#include "tls/tls_material.h"
+#include "tls/tls_policy.h"
 
 namespace pop {
 namespace {
 
 constexpr std::chrono::seconds listening_pause{1};
+
+constexpr std::array<std::pair<std::string_view, ListenTls>, 3> listen_orders{
+    {{gate_order::listen, ListenTls::none},
+     {gate_order::listen_stls, ListenTls::stls},
+     {gate_order::listen_implicit, ListenTls::implicit}}};
 
 }  // namespace
 
@@ -49,10 +56,14 @@ void Gate::add_keeper(Channel keeper) {
   dispatch();
 }
 
-void Gate::add_listener(Fd socket) {
+void Gate::add_listener(Fd socket, ListenTls tls) {
   epoll_event event = event_for(Source::listener, listeners_.size(), EPOLLIN | EPOLLEXCLUSIVE);
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket.get(), &event);
-  listeners_.push_back(std::move(socket));
+  listeners_.push_back({std::move(socket), tls});
+}
+
+void Gate::serve_tls(std::shared_ptr<const TlsContext> context) {
+  tls_ = std::move(context);
 }
 
 void Gate::obey(Channel master) {
@@ -78,18 +89,19 @@ void Gate::retire() {
 // The other gates hold the same sockets, so closing ours would not take them
 // out of the set.
 void Gate::stop_listening() {
-  for (const Fd& listener : listeners_) {
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener.get(), nullptr);
+  for (const Door& door : listeners_) {
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, door.socket.get(), nullptr);
   }
 }
 
 bool Gate::is_done() const {
-  return retiring_ && strangers_.empty();
+  return retiring_ && strangers_.empty() && relays_.empty();
 }
 
 Result<void> Gate::run() {
   while (!is_done()) {
     take_events();
+    go_on();
     take_due();
     context_.census.tell_oldest_idle(oldest_idle());
   }
@@ -105,7 +117,10 @@ void Gate::take_events() {
     const std::uint64_t number = event.data.u64 & number_mask;
     switch (static_cast<Source>(event.data.u64 >> source_shift)) {
       case Source::connection:
-        on_event(number, event.events);
+        relays_.contains(number) ? step_relay(number) : on_event(number, event.events);
+        break;
+      case Source::session:
+        step_relay(number);
         break;
       case Source::keeper:
         on_keeper(number);
@@ -124,6 +139,7 @@ void Gate::take_events() {
 }
 
 int Gate::milliseconds_to_wait() const {
+  if (!again_.empty()) return 0;
   const std::optional<Time> next = deadlines_.earliest();
   if (!next) return -1;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - context_.clock.steady());
@@ -158,7 +174,10 @@ void Gate::take_order() {
   }
   Channel::Received& order = **received;
   if (order.record == gate_order::keeper) return add_keeper(Channel{std::move(order.descriptor)});
-  if (order.record == gate_order::listen) return add_listener(std::move(order.descriptor));
+  if (take_supply(order)) return;
+  for (const auto& [record, tls] : listen_orders) {
+    if (order.record == record) return add_listener(std::move(order.descriptor), tls);
+  }
   if (order.record == gate_order::report) {
     if (context_.pulse != nullptr) context_.pulse->show_life(context_.clock.steady());
     return;
@@ -173,25 +192,72 @@ void Gate::take_order() {
   if (order.record == gate_order::drain) send_idle_strangers_away();
 }
 
+// What TLS is served with. An order that fails leaves what was there.
+bool Gate::take_supply(const Channel::Received& order) {
+  Result<void> taken;
+  if (order.record == gate_order::certificates) {
+    taken = take_certificates(order.descriptor);
+  } else if (order.record == gate_order::tickets) {
+    taken = take_tickets(order.descriptor);
+  } else {
+    return false;
+  }
+  if (!taken) context_.log.failure("take " + order.record + " over", taken.error());
+  return true;
+}
+
+Result<void> Gate::take_certificates(const Fd& sealed) {
+  const Result<Secret> octets = read_sealed(sealed);
+  if (!octets) return std::unexpected(octets.error());
+  const Result<TlsMaterial> material = decode_tls_material(octets->octets());
+  if (!material) return std::unexpected(material.error());
+  const TlsPolicyReading reading = tls_policy_of(context_.handover.settings);
+  Result<std::shared_ptr<const TlsContext>> context =
+      TlsContext::create({*material, reading.policy, tickets_, context_.clock});
+  if (!context) return std::unexpected(context.error());
+  serve_tls(std::move(*context));
+  return {};
+}
+
+// Contexts share them, so they change in their place.
+Result<void> Gate::take_tickets(const Fd& sealed) {
+  const Result<Secret> octets = read_sealed(sealed);
+  if (!octets) return std::unexpected(octets.error());
+  Result<TicketKeys> keys = TicketKeys::decode(octets->octets());
+  if (!keys) return std::unexpected(keys.error());
+  if (tickets_) {
+    *tickets_ = std::move(*keys);
+  } else {
+    tickets_ = std::make_shared<TicketKeys>(std::move(*keys));
+  }
+  return {};
+}
+
 void Gate::send_idle_strangers_away() {
   std::vector<std::uint64_t> idle;
   for (const auto& [id, stranger] : strangers_) {
     const bool is_talking = stranger.state == State::talking && !stranger.attempt;
-    if (is_talking || stranger.state == State::awaiting_header) idle.push_back(id);
+    const bool is_beginning =
+        stranger.state == State::awaiting_header || stranger.state == State::handshaking;
+    if (is_talking || is_beginning) idle.push_back(id);
   }
   for (const std::uint64_t id : idle) {
     Stranger& stranger = strangers_.at(id);
+    if (!can_hear(stranger)) {
+      drop(id);
+      continue;
+    }
     stranger.unsent += reply::shutting_down(facts_for(stranger));
     leave(id, stranger);
     settle(id);
   }
 }
 
-void Gate::accept_from(const Fd& listener) {
+void Gate::accept_from(const Door& door) {
   for (std::int64_t i = 0; i < context_.handover.settings.accepts; ++i) {
-    Fd client{::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+    Fd client{::accept4(door.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
     if (client.is_open()) {
-      adopt(std::move(client));
+      adopt(std::move(client), door.tls);
       continue;
     }
     const int saved = errno;
@@ -211,8 +277,8 @@ void Gate::pause_listening(int saved_errno) {
 
 void Gate::resume_listening() {
   if (std::exchange(listening_, true)) return;
-  std::vector<Fd> listeners = std::exchange(listeners_, {});
-  for (Fd& listener : listeners) add_listener(std::move(listener));
+  std::vector<Door> doors = std::exchange(listeners_, {});
+  for (Door& door : doors) add_listener(std::move(door.socket), door.tls);
 }
 
 // --- Clients' names

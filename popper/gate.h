@@ -13,6 +13,7 @@
 
 #include "auth/login_name.h"
 #include "base/clock.h"
+#include "conf/configuration.h"
 #include "conf/network_list.h"
 #include "ipc/channel.h"
 #include "ipc/frame.h"
@@ -25,6 +26,10 @@
 #include "popper/handover.h"
 #include "popper/proxy_header.h"
 #include "popper/pulse.h"
+#include "tls/ticket_keys.h"
+#include "tls/tls_context.h"
+#include "tls/tls_relay.h"
+#include "tls/tls_stream.h"
 
 namespace pop {
 
@@ -33,6 +38,10 @@ namespace pop {
 namespace gate_order {
 inline constexpr std::string_view keeper = "keeper";  // here is the channel of one more keeper
 inline constexpr std::string_view listen = "listen";  // accept connections here
+inline constexpr std::string_view listen_stls = "listen-stls";          // same, and offer STLS
+inline constexpr std::string_view listen_implicit = "listen-implicit";  // same, TLS comes first
+inline constexpr std::string_view certificates = "certificates";  // sealed: serve TLS with these
+inline constexpr std::string_view tickets = "tickets";            // sealed: keys for TLS sessions
 inline constexpr std::string_view report = "report";  // mark the pulse, to show that you work
 inline constexpr std::string_view names = "names";    // ask this resolver for clients' names
 inline constexpr std::string_view census = "census";  // one more table of who is connected
@@ -57,14 +66,16 @@ class Gate {
   [[nodiscard]] static Result<Gate> create(const GateContext& context);
 
   void add_keeper(Channel keeper);
-  void add_listener(Fd socket);
+  void add_listener(Fd socket, ListenTls tls);
+  /// From now on, for handshakes to come.
+  void serve_tls(std::shared_ptr<const TlsContext> context);
   /// Clients' names come from here, where reverse-lookup is set. Nobody ever
   /// waits for them, and when it closes there are none.
   void ask_names_of(Channel resolver);
   /// Orders come from here; when it closes, the gate retires.
   void obey(Channel master);
   /// A client from elsewhere than a listener.
-  void adopt(Fd client);
+  void adopt(Fd client, ListenTls tls);
   /// Accept no more, end when the last connection has gone.
   void retire();
 
@@ -75,6 +86,7 @@ class Gate {
   using Time = std::chrono::steady_clock::time_point;
   enum class State : std::uint8_t {
     awaiting_header,  // of the proxy
+    handshaking,      // once what was to be said before is said
     awaiting_stamp,   // for the greeting
     talking,
     queued,    // for a keeper that is free
@@ -94,6 +106,8 @@ class Gate {
   struct Stranger {
     Fd socket;
     State state = State::awaiting_stamp;
+    ListenTls entry = ListenTls::none;
+    bool greeted = false;
     bool said_goodbye = false;
     bool is_counted = false;        // by its address
     std::uint32_t watched_for = 0;  // epoll events; 0: not in the set
@@ -106,10 +120,23 @@ class Gate {
     std::unique_ptr<GateMessage> attempt;  // to be sent once all is said
     std::unique_ptr<std::string> header;   // of the proxy, as far as it came
     std::unique_ptr<ProxyTls> tls;         // as the proxy says
+    std::unique_ptr<TlsStream> stream;     // over the socket, from the handshake on
     std::unique_ptr<std::string> name;     // as the DNS says
     Time begun, heard;
     // leaving: we go; delayed: the check may be made; checking: the keeper is given up
     Time until;
+  };
+  /// A client that has logged in and speaks TLS with us, and its session, which does not.
+  struct Relayed {
+    Fd socket;  // the client's
+    TlsRelay relay;
+    std::chrono::milliseconds pause{};  // before the next look at what has arrived
+    Time next_look{};                   // at the earliest
+    std::optional<Time> until{};        // the session has ended: so long may the client take
+  };
+  struct Door {
+    Fd socket;
+    ListenTls tls;
   };
   struct KeeperLine {
     Channel channel;
@@ -139,7 +166,10 @@ class Gate {
 
   // Orders and listeners
   void take_order();
-  void accept_from(const Fd& listener);
+  [[nodiscard]] bool take_supply(const Channel::Received& order);
+  [[nodiscard]] Result<void> take_certificates(const Fd& sealed);
+  [[nodiscard]] Result<void> take_tickets(const Fd& sealed);
+  void accept_from(const Door& door);
   void pause_listening(int saved_errno);
   void stop_listening();
   void resume_listening();
@@ -163,6 +193,7 @@ class Gate {
   void read_header(std::uint64_t id, Stranger& stranger, std::string_view input);
   void log_proxy(std::uint64_t id, const Stranger& stranger, const std::string& proxy);
   void welcome(std::uint64_t id, Stranger& stranger);
+  void await_greeting(std::uint64_t id, Stranger& stranger);
   void greet(std::uint64_t id, Stranger& stranger, std::string stamp);
   void read_from(std::uint64_t id, Stranger& stranger);
   [[nodiscard]] static bool is_heard(State state);
@@ -174,6 +205,8 @@ class Gate {
   void log_command(std::uint64_t id, const LineReader::Line& line);
   void perform(std::uint64_t id, Stranger& stranger, std::vector<LoginAction> actions);
   void leave(std::uint64_t id, Stranger& stranger);
+  void tell_last_words(Stranger& stranger);
+  void say_goodbye(Stranger& stranger);
   [[nodiscard]] bool flush(Stranger& stranger);
   void settle(std::uint64_t id);
   void watch(std::uint64_t id, Stranger& stranger);
@@ -183,6 +216,22 @@ class Gate {
   void time_out(std::uint64_t id, Stranger& stranger);
   [[nodiscard]] std::optional<Time> deadline_of(const Stranger& stranger) const;
   [[nodiscard]] CapabilityFacts facts_for(const Stranger& stranger) const;
+
+  // TLS
+  [[nodiscard]] static bool can_hear(const Stranger& stranger);
+  [[nodiscard]] static bool is_over_tls(const Stranger& stranger);
+  [[nodiscard]] static bool has_said_all(const Stranger& stranger);
+  void begin_tls(std::uint64_t id, Stranger& stranger);
+  [[nodiscard]] bool shake_hands(std::uint64_t id, Stranger& stranger);
+  void log_handshake(std::uint64_t id, const Stranger& stranger);
+  void log_failed_handshake(std::uint64_t id, const Stranger& stranger, std::string why);
+  void read_stream(std::uint64_t id, Stranger& stranger);
+  [[nodiscard]] static bool flush_stream(Stranger& stranger);
+  void begin_relay(std::uint64_t id, Fd session);
+  void step_relay(std::uint64_t id);
+  void plan_look(std::uint64_t id, Relayed& relayed);
+  void go_on();
+  [[nodiscard]] std::size_t open_connections() const;
 
   // Keepers
   void queue(std::uint64_t id, Stranger& stranger);
@@ -200,8 +249,8 @@ class Gate {
   void want_stamps(KeeperLine& keeper);
   void send_attempt(KeeperLine& keeper, std::uint64_t id, Stranger& stranger);
   void on_keeper(std::uint64_t number);
-  void take_message(KeeperLine& keeper, Stamps stamps);
-  void take_message(KeeperLine& keeper, Verdict verdict);
+  void take_message(KeeperLine& keeper, Stamps stamps, Fd descriptor);
+  void take_message(KeeperLine& keeper, Verdict verdict, Fd session);
   void lose_keeper(std::uint64_t number, std::string_view why);
   void end_check(std::uint64_t id, const LoginVerdict& verdict);
   [[nodiscard]] bool stamps_are_short();
@@ -218,11 +267,16 @@ class Gate {
   NetworkList proxies_;
   Fd epoll_;
   std::optional<Channel> master_, resolver_;
-  std::vector<Fd> listeners_;
+  std::vector<Door> listeners_;
   bool listening_ = true;
   bool retiring_ = false;
   Strangers strangers_;
-  std::set<std::uint64_t> idle_;  // who can make room, the longest connected first
+  std::shared_ptr<const TlsContext> tls_;  // of handshakes to come
+  std::shared_ptr<TicketKeys> tickets_;    // that contexts share; null until there are some
+  std::unordered_map<std::uint64_t, Relayed> relays_;
+  std::set<std::uint64_t> again_;  // who has more to do than the sockets tell
+  std::vector<char> scratch_;      // of the relays
+  std::set<std::uint64_t> idle_;   // who can make room, the longest connected first
   Repeated turned_away_, too_many_from_address_, evicted_, without_header_;
   std::uint64_t last_id_;
   Deadlines deadlines_;
@@ -240,8 +294,16 @@ class Gate {
 [[nodiscard]] int run_gate();
 
 /// For one connection only: the gate of a popper that was given its client.
-/// Shuts itself in first.
-[[nodiscard]] int run_single_gate(const Handover& handover, Log& log, Fd client, Channel keeper,
-                                  std::optional<Channel> resolver);
+struct SingleGate {
+  Fd client;
+  Channel keeper;
+  std::optional<Channel> resolver;
+  Fd certificates;  // as seal_single_certificates() made them; not open: read the files
+};
+/// Reads the certificate first, if tls-support asks for one: no other process has the key. Then it
+/// shuts itself in.
+[[nodiscard]] int run_single_gate(const Handover& handover, Log& log, SingleGate gate);
+/// For such a gate in a program that will not know tls-passphrase. Not open when TLS is not spoken.
+[[nodiscard]] Result<Fd> seal_single_certificates(const Settings& settings, Log& log);
 
 }  // namespace pop

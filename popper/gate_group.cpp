@@ -51,6 +51,11 @@ constexpr std::array attendant_kinds{
         gate_order::names, what_resolvers_need},
 };
 
+std::string_view listen_order(ListenTls tls) {
+  if (tls == ListenTls::stls) return gate_order::listen_stls;
+  return tls == ListenTls::implicit ? gate_order::listen_implicit : gate_order::listen;
+}
+
 struct PulseEnds {
   Fd memory;
   Pulse pulse;
@@ -67,9 +72,11 @@ Result<PulseEnds> make_pulse() {
 }  // namespace
 
 Result<std::shared_ptr<const Generation>> Generation::create(const Handover& handover,
+                                                             std::shared_ptr<TlsSupply> tls,
                                                              const Generation* earlier) {
   Handover without_secrets = handover;
   forget_notice_secrets(without_secrets.settings);
+  forget_tls_secrets(without_secrets.settings);
   Result<Fd> settings = seal_handover(without_secrets);
   if (!settings) return std::unexpected(settings.error());
   Result<Fd> stamps = StampLedger::create();
@@ -79,7 +86,8 @@ Result<std::shared_ptr<const Generation>> Generation::create(const Handover& han
       keeps_notifier ? earlier->notifier : NotifierProcess::create(handover);
   if (!notifier) return std::unexpected(notifier.error());
   return std::make_shared<const Generation>(Generation{handover.settings, std::move(*settings),
-                                                       std::move(*stamps), std::move(*notifier)});
+                                                       std::move(*stamps), std::move(*notifier),
+                                                       std::move(tls)});
 }
 
 GateGroup::GateGroup(std::shared_ptr<const Generation> generation, const Listeners& listeners,
@@ -117,6 +125,31 @@ void GateGroup::tell_of_tables() {
     if (tables_told_ == gate_table_) continue;
     if (!gate_.orders->send(gate_order::census, census_.readable(tables_told_))) return;
   }
+}
+
+void GateGroup::tell_of_tls() {
+  if (gate_.pid == 0) return;
+  if (const Result<void> told = supply_tls(); !told && told.error().code != Errc::busy) {
+    log_.failure("supply a gate with certificates", told.error());
+  }
+}
+
+Result<void> GateGroup::supply_tls() {
+  if (!generation_->tls) return {};
+  const TlsSupply& supply = *generation_->tls;
+  const TlsSupply::Edition edition = supply.edition();
+  if (tls_told_.tickets != edition.tickets) {  // the first context wants them
+    const Result<Fd> tickets = supply.tickets();
+    if (!tickets) return std::unexpected(tickets.error());
+    if (Result<void> sent = gate_.orders->send(gate_order::tickets, tickets->get()); !sent) return sent;
+    tls_told_.tickets = edition.tickets;
+  }
+  if (tls_told_.certificates == edition.certificates) return {};
+  const Result<Fd> certificates = supply.certificates();
+  if (!certificates) return std::unexpected(certificates.error());
+  Result<void> sent = gate_.orders->send(gate_order::certificates, certificates->get());
+  if (sent) tls_told_.certificates = edition.certificates;
+  return sent;
 }
 
 std::optional<GateGroup::Time> GateGroup::next_due() const {
@@ -163,8 +196,11 @@ void GateGroup::equip_to_watch(Process& process, pid_t child, Pulse pulse) {
 }
 
 Result<void> GateGroup::equip_gate() {
+  tls_told_ = {};
+  if (Result<void> supplied = supply_tls(); !supplied) return supplied;
   for (const Listener& listener : listeners_.all()) {
-    Result<void> sent = gate_.orders->send(gate_order::listen, listener.socket.get());
+    const ListenTls tls = resolved(listener.tls, generation_->values.tls_support);
+    Result<void> sent = gate_.orders->send(listen_order(tls), listener.socket.get());
     if (!sent) return sent;
   }
   return gate_.orders->send(gate_order::report);

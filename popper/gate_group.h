@@ -19,6 +19,7 @@
 #include "popper/notify/notifier_process.h"
 #include "popper/pulse.h"
 #include "popper/restart_delay.h"
+#include "popper/tls_supply.h"
 
 namespace pop {
 
@@ -27,10 +28,13 @@ struct Generation {
   Settings values;
   Fd settings, stamps;                        // settings: without what only the notifier may know
   std::shared_ptr<NotifierProcess> notifier;  // or nullptr
+  std::shared_ptr<TlsSupply> tls;             // or nullptr
 
-  /// With the notifier of the earlier generation where nothing about notices has changed.
+  /// With the notifier of the earlier generation where nothing about notices has changed. `tls` is
+  /// for its gates; nullptr where none of them speaks it.
   [[nodiscard]] static Result<std::shared_ptr<const Generation>> create(
-      const Handover& handover, const Generation* earlier = nullptr);
+      const Handover& handover, std::shared_ptr<TlsSupply> tls,
+      const Generation* earlier = nullptr);
 };
 
 /// Kinds of processes that serve one gate alone; the table in gate_group.cpp has one row each.
@@ -53,6 +57,8 @@ class GateGroup {
   void start_what_is_due();
   /// Hands the gate what it has not got yet of other processes' tables, to count their connections.
   void tell_of_tables();
+  /// Hands the gate certificates and ticket keys that it has not got yet.
+  void tell_of_tls();
   /// When start_what_is_due() has something to do again; nullopt while all run.
   [[nodiscard]] std::optional<Time> next_due() const;
 
@@ -93,6 +99,7 @@ class GateGroup {
 
   [[nodiscard]] Result<void> start_gate();
   [[nodiscard]] Result<void> equip_gate();
+  [[nodiscard]] Result<void> supply_tls();
   [[nodiscard]] Result<void> start(Attendant& attendant);
   void put_off(Process& process, const Error& why);
   [[nodiscard]] std::set<pid_t> on_gate_end(int wait_status);
@@ -111,6 +118,7 @@ class GateGroup {
   Log& log_;
   Clock& clock_;
   Process gate_;
+  TlsSupply::Edition tls_told_;
   std::size_t gate_table_ = 0, tables_told_ = 0;  // the gate's own, and how many it knows of
   std::vector<Attendant> attendants_;
 };

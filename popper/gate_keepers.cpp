@@ -182,6 +182,8 @@ void Gate::send_attempt(KeeperLine& keeper, std::uint64_t id, Stranger& stranger
           if (attempt.pipelined.empty())
             attempt.pipelined = stranger.conversation->lines.take_rest();
           if (stranger.name) attempt.client_name = *stranger.name;
+          attempt.relayed = stranger.stream != nullptr;
+          attempt.over_tls = is_over_tls(stranger);
         }
       },
       *stranger.attempt);
@@ -224,11 +226,15 @@ void Gate::on_keeper(std::uint64_t number) {
   if (!*received) return lose_keeper(number, "it has ended");
   Result<KeeperMessage> message = decode_keeper_message((*received)->record);
   if (!message) return lose_keeper(number, message.error().text);
-  std::visit([&](auto& content) { take_message(*keeper, std::move(content)); }, *message);
+  std::visit(
+      [&](auto& content) {
+        take_message(*keeper, std::move(content), std::move((*received)->descriptor));
+      },
+      *message);
   dispatch();
 }
 
-void Gate::take_message(KeeperLine& keeper, Stamps stamps) {
+void Gate::take_message(KeeperLine& keeper, Stamps stamps, Fd) {
   keeper.busy = KeeperLine::Busy::no;
   stamps_on_the_way_ = false;
   const Time now = context_.clock.steady();
@@ -258,7 +264,7 @@ std::optional<std::string> Gate::take_stamp() {
   return stamp;
 }
 
-void Gate::take_message(KeeperLine& keeper, Verdict verdict) {
+void Gate::take_message(KeeperLine& keeper, Verdict verdict, Fd session) {
   if (keeper.busy != KeeperLine::Busy::attempt || keeper.connection != verdict.connection) {
     return lose_keeper(keeper.number, "it answered what nobody asked");
   }
@@ -266,6 +272,9 @@ void Gate::take_message(KeeperLine& keeper, Verdict verdict) {
   const auto found = strangers_.find(verdict.connection);
   if (found != strangers_.end() && verdict.outcome == Verdict::Outcome::rejected) {
     context_.census.note_failure(found->second.key, context_.clock.steady(), delays_.memory());
+  }
+  if (session.is_open() && verdict.outcome == Verdict::Outcome::accepted) {
+    return begin_relay(verdict.connection, std::move(session));
   }
   end_check(verdict.connection,
             {static_cast<LoginVerdict::Outcome>(verdict.outcome), std::move(verdict.reply)});
@@ -283,7 +292,10 @@ void Gate::end_check(std::uint64_t id, const LoginVerdict& verdict) {
 void Gate::lose_keeper(std::uint64_t number, std::string_view why) {
   const auto keeper = std::ranges::find(keepers_, number, &KeeperLine::number);
   if (keeper == keepers_.end()) return;
-  context_.log.event(Severity::warning, "keeper-lost", {{"why", std::string{why}}});
+  const bool is_missed = !retiring_ || !strangers_.empty();
+  if (is_missed) {
+    context_.log.event(Severity::warning, "keeper-lost", {{"why", std::string{why}}});
+  }
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, keeper->channel.fd(), nullptr);
   const KeeperLine::Busy busy = keeper->busy;
   const std::uint64_t connection = keeper->connection;
@@ -302,6 +314,10 @@ void Gate::send_everybody_away() {
   }
   for (const std::uint64_t id : waiting) {
     Stranger& stranger = strangers_.at(id);
+    if (!can_hear(stranger)) {
+      drop(id);
+      continue;
+    }
     stranger.unsent += reply::login_unavailable();
     leave(id, stranger);
     settle(id);

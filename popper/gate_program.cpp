@@ -11,6 +11,9 @@
 #include "popper/role_log.h"
 #include "popper/sandbox.h"
 #include "popper/signals.h"
+#include "tls/tls_context.h"
+#include "tls/tls_files.h"
+#include "tls/tls_policy.h"
 
 namespace pop {
 namespace {
@@ -19,6 +22,43 @@ Result<void> shut_in(const Handover& handover) {
   ::tzset();  // reads a file, which the sandbox would not let the log do later
   if (Result<void> confined = confine_gate(handover.settings); !confined) return confined;
   return enter_gate_sandbox();
+}
+
+// Once shut in, the library could not read its configuration any more.
+Result<void> prepare_tls(const Settings& settings) {
+  return has_certificate(settings) ? prepare_tls_library() : Result<void>{};
+}
+
+ListenTls mode_of(const Settings& settings) {
+  return resolved(ListenTls::by_support, settings.tls_support);
+}
+
+Result<TlsMaterial> load_material(const Settings& settings, Log& log) {
+  const Result<TlsFiles> files = tls_files_of(settings);
+  if (!files) return std::unexpected(files.error());
+  Result<LoadedTlsMaterial> loaded = load_tls_material(*files, system_clock());
+  if (!loaded) return std::unexpected(loaded.error());
+  for (const std::string& warning : loaded->warnings) log.sentence(Severity::warning, warning);
+  return std::move(loaded->material);
+}
+
+Result<TlsMaterial> take_material(const Fd& sealed) {
+  const Result<Secret> octets = read_sealed(sealed);
+  if (!octets) return std::unexpected(octets.error());
+  return decode_tls_material(octets->octets());
+}
+
+// Of a gate that nobody supplies. Nobody resumes a session with it: it serves one connection.
+Result<std::shared_ptr<const TlsContext>> own_context(const Settings& settings, Fd sealed,
+                                                      Log& log) {
+  if (mode_of(settings) == ListenTls::none) return nullptr;
+  const Result<TlsMaterial> material =
+      sealed.is_open() ? take_material(sealed) : load_material(settings, log);
+  if (!material) return std::unexpected(material.error());
+  TlsPolicyReading reading = tls_policy_of(settings);
+  for (const std::string& warning : reading.warnings) log.sentence(Severity::warning, warning);
+  reading.policy.session_lifetime = {};
+  return TlsContext::create({*material, reading.policy, nullptr, system_clock()});
 }
 
 template <class Equip>
@@ -30,7 +70,8 @@ int serve(const Handover& handover, Log& log, Result<Census> census, Pulse* puls
     return EXIT_FAILURE;
   }
   Result<Gate> gate = Gate::create({handover, log, system_clock(), *limits, *census, pulse});
-  Result<void> done = gate ? shut_in(handover) : std::unexpected(gate.error());
+  Result<void> done = gate ? prepare_tls(handover.settings) : std::unexpected(gate.error());
+  if (done) done = shut_in(handover);
   if (!done) {
     log.failure("start a gate", done.error());
     return EXIT_FAILURE;
@@ -61,14 +102,29 @@ int run_gate() {
                [&](Gate& gate) { gate.obey(std::move(master)); });
 }
 
-int run_single_gate(const Handover& handover, Log& log, Fd client, Channel keeper,
-                    std::optional<Channel> resolver) {
+int run_single_gate(const Handover& handover, Log& log, SingleGate single) {
+  Result<std::shared_ptr<const TlsContext>> tls =
+      own_context(handover.settings, std::move(single.certificates), log);
+  if (!tls) {
+    log.failure("serve TLS", tls.error());
+    return EXIT_FAILURE;
+  }
   return serve(handover, log, Census::alone(), nullptr, [&](Gate& gate) {
     gate.retire();  // after the one
-    if (resolver) gate.ask_names_of(std::move(*resolver));
-    gate.adopt(std::move(client));
-    gate.add_keeper(std::move(keeper));
+    gate.serve_tls(std::move(*tls));
+    if (single.resolver) gate.ask_names_of(std::move(*single.resolver));
+    gate.adopt(std::move(single.client), mode_of(handover.settings));
+    gate.add_keeper(std::move(single.keeper));
   });
+}
+
+Result<Fd> seal_single_certificates(const Settings& settings, Log& log) {
+  if (mode_of(settings) == ListenTls::none) return Fd{};
+  const Result<TlsMaterial> material = load_material(settings, log);
+  if (!material) return std::unexpected(material.error());
+  const Result<Fd> sealed = seal_secret(encode(*material));
+  if (!sealed) return std::unexpected(sealed.error());
+  return open_sealed_again(*sealed);
 }
 
 }  // namespace pop

@@ -24,8 +24,9 @@ namespace {
 // too many, and else.
 constexpr std::chrono::milliseconds soon{50}, later{1000};
 
-// No waiting: who is sent away is not worth it.
-void say_last_words(const Fd& client) {
+// No waiting: who is sent away is not worth it, nor is a handshake.
+void say_last_words(const Fd& client, ListenTls entry) {
+  if (entry == ListenTls::implicit) return;
   const std::string text = reply::too_many_connections();
   (void)::send(client.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -38,7 +39,7 @@ void say_last_words(const Fd& client) {
 // longest makes room, wherever it is: this process goes on, and the one that
 // has the other sheds it soon.
 bool Gate::make_room() {
-  if (!context_.limits.has_room_here(strangers_.size())) return evict_oldest();
+  if (!context_.limits.has_room_here(open_connections())) return evict_oldest();
   const std::size_t connections = context_.census.connections();
   if (context_.limits.has_room(connections)) return true;
   const std::optional<Time> ours = oldest_idle(), theirs = context_.census.oldest_idle_elsewhere();
@@ -55,11 +56,18 @@ std::optional<Gate::Time> Gate::oldest_idle() const {
 bool Gate::evict_oldest() {
   if (idle_.empty()) return false;
   const std::uint64_t id = *idle_.begin();
-  const Stranger& stranger = strangers_.at(id);
+  Stranger& stranger = strangers_.at(id);
   log_repeated("evicted", evicted_, stranger.address);
-  if (stranger.state != State::leaving) say_last_words(stranger.socket);
+  tell_last_words(stranger);
   drop(id);
   return true;
+}
+
+void Gate::tell_last_words(Stranger& stranger) {
+  if (stranger.state == State::leaving || !can_hear(stranger)) return;
+  if (!stranger.stream) return say_last_words(stranger.socket, ListenTls::none);
+  (void)stranger.stream->write(reply::too_many_connections());
+  (void)stranger.stream->end();
 }
 
 void Gate::shed_excess() {
@@ -94,7 +102,11 @@ void Gate::log_repeated(std::string_view event, Repeated& repeated, const std::s
 void Gate::on_event(std::uint64_t id, std::uint32_t events) {
   const auto found = strangers_.find(id);
   if (found == strangers_.end() || !is_heard(found->second.state)) return;
-  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_from(id, found->second);
+  if (found->second.stream) {
+    read_stream(id, found->second);  // whatever the event: the stream may wait for either
+  } else if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
+    read_from(id, found->second);
+  }
   settle(id);
 }
 
@@ -106,7 +118,15 @@ CapabilityFacts Gate::facts_for(const Stranger& stranger) const {
   facts.apop = !stranger.banner_stamp.empty();
   facts.expire_days = settings.announce_expire;
   facts.login_delay = settings.announce_login_delay;
-  facts.user_pass = clear_text_offered(settings.clear_text_password, stranger.address);
+  const bool over_tls = is_over_tls(stranger);
+  if (over_tls) {
+    facts.stls = Stls::in_progress;
+  } else if (stranger.entry == ListenTls::stls && tls_) {
+    facts.stls = Stls::offered;
+  }
+  facts.user_pass = clear_text_offered(settings.clear_text_password, {stranger.address, over_tls});
+  facts.user_pass_under_tls =
+      clear_text_offered(settings.clear_text_password, {stranger.address, true});
   return facts;
 }
 
@@ -122,17 +142,18 @@ void Gate::set_state(std::uint64_t id, Stranger& stranger, State state) {
   }
 }
 
-void Gate::adopt(Fd client) {
+void Gate::adopt(Fd client, ListenTls tls) {
   const Result<std::string> peer = peer_address(client.get());
   if (!peer) return;  // gone already
   if (!make_room()) {
     log_repeated("too-many-connections", turned_away_, *peer);
-    return say_last_words(client);
+    return say_last_words(client, tls);
   }
   make_non_blocking(client.get());
   const std::uint64_t id = ++last_id_;
   Stranger& stranger = strangers_[id];
   stranger.socket = std::move(client);
+  stranger.entry = tls;
   stranger.address = *peer;
   stranger.key = address_key(*peer);
   stranger.begun = stranger.heard = context_.clock.steady();
@@ -148,12 +169,19 @@ void Gate::adopt(Fd client) {
 void Gate::welcome(std::uint64_t id, Stranger& stranger) {
   if (!context_.limits.has_room_for_address(context_.census.connections_from(stranger.key))) {
     log_repeated("too-many-connections-from-address", too_many_from_address_, stranger.address);
-    say_last_words(stranger.socket);
+    say_last_words(stranger.socket, stranger.entry);
     return drop(id);
   }
   context_.census.enter_from(stranger.key);
   stranger.is_counted = true;
   ask_name(id, stranger);
+  if (stranger.entry != ListenTls::implicit) return await_greeting(id, stranger);
+  begin_tls(id, stranger);
+  deadlines_.add(id, *deadline_of(stranger));
+  settle(id);
+}
+
+void Gate::await_greeting(std::uint64_t id, Stranger& stranger) {
   set_state(id, stranger, State::awaiting_stamp);
   deadlines_.add(id, *deadline_of(stranger));
   if (std::optional<std::string> stamp = take_stamp()) {
@@ -169,6 +197,8 @@ void Gate::welcome(std::uint64_t id, Stranger& stranger) {
 void Gate::greet(std::uint64_t id, Stranger& stranger, std::string stamp) {
   stranger.banner_stamp = std::move(stamp);
   stranger.unsent += reply::greeting(facts_for(stranger), stranger.banner_stamp);
+  stranger.greeted = true;
+  if (stranger.stream) again_.insert(id);  // what came with the handshake
   set_state(id, stranger, State::talking);
   // Earlier than what was set while it waited for the stamp.
   deadlines_.add(id, *deadline_of(stranger));
@@ -176,13 +206,19 @@ void Gate::greet(std::uint64_t id, Stranger& stranger, std::string stamp) {
 
 // --- Behind a proxy
 
-void Gate::read_header(std::uint64_t id, Stranger& stranger, std::string_view input) {
+// Only the header is taken from the socket: what follows may be the client's part of a handshake.
+// As long as the header is not whole, all that came is of it.
+void Gate::read_header(std::uint64_t id, Stranger& stranger, std::string_view ahead) {
   if (!stranger.header) stranger.header = std::make_unique<std::string>();
-  stranger.header->append(input);
+  const std::size_t before = stranger.header->size();
+  stranger.header->append(ahead);
   ProxyReading reading = read_proxy_header(*stranger.header);
+  const bool is_whole = reading.state == ProxyReading::State::whole;
+  std::string taken((is_whole ? reading.size : stranger.header->size()) - before, '\0');
+  (void)::recv(stranger.socket.get(), taken.data(), taken.size(), 0);
   if (reading.state == ProxyReading::State::unfinished) return;
   const std::string proxy = stranger.address;
-  const std::unique_ptr<std::string> received = std::move(stranger.header);
+  stranger.header.reset();
   if (reading.state == ProxyReading::State::wrong) {
     log_repeated("no-proxy-header", without_header_, proxy);
     return drop(id);
@@ -193,8 +229,6 @@ void Gate::read_header(std::uint64_t id, Stranger& stranger, std::string_view in
   }
   if (reading.header.tls) stranger.tls = std::make_unique<ProxyTls>(*std::move(reading.header.tls));
   log_proxy(id, stranger, proxy);
-  const std::string_view behind = std::string_view{*received}.substr(reading.size);
-  if (!behind.empty()) hear(stranger, behind);
   welcome(id, stranger);
 }
 
@@ -219,7 +253,8 @@ bool Gate::is_under_way(State state) {
 // In the other states the next octets wait in the kernel, which bounds them, until somebody has
 // answered: a keeper, or the time that a failed address must wait.
 bool Gate::is_heard(State state) {
-  return state == State::awaiting_header || state == State::talking || state == State::leaving;
+  return state == State::awaiting_header || state == State::handshaking ||
+         state == State::talking || state == State::leaving;
 }
 
 // Who says too much is told so by answer_lines(); until then nothing more of it is kept.
@@ -233,8 +268,10 @@ void Gate::hear(Stranger& stranger, std::string_view input) {
 }
 
 void Gate::read_from(std::uint64_t id, Stranger& stranger) {
+  if (stranger.state == State::handshaking) return;  // settle() does it
   std::array<char, 2048> input;
-  const ssize_t got = ::recv(stranger.socket.get(), input.data(), input.size(), 0);
+  const int flags = stranger.state == State::awaiting_header ? MSG_PEEK : 0;
+  const ssize_t got = ::recv(stranger.socket.get(), input.data(), input.size(), flags);
   if (got < 0 && would_block(errno)) return;
   if (got <= 0) return drop(id);
   const std::string_view octets{input.data(), static_cast<std::size_t>(got)};
@@ -300,6 +337,8 @@ void Gate::perform(std::uint64_t id, Stranger& stranger, std::vector<LoginAction
       stranger.attempt = std::make_unique<GateMessage>(
           ApopAttempt{id, std::move(apop->user), stranger.banner_stamp, std::move(apop->digest),
                       stranger.address, "", ""});
+    } else if (std::holds_alternative<BeginTls>(action)) {
+      begin_tls(id, stranger);
     } else {
       leave(id, stranger);
     }
@@ -318,6 +357,7 @@ void Gate::leave(std::uint64_t id, Stranger& stranger) {
 
 /// False when the connection broke.
 bool Gate::flush(Stranger& stranger) {
+  if (stranger.stream) return flush_stream(stranger);
   while (!stranger.unsent.empty()) {
     const ssize_t sent =
         ::send(stranger.socket.get(), stranger.unsent.data(), stranger.unsent.size(), MSG_NOSIGNAL);
@@ -335,25 +375,32 @@ void Gate::settle(std::uint64_t id) {
   if (found == strangers_.end()) return;
   Stranger& stranger = found->second;
   if (!is_heard(stranger.state)) return;
+  if (stranger.state == State::handshaking && !shake_hands(id, stranger)) return;
   if (!flush(stranger)) return drop(id);
-  while (stranger.unsent.empty()) {
+  while (has_said_all(stranger)) {
     const Answered answered = answer_lines(id, stranger);
     if (!flush(stranger)) return drop(id);
     if (answered == Answered::all) break;
   }
-  if (stranger.unsent.empty() && stranger.state == State::leaving && !stranger.said_goodbye) {
-    stranger.said_goodbye = true;
-    ::shutdown(stranger.socket.get(), SHUT_WR);
+  if (has_said_all(stranger) && stranger.state == State::leaving && !stranger.said_goodbye) {
+    say_goodbye(stranger);
   }
-  if (stranger.unsent.empty() && stranger.attempt && stranger.state == State::talking) {
+  if (has_said_all(stranger) && stranger.attempt && stranger.state == State::talking) {
     return queue(id, stranger);
   }
   watch(id, stranger);
 }
 
+void Gate::say_goodbye(Stranger& stranger) {
+  stranger.said_goodbye = true;
+  if (stranger.stream) (void)stranger.stream->end();
+  ::shutdown(stranger.socket.get(), SHUT_WR);
+}
+
 void Gate::watch(std::uint64_t id, Stranger& stranger) {
-  const bool reads = stranger.unsent.empty() || stranger.state == State::leaving;
-  const std::uint32_t wanted = (reads ? EPOLLIN : 0U) | (stranger.unsent.empty() ? 0U : EPOLLOUT);
+  const bool has_said = has_said_all(stranger);
+  const bool reads = has_said || stranger.state == State::leaving;
+  const std::uint32_t wanted = (reads ? EPOLLIN : 0U) | (has_said ? 0U : EPOLLOUT);
   if (stranger.watched_for == wanted) return;
   epoll_event event = event_for(Source::connection, id, wanted);
   const int operation = stranger.watched_for != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
@@ -389,6 +436,7 @@ std::optional<Gate::Time> Gate::deadline_of(const Stranger& stranger) const {
     case State::queued:
       return stranger.begun + settings.login_timeout;
     case State::awaiting_header:
+    case State::handshaking:
     case State::talking:
       return std::min(stranger.begun + settings.login_timeout, stranger.heard + settings.timeout);
     case State::checking:
@@ -401,6 +449,7 @@ std::optional<Gate::Time> Gate::deadline_of(const Stranger& stranger) const {
 }
 
 void Gate::on_deadline(std::uint64_t id) {
+  if (relays_.contains(id)) return step_relay(id);
   const auto found = strangers_.find(id);
   if (found == strangers_.end()) return;
   Stranger& stranger = found->second;
@@ -412,6 +461,10 @@ void Gate::on_deadline(std::uint64_t id) {
   if (stranger.state == State::delayed && !is_out_of_time) return queue(id, stranger);
   if (stranger.state == State::checking) return give_up_keeper_of(id);
   if (stranger.state == State::leaving || stranger.state == State::awaiting_header) return drop(id);
+  if (stranger.state == State::handshaking) {
+    log_failed_handshake(id, stranger, "it took too long");
+    return drop(id);
+  }
   time_out(id, stranger);
 }
 

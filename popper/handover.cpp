@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "base/disk.h"
+#include "base/secret.h"
 #include "conf/configuration.h"
 #include "conf/show_config.h"
 
@@ -48,6 +49,11 @@ Result<std::string> no_more_files(const std::string& path) {
 }
 
 }  // namespace
+
+void forget_tls_secrets(Settings& settings) {
+  wipe(settings.tls_passphrase);
+  settings.tls_passphrase.clear();
+}
 
 Result<Fd> seal_handover(const Handover& handover) {
   Fd memory{::memfd_create("popper-settings", MFD_CLOEXEC | MFD_ALLOW_SEALING)};

@@ -19,6 +19,7 @@ inline constexpr int notices = 7;       // keeper, where notices are wanted; not
 inline constexpr int census = 8;        // gate and keeper
 inline constexpr int orders = 9;        // keeper: from the master
 inline constexpr int client = 4;        // what serves a single one
+inline constexpr int certificates = 5;  // same, where it cannot read them itself
 }  // namespace inherited
 
 /// First argument of a re-executed program; nothing a user would type.
@@ -37,6 +38,9 @@ struct Handover {
   std::string host;  // as greetings and stamps name this machine
   LogTarget log = LogTarget::syslog;
 };
+
+/// Overwrites tls-passphrase: who is to have the key gets it decrypted.
+void forget_tls_secrets(Settings& settings);
 
 /// A sealed memory file that take_handover() reads; children share it.
 [[nodiscard]] Result<Fd> seal_handover(const Handover& handover);

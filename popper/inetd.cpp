@@ -47,7 +47,7 @@ std::optional<Channel> spawn_resolver(const Handover& handover, Log& log, Fd& cl
 }
 
 // The gate ends by itself when the keeper or the client has gone.
-Result<Channel> spawn_gate(const Handover& handover, Log& log, Fd client) {
+Result<Channel> spawn_gate(const Handover& handover, Log& log, Fd client, Fd certificates) {
   std::optional<Channel> resolver = spawn_resolver(handover, log, client);
   Result<std::pair<Channel, Channel>> ends = Channel::pair();
   if (!ends) return std::unexpected(ends.error());
@@ -58,8 +58,9 @@ Result<Channel> spawn_gate(const Handover& handover, Log& log, Fd client) {
   }
   if (child > 0) return std::move(ends->first);
   { const Channel not_ours = std::move(ends->first); }
-  ::_exit(run_single_gate(handover, log, std::move(client), std::move(ends->second),
-                          std::move(resolver)));
+  ::_exit(run_single_gate(handover, log,
+                          {std::move(client), std::move(ends->second), std::move(resolver),
+                           std::move(certificates)}));
 }
 
 LoginNotice notice_of(const SessionStart& login) {
@@ -80,7 +81,8 @@ void serve_gate(Keeper& keeper, Channel& gate, Log& log) {
     Result<KeeperMessage> answer = received ? keeper.answer(std::move(**received))
                                             : std::unexpected(std::move(received).error());
     if (!answer) return log.failure("gate broke the rules", answer.error());
-    if (const Result<void> sent = gate.send(encode(*answer)); !sent) return;
+    const Fd relay_end = keeper.take_relay_end();
+    if (const Result<void> sent = gate.send(encode(*answer), relay_end.get()); !sent) return;
   }
 }
 
@@ -120,11 +122,11 @@ Result<Fd> take_client(int descriptor) {
   return take_away(descriptor);
 }
 
-int serve_single_client(Fd client, const Handover& handover, std::optional<Channel> notices,
-                        std::optional<Log>& log) {
+int serve_single_client(SingleClient single, const Handover& handover, std::optional<Log>& log) {
   ignore_terminal_signals();
   ::signal(SIGCHLD, SIG_DFL);
-  Result<Channel> gate = spawn_gate(handover, *log, std::move(client));
+  Result<Channel> gate =
+      spawn_gate(handover, *log, std::move(single.client), std::move(single.certificates));
   prepare_keeper_memory();
   Result<Fd> memory = StampLedger::create();
   Result<StampLedger> stamps = memory ? StampLedger::open(*memory) : std::unexpected(memory.error());
@@ -142,8 +144,8 @@ int serve_single_client(Fd client, const Handover& handover, std::optional<Chann
   serve_gate(keeper, *gate, *log);
   if (!login) return EXIT_SUCCESS;
   ::signal(SIGCHLD, SIG_IGN);  // the gate ends now, and nobody waits for it
-  if (notices) {
-    NoticeSender{std::move(*notices), handover.host, *log, system_clock()}.on_login(
+  if (single.notices) {
+    NoticeSender{std::move(*single.notices), handover.host, *log, system_clock()}.on_login(
         notice_of(*login));
   }
   wipe_stack_below();
@@ -155,7 +157,7 @@ int serve_single_client(Fd client, const Handover& handover, std::optional<Chann
   return run_session(*std::move(login), {handover, *filter}, log);
 }
 
-int serve_single_client_anew(Fd client, const Handover& handover, std::optional<Channel> notices,
+int serve_single_client_anew(SingleClient single, const Handover& handover,
                              std::optional<Log>& log) {
   const Result<Fd> memory = seal_handover(handover);
   if (!memory) {
@@ -163,8 +165,11 @@ int serve_single_client_anew(Fd client, const Handover& handover, std::optional<
     return EXIT_FAILURE;
   }
   std::vector<Placed> descriptors{{memory->get(), inherited::settings},
-                                  {client.get(), inherited::client}};
-  if (notices) descriptors.push_back({notices->fd(), inherited::notices});
+                                  {single.client.get(), inherited::client}};
+  if (single.notices) descriptors.push_back({single.notices->fd(), inherited::notices});
+  if (single.certificates.is_open()) {
+    descriptors.push_back({single.certificates.get(), inherited::certificates});
+  }
   log.reset();
   const Error why = become_role(single_role, descriptors);
   log.emplace(open_log(handover.log, handover.settings));
@@ -174,17 +179,21 @@ int serve_single_client_anew(Fd client, const Handover& handover, std::optional<
 
 int run_single() {
   ::prctl(PR_SET_NAME, "popper");
-  Fd memory{inherited::settings}, client{inherited::client};
-  std::optional<Channel> notices;
-  if (::fcntl(inherited::notices, F_GETFD) >= 0) notices.emplace(Fd{inherited::notices});
+  Fd memory{inherited::settings};
+  SingleClient single;
+  single.client = Fd{inherited::client};
+  if (::fcntl(inherited::notices, F_GETFD) >= 0) single.notices.emplace(Fd{inherited::notices});
+  if (::fcntl(inherited::certificates, F_GETFD) >= 0) {
+    single.certificates = Fd{inherited::certificates};
+  }
   const Result<Handover> handover = take_handover(memory);
   if (!handover) return EXIT_FAILURE;
   memory = Fd{};
-  for (const int descriptor : {inherited::client, inherited::notices}) {
+  for (const int descriptor : {inherited::client, inherited::notices, inherited::certificates}) {
     ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
   }
   std::optional<Log> log{open_log(handover->log, handover->settings)};
-  return serve_single_client(std::move(client), *handover, std::move(notices), log);
+  return serve_single_client(std::move(single), *handover, log);
 }
 
 }  // namespace pop

@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <string_view>
 #include <utility>
 
@@ -40,6 +42,16 @@ bool is_stream(const Fd& socket) {
   int type = 0;
   socklen_t size = sizeof type;
   return ::getsockopt(socket.get(), SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+/// One for the session, in the place of the client's, and one for the gate.
+Result<std::pair<Fd, Fd>> make_relay_ends() {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) != 0) {
+    const int saved = errno;
+    return fail_errno(saved, "make a way from the gate to the session");
+  }
+  return std::pair{Fd{ends[0]}, Fd{ends[1]}};
 }
 
 std::uint64_t connection_of(const GateMessage& message) {
@@ -120,7 +132,9 @@ Result<KeeperMessage> Keeper::answer(PasswordAttempt& attempt, Fd client) {
               .pipelined = std::move(attempt.pipelined),
               .mechanism = "password",
               .rejection = reply::password_incorrect,
-              .client = std::move(client)};
+              .client = std::move(client),
+              .relayed = attempt.relayed,
+              .over_tls = attempt.over_tls};
   if (Result<void> honest = check_address(who); !honest) {
     if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
     return KeeperMessage{put_off(who, honest.error())};
@@ -138,7 +152,9 @@ Result<KeeperMessage> Keeper::answer(ApopAttempt& attempt, Fd client) {
               .pipelined = std::move(attempt.pipelined),
               .mechanism = "apop",
               .rejection = [](std::string_view) { return reply::digest_incorrect(); },
-              .client = std::move(client)};
+              .client = std::move(client),
+              .relayed = attempt.relayed,
+              .over_tls = attempt.over_tls};
   if (Result<void> honest = check_address(who); !honest) {
     if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
     return KeeperMessage{put_off(who, honest.error())};
@@ -154,14 +170,22 @@ Result<void> Keeper::check_address(const Attempt& attempt) const {
   const Result<std::string> peer = peer_address(attempt.client.get());
   if (!peer) return std::unexpected(peer.error());
   if (!is_stream(attempt.client)) return fail(Errc::corrupt, "a client that is no connection");
+  const bool is_proxied = proxies_.contains(*peer);
+  if (attempt.relayed && !has_certificate(context_.handover.settings)) {
+    return fail(Errc::corrupt, "a relay without TLS");
+  }
+  if (attempt.over_tls && !attempt.relayed && !is_proxied) {
+    return fail(Errc::corrupt, "TLS without a relay");
+  }
   if (*peer == attempt.address) return {};
   const bool is_address = address_octets(attempt.address) != AddressOctets{};
-  if (is_address && proxies_.contains(*peer)) return {};
+  if (is_address && is_proxied) return {};
   return fail(Errc::corrupt, "a wrong client address");
 }
 
 Result<Account> Keeper::check(const PasswordAttempt& attempt) const {
-  return context_.checker.check_password(attempt.user, attempt.password, {attempt.address});
+  return context_.checker.check_password(attempt.user, attempt.password,
+                                         {attempt.address, attempt.over_tls});
 }
 
 Result<Account> Keeper::check(const ApopAttempt& attempt) const {
@@ -169,7 +193,7 @@ Result<Account> Keeper::check(const ApopAttempt& attempt) const {
     return fail(Errc::denied, "the banner stamp is too old or was used before");
   }
   return context_.checker.check_apop(attempt.user, attempt.banner_stamp, attempt.digest,
-                                     {attempt.address});
+                                     {attempt.address, attempt.over_tls});
 }
 
 Verdict Keeper::judge(Attempt attempt, Result<Account> account) {
@@ -193,6 +217,9 @@ Result<void> Keeper::start(Attempt& attempt, Account account) {
   if (account.is_read_only && !context_.handover.settings.session_program.empty()) {
     return fail(Errc::denied, "nobody can hold the session-program to reading only");
   }
+  Result<std::pair<Fd, Fd>> relay_ends = std::pair<Fd, Fd>{};
+  if (attempt.relayed) relay_ends = make_relay_ends();
+  if (!relay_ends) return std::unexpected(relay_ends.error());
   const std::string name = connection_name(attempt.connection);
   context_.log.event(Severity::info, "login",
                      {{"id", name},
@@ -201,14 +228,19 @@ Result<void> Keeper::start(Attempt& attempt, Account account) {
                       {"by", account.device.empty() ? std::string{attempt.mechanism}
                                                     : "device:" + account.device}});
   if (attempt.client_name == attempt.address) attempt.client_name.clear();
-  return start_session_({.account = std::move(account),
-                         .client = std::move(attempt.client),
-                         .pipelined = std::move(attempt.pipelined),
-                         .address = attempt.address,
-                         .client_name = std::move(attempt.client_name),
-                         .connection = name,
-                         .authentication = std::chrono::round<std::chrono::milliseconds>(
-                             system_clock().steady() - attempt.begun)});
+  if (attempt.relayed) attempt.client = std::move(relay_ends->first);
+  const Result<void> started =
+      start_session_({.account = std::move(account),
+                      .client = std::move(attempt.client),
+                      .pipelined = std::move(attempt.pipelined),
+                      .address = attempt.address,
+                      .client_name = std::move(attempt.client_name),
+                      .connection = name,
+                      .over_tls = attempt.over_tls,
+                      .authentication = std::chrono::round<std::chrono::milliseconds>(
+                          system_clock().steady() - attempt.begun)});
+  if (started) relay_end_ = std::move(relay_ends->second);
+  return started;
 }
 
 // Log analysers know both sentences, in this order.

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 
 #include "auth/login_name.h"
@@ -45,6 +46,10 @@ class Keeper {
   /// gate cannot be trusted any more: hang up on it.
   [[nodiscard]] Result<KeeperMessage> answer(Channel::Received received);
 
+  /// After a verdict that let a relayed client in: the other end of the session's socket pair, for
+  /// the gate. Not open after any other answer.
+  [[nodiscard]] Fd take_relay_end() { return std::exchange(relay_end_, Fd{}); }
+
   /// After the one login nothing more is answered.
   [[nodiscard]] bool is_over() const { return phase_ == Phase::over; }
 
@@ -70,6 +75,7 @@ class Keeper {
     std::string_view mechanism;
     std::string (*rejection)(std::string_view user);  // of this mechanism
     Fd client;
+    bool relayed = false, over_tls = false;
     std::chrono::steady_clock::time_point begun = system_clock().steady();
   };
 
@@ -95,6 +101,7 @@ class Keeper {
   Logins logins_;
   StartSession start_session_;
   NetworkList proxies_;
+  Fd relay_end_;
   Phase phase_ = Phase::authorization;
   std::array<std::uint64_t, 256> judged_{};  // the latest, in a ring
   std::size_t next_judged_ = 0;

@@ -155,7 +155,8 @@ void KeeperPool::answer_gate() {
     log_->failure("gate broke the rules", answer.error());
     return part_from_gate(Pulse::Parting::gate_broke_rules);
   }
-  const Result<void> sent = gate_->send(encode(*answer));
+  const Fd relay_end = keeper_.take_relay_end();
+  const Result<void> sent = gate_->send(encode(*answer), relay_end.get());
   if (sent) return;
   // A gate may end while it waits for an answer; one that is there must take it.
   if (has_hung_up(gate_->fd())) return part_from_gate(Pulse::Parting::gate_gone);

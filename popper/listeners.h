@@ -16,6 +16,7 @@ struct Listener {
   std::string name;  // for logs
   Fd socket;
   std::optional<ListenAddress> address;  // of one that we opened; else it was handed to us
+  ListenTls tls = ListenTls::by_support;
 };
 
 /// All sockets on which a daemon accepts.
@@ -23,6 +24,10 @@ class Listeners {
  public:
   /// Sockets that inetd or systemd opened: set() leaves them alone and opens no other.
   [[nodiscard]] static Listeners handed_over(std::vector<Listener> sockets);
+
+  /// Whether TLS can be spoken on one of them, or will be on one of `wanted`.
+  [[nodiscard]] static bool speak_tls(const std::vector<ListenAddress>& wanted, TlsSupport support);
+  [[nodiscard]] bool speak_tls(TlsSupport support) const;
 
   /// Opens what is wanted and not yet open, then closes what is no longer wanted; what stays keeps
   /// its socket and so the clients that wait in it. On failure nothing has changed.

@@ -156,15 +156,21 @@ void Master::start_groups() {
 
 void Master::say_what_is_served() {
   for (const Listener& listener : listeners_.all()) {
-    log_->event(Severity::notice, "listening", {{"on", listener.name}});
+    const ListenTls tls = resolved(listener.tls, generation_->values.tls_support);
+    log_->event(Severity::notice, "listening",
+                {{"on", listener.name}, {"tls", std::string{word_of(tls)}}});
   }
+  if (generation_->tls) generation_->tls->tell_warnings(*log_);
   systemd_.ready("Serving on " + listeners_.names());
 }
 
 void Master::start_what_is_due() {
   if (generation_->notifier) generation_->notifier->start_if_due(*log_, clock_);
   for (const std::unique_ptr<GateGroup>& group : groups_) group->start_what_is_due();
-  for (const std::unique_ptr<GateGroup>& group : groups_) group->tell_of_tables();
+  for (const std::unique_ptr<GateGroup>& group : groups_) {
+    group->tell_of_tables();
+    group->tell_of_tls();
+  }
 }
 
 // --- The loop
@@ -192,6 +198,7 @@ std::chrono::milliseconds Master::time_to_wait() const {
   if (phase_ == Phase::serving) {
     for (const std::unique_ptr<GateGroup>& group : groups_) consider(group->next_due());
     if (generation_->notifier) consider(generation_->notifier->next_due());
+    if (generation_->tls) consider(generation_->tls->next_due());
     consider(closing_time_);
   }
   if (phase_ == Phase::serving || systemd_.watchdog()) consider(next_watch_);
@@ -203,6 +210,7 @@ std::chrono::milliseconds Master::time_to_wait() const {
 void Master::take_due() {
   const Time now = clock_.steady();
   if (now >= next_watch_) watch();
+  if (phase_ == Phase::serving && generation_->tls) generation_->tls->take_due(*log_);
   if (phase_ == Phase::serving && closing_time_ && now >= *closing_time_) rest();
 }
 
@@ -293,12 +301,24 @@ void Master::reload() {
   systemd_.ready("Reload refused, see the log; serving on " + listeners_.names());
 }
 
+// Read now, whether the files have changed or not: that is what a reload is for.
+Result<std::shared_ptr<TlsSupply>> Master::tls_for(const Configuration& configuration) {
+  const TlsSupport support = configuration.settings.tls_support;
+  const bool is_wanted = listeners_.were_handed_over()
+                             ? listeners_.speak_tls(support)
+                             : Listeners::speak_tls(configuration.listeners, support);
+  if (!is_wanted) return nullptr;
+  return TlsSupply::renew(generation_->tls, configuration.settings, clock_, *log_);
+}
+
 Result<void> Master::take_over(Configuration configuration) {
   if (Result<void> good = check_servable(configuration.settings); !good) return good;
+  Result<std::shared_ptr<TlsSupply>> tls = tls_for(configuration);
+  if (!tls) return std::unexpected(tls.error());
   Handover handover{std::move(configuration.settings), {}, handover_.log};
   handover.host = host_name(handover.settings);
   Result<std::shared_ptr<const Generation>> generation =
-      Generation::create(handover, generation_.get());
+      Generation::create(handover, std::move(*tls), generation_.get());
   if (!generation) return std::unexpected(generation.error());
   const std::filesystem::path& path = handover.settings.pid_file;
   Result<PidFile> pid_file =

@@ -75,6 +75,7 @@ class Master {
   void reap();
   void reload();
   [[nodiscard]] Result<void> take_over(Configuration configuration);
+  [[nodiscard]] Result<std::shared_ptr<TlsSupply>> tls_for(const Configuration& configuration);
   void rest();
   void serve_again();
   void drain();

@@ -29,6 +29,11 @@ int put_in_place(std::span<const Placed> descriptors) {
     if (::dup2(copies[i], descriptors[i].place) < 0) return errno;
     last = std::max(last, descriptors[i].place);
   }
+  for (int number = STDERR_FILENO + 1; number < last; ++number) {
+    if (std::ranges::find(descriptors, number, &Placed::place) == descriptors.end()) {
+      ::close(number);  // nobody's, and a role would take it for its own
+    }
+  }
   ::close_range(static_cast<unsigned>(last) + 1, ~0U, 0);
   return 0;
 }

@@ -1,6 +1,8 @@
 #include "popper/sandbox.h"
 
+#include <linux/sockios.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include <array>
@@ -30,7 +32,7 @@ constexpr std::array allowed{
 // What libraries try and can do without: time zone and message files, the log's socket anew.
 constexpr std::array refused{
     SCMP_SYS(open),   SCMP_SYS(openat), SCMP_SYS(stat),    SCMP_SYS(newfstatat), SCMP_SYS(fstat),
-    SCMP_SYS(access), SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(ioctl),      SCMP_SYS(lseek)};
+    SCMP_SYS(access), SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(lseek)};
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 // What the sanitizers' run-time asks the kernel while it checks and reports; a pipe tells it
@@ -64,10 +66,33 @@ int add_unless_executable(const Filter& filter, int call) {
                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 }
 
+// How much waits in a socket may be asked, and nothing else. The requests between the two, which
+// type into terminals and the like, end the process.
+int add_questions_about_sockets(const Filter& filter) {
+  static_assert(SIOCOUTQ < SIOCINQ);
+  constexpr std::uint32_t refuse = SCMP_ACT_ERRNO(EPERM);
+  struct Rule {
+    std::uint32_t action;
+    scmp_arg_cmp request;
+  };
+  for (const Rule& rule : {Rule{SCMP_ACT_ALLOW, SCMP_A1(SCMP_CMP_EQ, SIOCOUTQ, 0)},
+                           Rule{SCMP_ACT_ALLOW, SCMP_A1(SCMP_CMP_EQ, SIOCINQ, 0)},
+                           Rule{refuse, SCMP_A1(SCMP_CMP_LT, SIOCOUTQ, 0)},
+                           Rule{refuse, SCMP_A1(SCMP_CMP_GT, SIOCINQ, 0)}}) {
+    if (const int status =
+            ::seccomp_rule_add(filter.get(), rule.action, SCMP_SYS(ioctl), 1, rule.request);
+        status != 0) {
+      return status;
+    }
+  }
+  return 0;
+}
+
 int build(const Filter& filter) {
   if (const int status = add_all(filter, SCMP_ACT_ALLOW, allowed); status != 0) return status;
   if (const int status = add_all(filter, SCMP_ACT_ALLOW, sanitizer_needs); status != 0) return status;
   if (const int status = add_all(filter, SCMP_ACT_ERRNO(EPERM), refused); status != 0) return status;
+  if (const int status = add_questions_about_sockets(filter); status != 0) return status;
   if (const int status = add_unless_executable(filter, SCMP_SYS(mmap)); status != 0) return status;
   return add_unless_executable(filter, SCMP_SYS(mprotect));
 }

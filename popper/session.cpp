@@ -64,11 +64,11 @@ Settings user_settings(const SessionStart& start, const Settings& settings, Log&
 }
 
 CapabilityFacts facts_of(const Settings& settings, const std::string& host,
-                         const std::string& address) {
+                         const LoginOrigin& origin) {
   CapabilityFacts facts;
   facts.host = host;
   facts.shy = settings.shy;
-  facts.user_pass = clear_text_offered(settings.clear_text_password, address);
+  facts.user_pass = clear_text_offered(settings.clear_text_password, origin);
   facts.expire_days = settings.announce_expire;
   facts.login_delay = settings.announce_login_delay;
   return facts;
@@ -107,7 +107,7 @@ class Session {
   Session(SessionStart start, Settings settings, const std::string& host, Log& log)
       : account_{std::move(start.account)},
         settings_{std::move(settings)},
-        facts_{facts_of(settings_, host, start.address)},
+        facts_{facts_of(settings_, host, {start.address, start.over_tls})},
         log_{log,
              settings_,
              {account_.name, std::move(start.address), std::move(start.client_name),

@@ -21,6 +21,7 @@ struct SessionStart {
   std::string address;      // the client's, numeric
   std::string client_name;  // as the DNS says, for the log; empty: unknown
   std::string connection;   // ties the log lines of one connection
+  bool over_tls = false;    // the client's password could not be read on the way
   std::chrono::milliseconds authentication{0};  // that the check took, for the log
 };
 

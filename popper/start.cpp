@@ -12,6 +12,7 @@
 #include "conf/command_line.h"
 #include "conf/show_config.h"
 #include "popper/detached.h"
+#include "popper/gate.h"
 #include "popper/host_name.h"
 #include "popper/inetd.h"
 #include "popper/listener.h"
@@ -79,12 +80,19 @@ int serve_client(const PopperCommandLine& line, Fd client) {
   std::optional<Log> log{open_log(handover.log, handover.settings)};
   Result<std::optional<Channel>> notices = fork_notifier(handover, log);
   if (!notices) log->failure("start the notifier", notices.error());
-  std::optional<Channel> notices_end = notices ? std::move(*notices) : std::nullopt;
-  if (has_notice_secrets(handover.settings)) {
-    forget_notice_secrets(handover.settings);
-    ::_exit(serve_single_client_anew(std::move(client), handover, std::move(notices_end), log));
+  SingleClient single{std::move(client), notices ? std::move(*notices) : std::nullopt, Fd{}};
+  if (!has_notice_secrets(handover.settings) && handover.settings.tls_passphrase.empty()) {
+    ::_exit(serve_single_client(std::move(single), handover, log));
   }
-  ::_exit(serve_single_client(std::move(client), handover, std::move(notices_end), log));
+  Result<Fd> certificates = seal_single_certificates(handover.settings, *log);
+  if (!certificates) {
+    log->failure("serve TLS", certificates.error());
+    ::_exit(EXIT_FAILURE);
+  }
+  single.certificates = std::move(*certificates);
+  forget_notice_secrets(handover.settings);
+  forget_tls_secrets(handover.settings);
+  ::_exit(serve_single_client_anew(std::move(single), handover, log));
 }
 
 int serve_let_in_client(const PopperCommandLine& line) {
@@ -148,12 +156,18 @@ Result<MasterPlan> make_plan(const PopperCommandLine& line, Given given) {
   if (const Result<void> good = check_servable(plan.handover.settings); !good) {
     return std::unexpected(good.error());
   }
-  Result<std::shared_ptr<const Generation>> generation = Generation::create(plan.handover);
-  if (!generation) return std::unexpected(generation.error());
-  plan.generation = std::move(*generation);
   Result<Listeners> listeners = listeners_for(line, given);
   if (!listeners) return std::unexpected(listeners.error());
   plan.listeners = std::move(*listeners);
+  Result<std::shared_ptr<TlsSupply>> tls = nullptr;
+  if (plan.listeners.speak_tls(plan.handover.settings.tls_support)) {
+    tls = TlsSupply::create(plan.handover.settings, system_clock(), nullptr);
+  }
+  if (!tls) return std::unexpected(tls.error());
+  Result<std::shared_ptr<const Generation>> generation =
+      Generation::create(plan.handover, std::move(*tls));
+  if (!generation) return std::unexpected(generation.error());
+  plan.generation = std::move(*generation);
   plan.systemd = std::move(given.systemd);
   return plan;
 }
@@ -194,6 +208,14 @@ int serve_as_master(const PopperCommandLine& line, std::vector<std::string> argu
 
 // --- Which of the starts it is
 
+// A unit can say it in FileDescriptorName=, in the words of a [[listen]] table.
+ListenTls tls_named(std::string_view name) {
+  for (const ListenTls tls : {ListenTls::none, ListenTls::stls, ListenTls::implicit}) {
+    if (name == word_of(tls)) return tls;
+  }
+  return ListenTls::by_support;
+}
+
 Result<std::vector<Listener>> as_listeners(std::vector<HandedSocket> sockets) {
   std::vector<Listener> listeners;
   for (HandedSocket& handed : sockets) {
@@ -201,7 +223,8 @@ Result<std::vector<Listener>> as_listeners(std::vector<HandedSocket> sockets) {
       return std::unexpected(std::move(good).error().in("socket " + escaped(handed.name)));
     }
     std::string name = socket_name(handed.socket.get());
-    listeners.push_back({std::move(name), std::move(handed.socket), std::nullopt});
+    listeners.push_back(
+        {std::move(name), std::move(handed.socket), std::nullopt, tls_named(handed.name)});
   }
   return listeners;
 }

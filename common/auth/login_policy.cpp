@@ -28,6 +28,7 @@ Result<void> clear_text_allowed(ClearText policy, ApopSecret secret, const Login
       if (is_loopback(origin.address)) return {};
       return fail(Errc::denied, "clear text: allowed from this host only");
     case ClearText::tls:
+      if (origin.over_tls) return {};
       return fail(Errc::denied, "clear text: allowed under TLS only");
     case ClearText::never:
       break;
@@ -35,9 +36,10 @@ Result<void> clear_text_allowed(ClearText policy, ApopSecret secret, const Login
   return fail(Errc::denied, "clear text: never allowed");
 }
 
-bool clear_text_offered(ClearText policy, std::string_view numeric_address) {
-  if (policy == ClearText::local) return is_loopback(numeric_address);
-  return policy != ClearText::never && policy != ClearText::tls;
+bool clear_text_offered(ClearText policy, const LoginOrigin& origin) {
+  if (policy == ClearText::local) return is_loopback(origin.address);
+  if (policy == ClearText::tls) return origin.over_tls;
+  return policy != ClearText::never;
 }
 
 }  // namespace pop

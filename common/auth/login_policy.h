@@ -18,7 +18,7 @@ enum class ApopSecret : std::uint8_t { absent, present };
                                               const LoginOrigin& origin);
 
 /// Whether USER and PASS can lead anybody in from there; what depends on the user is left out.
-[[nodiscard]] bool clear_text_offered(ClearText policy, std::string_view numeric_address);
+[[nodiscard]] bool clear_text_offered(ClearText policy, const LoginOrigin& origin);
 
 /// 127.0.0.0/8, ::1, and the first as ::ffff:127.0.0.0/104.
 [[nodiscard]] bool is_loopback(std::string_view numeric_address);

@@ -12,9 +12,11 @@
 
 namespace pop {
 
-/// Where an attempt comes from, for PAM_RHOST and the log. Numeric address without brackets.
+/// Where an attempt comes from, for PAM_RHOST and the log, and how. Numeric address without
+/// brackets.
 struct LoginOrigin {
   std::string address;
+  bool over_tls = false;  // nobody on the way can read it
 };
 
 /// Checks credentials in a keeper. Blocks: hashing takes milliseconds, PAM may take seconds.

@@ -13,16 +13,24 @@
 
 namespace pop {
 
-enum class ListenTls : std::uint8_t { none };
+/// by_support: as tls-support says.
+enum class ListenTls : std::uint8_t { by_support, none, stls, implicit };
 
 /// Where connections are accepted. `address` is a numeric IPv4 or IPv6 address without brackets;
 /// empty: every address of this host.
 struct ListenAddress {
   std::string address;
   std::uint16_t port = 110;
-  ListenTls tls = ListenTls::none;
+  ListenTls tls = ListenTls::by_support;
   bool operator==(const ListenAddress&) const = default;
 };
+
+/// Whether both are the same socket, whatever is spoken there.
+[[nodiscard]] bool is_same_place(const ListenAddress& one, const ListenAddress& other);
+/// What is spoken there: none, stls or implicit.
+[[nodiscard]] ListenTls resolved(ListenTls tls, TlsSupport support);
+/// "none", "stls" or "implicit", as a [[listen]] table says it; "" for by_support.
+[[nodiscard]] std::string_view word_of(ListenTls tls);
 
 /// Reads "[address][:port]": 110, :110, 127.0.0.1, 127.0.0.1:110, [::1], [::1]:110.
 [[nodiscard]] Judged<ListenAddress> parse_listen_address(std::string_view text);

@@ -1,5 +1,6 @@
 #include <arpa/inet.h>
 
+#include <array>
 #include <optional>
 
 #include "base/text.h"
@@ -83,6 +84,28 @@ Judged<ListenAddress> parse_listen_address(std::string_view text) {
   if (!port) return bad_address(text, "the port must be from 1 to 65535");
   listener.port = *port;
   return listener;
+}
+
+bool is_same_place(const ListenAddress& one, const ListenAddress& other) {
+  return one.address == other.address && one.port == other.port;
+}
+
+ListenTls resolved(ListenTls tls, TlsSupport support) {
+  if (tls != ListenTls::by_support) return tls;
+  switch (support) {
+    case TlsSupport::stls:
+      return ListenTls::stls;
+    case TlsSupport::alternate_port:
+      return ListenTls::implicit;
+    case TlsSupport::none:
+      break;
+  }
+  return ListenTls::none;
+}
+
+std::string_view word_of(ListenTls tls) {
+  constexpr std::array<std::string_view, 4> words{"", "none", "stls", "implicit"};
+  return words[static_cast<std::size_t>(tls)];
 }
 
 std::string to_string(const ListenAddress& listener) {

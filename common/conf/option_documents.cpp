@@ -266,8 +266,10 @@ std::string sample_toml() {
   text +=
       "\n\n# Where to listen\n# ---------------\n\n"
       "# Accept connections here; one table for each address. An address is\n"
-      "# [ADDRESS][:PORT] with IPv6 in brackets. These tables come last in the file.\n"
-      "#[[listen]]\n#address = \":110\"\n#tls = \"none\"\n";
+      "# [ADDRESS][:PORT] with IPv6 in brackets. A line tls = \"none\", \"stls\" or \"implicit\" says\n"
+      "# how TLS is spoken there; without one tls-support does. These tables come last in\n"
+      "# the file.\n"
+      "#[[listen]]\n#address = \":110\"\n";
   return text;
 }
 

@@ -33,7 +33,7 @@ using Target =
                  std::filesystem::path Settings::*, ClearText Settings::*, TlsSupport Settings::*,
                  TlsVersion Settings::*, ChunkyWrites Settings::*, LogFacility Settings::*,
                  AuthSource Settings::*, UidFormat Settings::*, LockOrder Settings::*,
-                 MailFormat Settings::*, LogFormat Settings::*>;
+                 MailFormat Settings::*, LogFormat Settings::*, ClientCertificates Settings::*>;
 
 enum class ValueType : std::uint8_t { boolean, integer, seconds, string, path, mnemonic };
 

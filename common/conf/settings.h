@@ -10,7 +10,18 @@ namespace pop {
 /// clear-text-password: who may send a password in the clear.
 enum class ClearText : std::uint8_t { by_default, never, always, local, tls };
 enum class TlsSupport : std::uint8_t { none, stls, alternate_port };
-enum class TlsVersion : std::uint8_t { by_default, sslv2, sslv3, tlsv1, sslv23, all };
+enum class TlsVersion : std::uint8_t {
+  by_default,
+  sslv2,
+  sslv3,
+  tlsv1,
+  sslv23,
+  all,
+  tls1_2,            // this one alone
+  tls1_3,            // this one alone
+  tls1_2_to_tls1_3,  // both
+};
+enum class ClientCertificates : std::uint8_t { ignored, optional, required };
 enum class ChunkyWrites : std::uint8_t { by_default, always, tls, never };
 enum class LogFacility : std::uint8_t {
   mail,
@@ -149,6 +160,12 @@ struct Settings {
   bool tls_workarounds = false;
   std::filesystem::path tls_identity_file;
   std::string tls_passphrase;
+  std::string tls_more_certificates;  // blank-separated CERTIFICATE[,KEY[,OCSP]]
+  std::filesystem::path tls_ocsp_file;
+  std::string tls_cipher_suites;
+  ClientCertificates tls_client_certificates = ClientCertificates::ignored;
+  std::filesystem::path tls_client_ca_file;
+  std::chrono::seconds tls_session_lifetime{57600};  // 0: sessions are not resumed
   std::string sasl_log_login;
   std::int64_t sasl_min_ssf = 0;
   std::int64_t sasl_max_ssf = 4294967295;
@@ -165,5 +182,10 @@ struct Settings {
   std::filesystem::path gate_root = "/run/popper/empty";  // chroot of the gate
   std::filesystem::path pid_file;
 };
+
+/// Whether TLS can be spoken at all.
+[[nodiscard]] inline bool has_certificate(const Settings& settings) {
+  return !settings.tls_server_cert_file.empty() || !settings.tls_identity_file.empty();
+}
 
 }  // namespace pop

@@ -45,7 +45,11 @@ std::string render_effective(const Configuration& configuration) {
     text += line + "# " + origin_text(configuration.origins[index_of(option)]) + "\n";
   }
   for (const ListenAddress& listener : configuration.listeners) {
-    text += "# listen " + to_string(listener) + "\n";
+    text += "# listen " + to_string(listener);
+    if (listener.tls != ListenTls::by_support) {
+      text += " tls=" + std::string{word_of(listener.tls)};
+    }
+    text += "\n";
   }
   for (const Complaint& remark : configuration.remarks) {
     text += "# note " + escaped(to_string(remark), 1024) + "\n";

@@ -129,12 +129,13 @@ class TomlReader {
     const Place place = place_of(table.source());
     ListenAddress listener;
     bool has_address = false;
+    ListenTls tls = ListenTls::by_support;
     for (const auto& [key, node] : table) {
       if (key.str() == "address") {
         has_address = true;
         read_address(node, listener);
       } else if (key.str() == "tls") {
-        read_tls(node);
+        tls = read_tls(node);
       } else {
         const auto near =
             nearest(key.str().substr(0, 64), std::array<std::string_view, 2>{"address", "tls"});
@@ -142,6 +143,7 @@ class TomlReader {
                                              (near ? "; did you mean " + std::string{*near} : ""));
       }
     }
+    listener.tls = tls;
     if (!has_address) complain(place, "[[listen]] wants address = \"[address][:port]\"");
     parsed_.listeners.push_back(std::move(listener));
     parsed_.listener_places.push_back(place);
@@ -155,14 +157,13 @@ class TomlReader {
     listener = *std::move(parsed);
   }
 
-  void read_tls(const toml::node& node) {
+  ListenTls read_tls(const toml::node& node) {
     const auto* text = node.as_string();
-    if (text && text->get() == "none") return;
-    if (text && (text->get() == "stls" || text->get() == "implicit")) {
-      return complain(place_of(node.source()),
-                      "tls = " + text->get() + " is not available in this version");
+    for (const ListenTls tls : {ListenTls::none, ListenTls::stls, ListenTls::implicit}) {
+      if (text && text->get() == word_of(tls)) return tls;
     }
     complain(place_of(node.source()), "tls wants \"none\", \"stls\" or \"implicit\"");
+    return ListenTls::by_support;
   }
 
   const std::string& name_;

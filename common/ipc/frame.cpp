@@ -32,6 +32,7 @@ class Writer {
   }
   Writer& number(std::uint32_t value) { return sized_number(value, 4); }
   Writer& number(std::uint64_t value) { return sized_number(value, 8); }
+  Writer& truth(bool value) { return sized_number(value ? 1 : 0, 1); }
   [[nodiscard]] std::string take() { return std::move(frame_); }
 
  private:
@@ -67,6 +68,11 @@ class Reader {
   [[nodiscard]] std::string string() { return std::string{text()}; }
   [[nodiscard]] std::uint32_t number32() { return static_cast<std::uint32_t>(number(4)); }
   [[nodiscard]] std::uint64_t number64() { return number(8); }
+  [[nodiscard]] bool truth() {
+    const std::uint64_t value = number(1);
+    require(value <= 1);
+    return value == 1;
+  }
 
   void require(bool holds) { broken_ = broken_ || !holds; }
   [[nodiscard]] bool broken() const { return broken_; }
@@ -96,7 +102,7 @@ class Reader {
 
 template <class... Field>
 std::size_t room_for(const Field&... field) {
-  return 1 + (... + (4 + field.size())) + 12;  // and a connection number
+  return 1 + (... + (4 + field.size())) + 22;  // and a connection number and two truths
 }
 
 std::string encoded(const StampsWanted& message) {
@@ -116,6 +122,8 @@ std::string encoded(const PasswordAttempt& message) {
       .text(message.address)
       .text(message.pipelined)
       .text(message.client_name)
+      .truth(message.relayed)
+      .truth(message.over_tls)
       .take();
 }
 
@@ -130,6 +138,8 @@ std::string encoded(const ApopAttempt& message) {
       .text(message.address)
       .text(message.pipelined)
       .text(message.client_name)
+      .truth(message.relayed)
+      .truth(message.over_tls)
       .take();
 }
 
@@ -166,13 +176,13 @@ StampsWanted read_stamps_wanted(Reader& reader) {
 
 // Braces evaluate left to right, so the fields come in the order they were written.
 PasswordAttempt read_password_attempt(Reader& reader) {
-  return {reader.number64(), reader.string(), Secret{reader.text()},
-          reader.string(),   reader.string(), reader.string()};
+  return {reader.number64(), reader.string(), Secret{reader.text()}, reader.string(),
+          reader.string(),   reader.string(), reader.truth(),        reader.truth()};
 }
 
 ApopAttempt read_apop_attempt(Reader& reader) {
-  return {reader.number64(), reader.string(), reader.string(), reader.string(),
-          reader.string(),   reader.string(), reader.string()};
+  return {reader.number64(), reader.string(), reader.string(), reader.string(), reader.string(),
+          reader.string(),   reader.string(), reader.truth(),  reader.truth()};
 }
 
 Stamps read_stamps(Reader& reader) {

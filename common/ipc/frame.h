@@ -35,6 +35,10 @@ struct PasswordAttempt {
   std::string address;      // the client's, numeric
   std::string pipelined;    // what the client sent after this command
   std::string client_name;  // as the DNS says; empty: unknown
+  // The gate carries octets between the client and the session.
+  bool relayed = false;
+  // And nobody on the way can read them, nor those of a connection whose proxy ended TLS.
+  bool over_tls = false;
 };
 struct ApopAttempt {
   std::uint64_t connection = 0;
@@ -44,9 +48,12 @@ struct ApopAttempt {
   std::string address;
   std::string pipelined;
   std::string client_name;
+  bool relayed = false;
+  bool over_tls = false;
 };
 
-/// Keeper: what became of an attempt. After `accepted` the session owns the connection.
+/// Keeper: what became of an attempt. After `accepted` the session owns the connection; of one that
+/// is relayed it has a socket pair's end, and the other comes along.
 struct Verdict {
   enum class Outcome : std::uint8_t { accepted, rejected, unavailable };
   std::uint64_t connection = 0;

@@ -308,6 +308,32 @@ void read_ocsp(TlsPair& pair, const TlsPairFiles& files, const Chain& chain, Tim
   pair.ocsp_until = *until;
 }
 
+// --- What the options name
+
+/// Up to the next octet that is one of `ends`; both are taken away.
+std::string_view take_until(std::string_view& text, std::string_view ends) {
+  const std::size_t end = std::min(text.find_first_of(ends), text.size());
+  const std::string_view part = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return part;
+}
+
+// "CERTIFICATE", "CERTIFICATE,KEY" or "CERTIFICATE,KEY,OCSP", where KEY may be empty.
+Result<TlsPairFiles> pair_named_by(std::string_view word) {
+  TlsPairFiles pair;
+  std::string_view rest = word;
+  for (Path* const path : {&pair.certificate, &pair.key, &pair.ocsp_response}) {
+    *path = take_until(rest, ",");
+    if (path->empty() ? path == &pair.certificate : !path->is_absolute()) {
+      return fail(Errc::usage, "tls-more-certificates: " + escaped(word, 200) +
+                                   ": paths must begin with a slash");
+    }
+  }
+  if (rest.empty()) return pair;
+  return fail(Errc::usage, "tls-more-certificates: " + escaped(word, 200) +
+                               ": no more than three files with commas between");
+}
+
 // --- All of it
 
 Result<TlsPair> load_pair(const TlsPairFiles& files, Time now, Warnings& warnings) {
@@ -401,6 +427,33 @@ std::vector<TlsFileStamp> stamps_of(const TlsFiles& files) {
   }
   add(files.client_authorities);
   return stamps;
+}
+
+Result<TlsFiles> tls_files_of(const Settings& settings) {
+  TlsFiles files;
+  TlsPairFiles& first = files.pairs.emplace_back();
+  const bool has_pem = !settings.tls_server_cert_file.empty();
+  first.certificate = has_pem ? settings.tls_server_cert_file : settings.tls_identity_file;
+  if (has_pem) first.key = settings.tls_private_key_file;
+  first.ocsp_response = settings.tls_ocsp_file;
+  first.passphrase = Secret{settings.tls_passphrase};
+  if (first.certificate.empty()) {
+    return fail(Errc::usage, "TLS needs a certificate: set tls-server-cert-file");
+  }
+  for (std::string_view rest = settings.tls_more_certificates; !rest.empty();) {
+    const std::string_view word = take_until(rest, " \t");
+    if (word.empty()) continue;
+    Result<TlsPairFiles> pair = pair_named_by(word);
+    if (!pair) return std::unexpected(pair.error());
+    files.pairs.push_back(std::move(*pair));
+  }
+  if (settings.tls_client_certificates == ClientCertificates::ignored) return files;
+  if (settings.tls_client_ca_file.empty()) {
+    return fail(Errc::usage,
+                "tls-client-certificates needs authorities to believe: set tls-client-ca-file");
+  }
+  files.client_authorities = settings.tls_client_ca_file;
+  return files;
 }
 
 Result<LoadedTlsMaterial> load_tls_material(const TlsFiles& files, const Clock& clock) {

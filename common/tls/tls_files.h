@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "conf/settings.h"
 #include "tls/tls_material.h"
 
 namespace pop {
@@ -25,6 +26,9 @@ struct TlsFiles {
   std::vector<TlsPairFiles> pairs;
   std::filesystem::path client_authorities;  // PEM; empty: none
 };
+
+/// What the tls-* options name. Errc::usage for tls-more-certificates that cannot be read as such.
+[[nodiscard]] Result<TlsFiles> tls_files_of(const Settings& settings);
 
 /// Which file a path leads to, and in which state. A file that cannot be asked compares equal to
 /// itself as long as that is so.

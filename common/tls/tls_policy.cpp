@@ -106,14 +106,16 @@ OldVersionMeaning meaning_of(TlsVersion mnemonic) {
     case TlsVersion::sslv3:
       return {{}, "SSLv3 is broken and no longer spoken; TLS 1.2 and up is offered"};
     case TlsVersion::tlsv1:
-      return {{},
-              "TLSv1 meant TLS 1.0 and nothing else; TLS 1.2 and up is offered. Devices that "
-              "need TLS 1.0 want a listener of their own"};
+      return {{}, "TLSv1 meant TLS 1.0 and nothing else; TLS 1.2 and up is offered"};
     case TlsVersion::sslv23:
     case TlsVersion::all:
-      return {{},
-              "this meant every version from SSL 2 on; of these TLS 1.2 and up is offered. "
-              "Devices that need TLS 1.0 want a listener of their own"};
+      return {{}, "this meant every version from SSL 2 on; of these TLS 1.2 and up is offered"};
+    case TlsVersion::tls1_2:
+      return {{ProtocolVersion::tls1_2, ProtocolVersion::tls1_2}, ""};
+    case TlsVersion::tls1_3:
+      return {{ProtocolVersion::tls1_3, ProtocolVersion::tls1_3}, ""};
+    case TlsVersion::tls1_2_to_tls1_3:
+      break;
   }
   return {};
 }
@@ -156,6 +158,9 @@ TlsPolicyReading tls_policy_of(const Settings& settings) {
     reading.warnings.push_back("tls-version: " + std::string{meaning.warning});
   }
   reading.policy.cipher_list = settings.tls_cipher_list;
+  reading.policy.cipher_suites = settings.tls_cipher_suites;
+  reading.policy.client_certificates = settings.tls_client_certificates;
+  reading.policy.session_lifetime = settings.tls_session_lifetime;
   if (settings.tls_workarounds) {
     reading.policy.options = workaround_bits();
     return reading;

@@ -33,8 +33,6 @@ struct OldVersionMeaning {
 };
 [[nodiscard]] OldVersionMeaning meaning_of(TlsVersion mnemonic);
 
-enum class ClientCertificates : std::uint8_t { ignored, optional, required };
-
 /// For whom: only listeners for old devices may go below TLS 1.2.
 enum class TlsAudience : std::uint8_t { everyone, old_devices };
 

@@ -37,14 +37,17 @@ def stamps_wanted(count=1, returned=()):
             + b"".join(field(stamp) for stamp in returned))
 
 
-def password_attempt(connection, user, password, address=b"127.0.0.1", pipelined=b"", name=b""):
+def password_attempt(connection, user, password, address=b"127.0.0.1", pipelined=b"", name=b"",
+                     relayed=False):
     return (bytes([PASSWORD]) + number64(connection)
-            + b"".join(map(field, (user, password, address, pipelined, name))))
+            + b"".join(map(field, (user, password, address, pipelined, name)))
+            + field(bytes([relayed])) + field(b"\0"))
 
 
 def apop_attempt(connection, user, stamp, digest, address=b"127.0.0.1"):
     return (bytes([APOP]) + number64(connection)
-            + b"".join(map(field, (user, stamp, digest, address, b"", b""))))
+            + b"".join(map(field, (user, stamp, digest, address, b"", b"", b"\0",
+                                      b"\0"))))
 
 
 class Keeper:

@@ -12,6 +12,7 @@ TEST_CASE("Who may send a password in the clear", "[auth][policy]") {
     ApopSecret secret;
     const char* address;
     bool allowed;
+    bool over_tls = false;
   };
   constexpr auto absent = ApopSecret::absent;
   constexpr auto present = ApopSecret::present;
@@ -28,9 +29,15 @@ TEST_CASE("Who may send a password in the clear", "[auth][policy]") {
            Row{ClearText::local, absent, "192.0.2.1", false},
            Row{ClearText::local, absent, "", false},
            Row{ClearText::tls, absent, "127.0.0.1", false},
+           Row{ClearText::tls, absent, "192.0.2.1", true, true},
+           Row{ClearText::tls, present, "192.0.2.1", true, true},
+           Row{ClearText::by_default, present, "192.0.2.1", false, true},
+           Row{ClearText::never, absent, "192.0.2.1", false, true},
+           Row{ClearText::local, absent, "192.0.2.1", false, true},
        }) {
     CAPTURE(static_cast<int>(row.policy), static_cast<int>(row.secret), row.address);
-    const Result<void> allowed = clear_text_allowed(row.policy, row.secret, {row.address});
+    const Result<void> allowed =
+        clear_text_allowed(row.policy, row.secret, {row.address, row.over_tls});
     CHECK(allowed.has_value() == row.allowed);
     if (!allowed) CHECK(allowed.error().code == Errc::denied);
   }
@@ -52,13 +59,15 @@ TEST_CASE("Loopback addresses in all their forms", "[auth][policy]") {
 TEST_CASE("A password is asked for only where it can lead to a login", "[auth][policy]") {
   for (const char* address : {"127.0.0.1", "192.0.2.1"}) {
     CAPTURE(address);
-    CHECK(clear_text_offered(ClearText::always, address));
-    CHECK(clear_text_offered(ClearText::by_default, address));
-    CHECK_FALSE(clear_text_offered(ClearText::never, address));
-    CHECK_FALSE(clear_text_offered(ClearText::tls, address));
+    CHECK(clear_text_offered(ClearText::always, {address}));
+    CHECK(clear_text_offered(ClearText::by_default, {address}));
+    CHECK_FALSE(clear_text_offered(ClearText::never, {address}));
+    CHECK_FALSE(clear_text_offered(ClearText::tls, {address}));
+    CHECK(clear_text_offered(ClearText::tls, {address, true}));
+    CHECK_FALSE(clear_text_offered(ClearText::never, {address, true}));
   }
-  CHECK(clear_text_offered(ClearText::local, "::1"));
-  CHECK_FALSE(clear_text_offered(ClearText::local, "192.0.2.1"));
+  CHECK(clear_text_offered(ClearText::local, {"::1"}));
+  CHECK_FALSE(clear_text_offered(ClearText::local, {"192.0.2.1"}));
 }
 
 TEST_CASE("Names that may become part of a file name", "[auth][account]") {

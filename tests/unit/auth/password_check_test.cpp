@@ -390,10 +390,13 @@ TEST_CASE("A file that cannot be used is no verdict on a user", "[auth][check]")
   CHECK(apop.error().code == Errc::io);
 }
 
-TEST_CASE("What this build cannot do is said at the start", "[auth][check]") {
-  Settings settings;
-  settings.clear_text_password = ClearText::tls;
-  CHECK(make_password_checker(settings).error().code == Errc::usage);
+TEST_CASE("A password that nobody on the way can read is taken, and no other", "[auth][check]") {
+  CredentialSite site;
+  site.settings.clear_text_password = ClearText::tls;
+  const auto checker = site.checker();
+  const LoginOrigin over_tls{stranger.address, true};
+  CHECK(checker->check_password("virtual", Secret{"right"}, over_tls));
+  CHECK_FALSE(checker->check_password("virtual", Secret{"right"}, stranger));
 }
 
 TEST_CASE("The account is that of the treated name, and keeps the typed one", "[auth][check]") {

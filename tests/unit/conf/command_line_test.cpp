@@ -66,6 +66,9 @@ TEST_CASE("The old switches, joined and apart", "[conf][cli]") {
   CHECK(settings_of({"-p", "2"}).clear_text_password == ClearText::always);
   CHECK(settings_of({"-p3"}).clear_text_password == ClearText::local);
   CHECK(settings_of({"-l0"}).tls_support == TlsSupport::none);
+  CHECK(settings_of({"-l1"}).tls_support == TlsSupport::stls);
+  CHECK(settings_of({"-l2"}).tls_support == TlsSupport::alternate_port);
+  CHECK(settings_of({"-p4"}).clear_text_password == ClearText::tls);
   CHECK(settings_of({"-e", "login_delay=-1,expire=-1"}).announce_expire == -1);
 }
 
@@ -101,7 +104,7 @@ TEST_CASE("Long forms of booleans may stand alone", "[conf][cli]") {
 TEST_CASE("The first argument may be an address", "[conf][cli]") {
   const auto line = parse({"127.0.0.1:8110", "-S", "--foreground"});
   REQUIRE(line);
-  CHECK(line->address == ListenAddress{"127.0.0.1", 8110, ListenTls::none});
+  CHECK(line->address == ListenAddress{"127.0.0.1", 8110, ListenTls::by_support});
   CHECK(line->configuration.listeners == std::vector{*line->address});
   CHECK(line->background == Background::stay);
   CHECK(parse({"8110"})->address->port == 8110);
@@ -185,8 +188,6 @@ TEST_CASE("Usage errors say what is wrong, all at once", "[conf][cli]") {
       {{"--shy=maybe"}, "command line: --shy: shy wants true, false, 1 or 0, not \"maybe\"\n"},
       {{"-p5"}, "command line: -p: wants a number from 0 to 4, not \"5\"\n"},
       {{"-pnever"}, "command line: -p: wants a number from 0 to 4, not \"never\"\n"},
-      {{"-p4"}, "command line: -p: clear-text-password = tls is not available in this version\n"},
-      {{"-l1"}, "command line: -l: tls-support is not available in this version\n"},
       {{"-l3"}, "command line: -l: wants a number from 0 to 2, not \"3\"\n"},
       {{"-b/b", "-B"},
        "command line: -b: bulldir is not available in this version\n"
@@ -234,7 +235,8 @@ TEST_CASE("Usage names each old switch, help each option", "[conf][cli]") {
   }
 }
 
-TEST_CASE("Switch -C is popserv.conf before a file's name, and trim-domain else", "[conf][cli][popserv]") {
+TEST_CASE("Switch -C is popserv.conf before a file's name, and trim-domain else",
+          "[conf][cli][popserv]") {
   CHECK(settings_of({"-C"}).trim_domain);
   CHECK(settings_of({"-C", "-S"}).trim_domain);
   CHECK(settings_of({"-SC"}).trim_domain);

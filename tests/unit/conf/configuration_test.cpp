@@ -88,7 +88,7 @@ TEST_CASE("Files apply in order and remember who set what", "[conf][configuratio
   CHECK(configuration.settings.timeout == std::chrono::seconds{7});
   CHECK(configuration.settings.hash_spool == 2);
   CHECK(configuration.settings.shy);
-  CHECK(configuration.listeners == std::vector{ListenAddress{"", 8110, ListenTls::none}});
+  CHECK(configuration.listeners == std::vector{ListenAddress{"", 8110, ListenTls::by_support}});
   const auto origin = [&](std::string_view name) {
     return to_string(configuration.origins[index_of(option_named(name))]);
   };

@@ -144,12 +144,7 @@ TEST_CASE("What comes later may only keep its default", "[conf][value]") {
     REQUIRE(!refused);
     CHECK(refused.error() == std::string{option.name} + " is not available in this version");
   }
-  CHECK(complaint_about("clear-text-password", "TLS") ==
-        "clear-text-password = tls is not available in this version");
-  CHECK(complaint_about("clear-text-password", "ssl") ==
-        "clear-text-password = ssl is not available in this version");
-  CHECK(complaint_about("tls-support", "default").empty());
-  CHECK(complaint_about("tls-support", "stls") == "tls-support is not available in this version");
+  CHECK(complaint_about("kerberos", "true") == "kerberos is not available in this version");
 }
 
 TEST_CASE("Repeated tls-options add up, other integers are replaced", "[conf][value]") {

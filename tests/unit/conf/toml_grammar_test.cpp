@@ -14,8 +14,9 @@ std::string digest(std::string_view text) {
               to_string(one.place) + "\n";
   }
   for (std::size_t i = 0; i < parsed.listeners.size(); ++i) {
-    result += "listen " + to_string(parsed.listeners[i]) + "@" +
-              to_string(parsed.listener_places.at(i)) + "\n";
+    const std::string tls{word_of(parsed.listeners[i].tls)};
+    result += "listen " + to_string(parsed.listeners[i]) + (tls.empty() ? "" : " tls=" + tls) +
+              "@" + to_string(parsed.listener_places.at(i)) + "\n";
   }
   for (const Complaint& one : parsed.complaints) result += to_string(one) + "\n";
   return result;
@@ -41,7 +42,7 @@ TEST_CASE("Good TOML, in the order written", "[conf][toml]") {
        "timeout=1@f:1:1\nconfig-file=\"b\"@f:2:1\nhash-spool=1@f:3:1\n"},
       {"[[listen]]\naddress = \"127.0.0.1:8110\"\ntls = \"none\"\n[[listen]]\n"
        "address = \"[::1]\"\n",
-       "listen 127.0.0.1:8110@f:1:1\nlisten [::1]:110@f:4:1\n"},
+       "listen 127.0.0.1:8110 tls=none@f:1:1\nlisten [::1]:110@f:4:1\n"},
   };
   for (const Row& row : rows) {
     CAPTURE(row.text);
@@ -72,7 +73,7 @@ TEST_CASE("Mistakes in TOML are named with their place", "[conf][toml]") {
       {"lock-order = \"flock\"",
        "f:1:14: \"flock\" is no value of lock-order; values are dotlock-fcntl-flock, "
        "dotlock-flock-fcntl, dotlock\n"},
-      {"tls-workarounds = true", "f:1:19: tls-workarounds is not available in this version\n"},
+      {"auto-delete = true", "f:1:15: auto-delete is not available in this version\n"},
       {"uw-kluge = true\nUW-kludge = false", "uw-kluge=true@f:1:1\nf:2:1: uw-kluge is set twice\n"},
       {"listen = \":110\"", "f:1:10: listen must be written as [[listen]] tables\n"},
       {"[listen]\naddress = \":110\"", "f:1:1: listen must be written as [[listen]] tables\n"},
@@ -83,8 +84,9 @@ TEST_CASE("Mistakes in TOML are named with their place", "[conf][toml]") {
       {"[[listen]]\naddress = \"mail:110\"\n",
        "listen :110@f:1:1\nf:2:11: \"mail:110\" is no address to listen on: use a numeric "
        "address, IPv6 in brackets\n"},
-      {"[[listen]]\naddress = \":1\"\ntls = \"stls\"\n",
-       "listen :1@f:1:1\nf:3:7: tls = stls is not available in this version\n"},
+      {"[[listen]]\naddress = \":1\"\ntls = \"stls\"\n", "listen :1 tls=stls@f:1:1\n"},
+      {"[[listen]]\ntls = \"implicit\"\naddress = \":1\"\n", "listen :1 tls=implicit@f:1:1\n"},
+      {"[[listen]]\naddress = \":1\"\ntls = \"none\"\n", "listen :1 tls=none@f:1:1\n"},
       {"[[listen]]\naddress = \":1\"\ntls = true\n",
        "listen :1@f:1:1\nf:3:7: tls wants \"none\", \"stls\" or \"implicit\"\n"},
       {"[[listen]]\nadress = \":1\"\n",

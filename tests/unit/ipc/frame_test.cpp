@@ -12,12 +12,13 @@ static bool operator==(const StampsWanted& a, const StampsWanted& b) {
 static bool operator==(const PasswordAttempt& a, const PasswordAttempt& b) {
   return a.connection == b.connection && a.user == b.user &&
          a.password.octets() == b.password.octets() && a.address == b.address &&
-         a.pipelined == b.pipelined && a.client_name == b.client_name;
+         a.pipelined == b.pipelined && a.client_name == b.client_name && a.relayed == b.relayed &&
+         a.over_tls == b.over_tls;
 }
 static bool operator==(const ApopAttempt& a, const ApopAttempt& b) {
   return a.connection == b.connection && a.user == b.user && a.banner_stamp == b.banner_stamp &&
          a.digest == b.digest && a.address == b.address && a.pipelined == b.pipelined &&
-         a.client_name == b.client_name;
+         a.client_name == b.client_name && a.relayed == b.relayed && a.over_tls == b.over_tls;
 }
 static bool operator==(const Stamps& a, const Stamps& b) {
   return a.stamps == b.stamps && a.valid_seconds == b.valid_seconds;
@@ -41,6 +42,7 @@ class Source {
   std::uint32_t number32() { return static_cast<std::uint32_t>(random_()); }
   std::uint64_t number64() { return std::uint64_t{random_()} << 32 | random_(); }
   std::uint32_t below(std::uint32_t limit) { return number32() % limit; }
+  bool truth() { return below(2) == 1; }
   // Half of the octets are ones that have a meaning somewhere.
   std::string octets() {
     static const std::string special = "\0\t\n\r\xff\x01 =:"s;
@@ -66,10 +68,12 @@ GateMessage gate_message(Source& source) {
       return StampsWanted{source.below(most_stamps + 1), stamp_list(source)};
     case 1:
       return PasswordAttempt{source.number64(), source.octets(), Secret{source.octets()},
-                             source.octets(),   source.octets(), source.octets()};
+                             source.octets(),   source.octets(), source.octets(),
+                             source.truth(),    source.truth()};
     default:
-      return ApopAttempt{source.number64(), source.octets(), source.octets(), source.octets(),
-                         source.octets(),   source.octets(), source.octets()};
+      return ApopAttempt{source.number64(), source.octets(), source.octets(),
+                         source.octets(),   source.octets(), source.octets(),
+                         source.octets(),   source.truth(),  source.truth()};
   }
 }
 
@@ -100,8 +104,8 @@ void check_canonical_or_corrupt(std::string_view frame) {
 }  // namespace
 
 TEST_CASE("the frame of a password attempt is as its description says", "[ipc][frame]") {
-  const std::string frame =
-      encode(PasswordAttempt{0x0102030405060708, "jo", Secret{"pw"}, "::1", "", "h.example"});
+  const std::string frame = encode(
+      PasswordAttempt{0x0102030405060708, "jo", Secret{"pw"}, "::1", "", "h.example", true, false});
   CHECK(frame ==
         "\x02"
         "\x08\0\0\0\x08\x07\x06\x05\x04\x03\x02\x01"
@@ -109,7 +113,10 @@ TEST_CASE("the frame of a password attempt is as its description says", "[ipc][f
         "\x02\0\0\0pw"
         "\x03\0\0\0::1"
         "\0\0\0\0"
-        "\x09\0\0\0h.example"s);
+        "\x09\0\0\0h.example"
+        "\x01\0\0\0\x01"
+        "\x01\0\0\0\0"s);
+  check_corrupt(frame.substr(0, frame.size() - 1) + '\x02');
 }
 
 TEST_CASE("decode gives back what encode was given", "[ipc][frame][property]") {

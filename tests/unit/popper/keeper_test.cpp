@@ -113,6 +113,46 @@ TEST_CASE("A right password starts a session with the client and what it sent", 
   CHECK(bench.started[0].client.is_open());
 }
 
+TEST_CASE("The session of a relayed client talks to the gate", "[popper][tls]") {
+  Bench bench;
+  bench.handover.settings.tls_server_cert_file = "/etc/popper/certificate.pem";
+  Keeper keeper = bench.keeper();
+  PasswordAttempt attempt{9, "jo", Secret{"right"}, "127.0.0.1", "", ""};
+  attempt.relayed = attempt.over_tls = true;
+  const auto answer_to = [&](PasswordAttempt one) {
+    return verdict_of(keeper.answer(
+        with_descriptor(GateMessage{std::move(one)}, Client{}.theirs.duplicate().value())));
+  };
+  REQUIRE(answer_to(std::move(attempt)).outcome == Verdict::Outcome::accepted);
+  const Fd gates_end = keeper.take_relay_end();
+  REQUIRE(gates_end.is_open());
+  REQUIRE(bench.started.size() == 1);
+  CHECK(bench.started[0].over_tls);
+  REQUIRE(::send(bench.started[0].client.get(), "+OK", 3, 0) == 3);
+  char heard[8];
+  CHECK(::recv(gates_end.get(), heard, sizeof heard, 0) == 3);
+  CHECK_FALSE(keeper.take_relay_end().is_open());
+
+  PasswordAttempt wrong{10, "jo", Secret{"wrong"}, "127.0.0.1", "", ""};
+  wrong.relayed = true;
+  REQUIRE(answer_to(std::move(wrong)).outcome == Verdict::Outcome::rejected);
+  CHECK_FALSE(keeper.take_relay_end().is_open());
+}
+
+TEST_CASE("A gate that relays where there is no TLS was broken into", "[popper][tls]") {
+  Bench bench;
+  const auto answer_to = [&](bool relayed, bool over_tls) {
+    PasswordAttempt attempt{9, "jo", Secret{"right"}, "127.0.0.1", "", "", relayed, over_tls};
+    return bench.keeper().answer(
+        with_descriptor(GateMessage{std::move(attempt)}, Client{}.theirs.duplicate().value()));
+  };
+  CHECK(answer_to(true, true).error().code == Errc::corrupt);
+  CHECK(answer_to(false, true).error().code == Errc::corrupt);
+  bench.handover.settings.tls_server_cert_file = "/etc/popper/certificate.pem";
+  CHECK(answer_to(false, true).error().code == Errc::corrupt);
+  CHECK(answer_to(true, true));
+}
+
 TEST_CASE("A refusal tells the client one text, and the log why", "[popper]") {
   Bench bench;
   Keeper keeper = bench.keeper();

@@ -1,6 +1,9 @@
 #include "popper/sandbox.h"
 
+#include <asm/termbits.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -159,6 +162,14 @@ TEST_CASE("The gate's own calls go on as before", "[popper][sandbox]") {
           return ::send(ends[0], &octet, 1, MSG_NOSIGNAL) == 1 &&
                  ::recv(ends[1], &octet, 1, 0) == 1;
         }) == came_through);
+  for (const int question : {SIOCINQ, SIOCOUTQ}) {
+    CHECK(fate_of([&] {
+            int octets = 0;
+            return ::ioctl(ends[0], static_cast<unsigned long>(question), &octets) == 0;
+          }) == came_through);
+  }
+  CHECK(was_refused(fate_of([&] { return ::ioctl(ends[0], TCGETS, nullptr) == 0; })));
+  CHECK(was_killed(fate_of([&] { return ::ioctl(ends[0], TIOCSTI, "x") == 0; })));
   ::close(ends[0]);
   ::close(ends[1]);
 }

@@ -24,6 +24,7 @@ SessionStart full_start() {
   start.client_name = "client.example.org";
   start.connection = "1f00000001";
   start.authentication = std::chrono::milliseconds{1234};
+  start.over_tls = true;
   return start;
 }
 
@@ -46,6 +47,7 @@ TEST_CASE("A session start comes out of its record as it went in", "[popper][ses
   CHECK(after->client_name == before.client_name);
   CHECK(after->connection == before.connection);
   CHECK(after->authentication == before.authentication);
+  CHECK(after->over_tls);
   CHECK_FALSE(after->client.is_open());
 }
 

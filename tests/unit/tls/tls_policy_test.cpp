@@ -28,6 +28,14 @@ TEST_CASE("No old mnemonic allows less than TLS 1.2", "[tls]") {
   }
 }
 
+TEST_CASE("tls-version has a floor and a ceiling", "[tls]") {
+  constexpr auto two = ProtocolVersion::tls1_2, three = ProtocolVersion::tls1_3;
+  CHECK(meaning_of(TlsVersion::tls1_2).versions == ProtocolRange{two, two});
+  CHECK(meaning_of(TlsVersion::tls1_3).versions == ProtocolRange{three, three});
+  CHECK(meaning_of(TlsVersion::tls1_2_to_tls1_3).versions == ProtocolRange{two, three});
+  CHECK(meaning_of(TlsVersion::tls1_3).warning.empty());
+}
+
 TEST_CASE("Option bits keep what they meant, or say that they have no effect", "[tls]") {
   CHECK(take_option_bits(0).accepted == 0);
   CHECK(take_option_bits(0x800).accepted == 0x800);  // the one that Eudora needed
