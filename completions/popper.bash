@@ -50,7 +50,7 @@ _popper() {
       return
       ;;
     --clear-text-password | --clear-text-password=)
-      COMPREPLY=($(compgen -W "default never always local" -- "$cur"))
+      COMPREPLY=($(compgen -W "default never always local tls ssl" -- "$cur"))
       return
       ;;
     --config-file | --config-file= | -f | --config | --config=)
@@ -63,10 +63,6 @@ _popper() {
       ;;
     --credential-file | --credential-file=)
       COMPREPLY=($(compgen -f -- "$cur"))
-      return
-      ;;
-    --credential-owner | --credential-owner=)
-      COMPREPLY=($(compgen -W "" -- "$cur"))
       return
       ;;
     --debug=)
@@ -277,6 +273,66 @@ _popper() {
       COMPREPLY=($(compgen -W "true false" -- "$cur"))
       return
       ;;
+    --tls-cipher-list | --tls-cipher-list=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --tls-cipher-suites | --tls-cipher-suites=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --tls-client-ca-file | --tls-client-ca-file=)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
+    --tls-client-certificates | --tls-client-certificates=)
+      COMPREPLY=($(compgen -W "none optional required" -- "$cur"))
+      return
+      ;;
+    --tls-identity-file | --tls-identity-file=)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
+    --tls-more-certificates | --tls-more-certificates=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --tls-ocsp-file | --tls-ocsp-file=)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
+    --tls-options | --tls-options=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --tls-passphrase | --tls-passphrase=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --tls-private-key-file | --tls-private-key-file=)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
+    --tls-server-cert-file | --tls-server-cert-file=)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
+    --tls-session-lifetime | --tls-session-lifetime=)
+      COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --tls-support | --tls-support=)
+      COMPREPLY=($(compgen -W "none default stls alternate-port" -- "$cur"))
+      return
+      ;;
+    --tls-version | --tls-version=)
+      COMPREPLY=($(compgen -W "default SSLv2 SSLv3 TLSv1 SSLv23 all 1.2 1.3 1.2-1.3" -- "$cur"))
+      return
+      ;;
+    --tls-workarounds=)
+      COMPREPLY=($(compgen -W "true false" -- "$cur"))
+      return
+      ;;
     --tracefile | --tracefile= | -t)
       COMPREPLY=($(compgen -f -- "$cur"))
       return
@@ -319,7 +375,7 @@ _popper() {
       ;;
   esac
   [[ $cur == -* ]] || return
-  COMPREPLY=($(compgen -W "--help --version --show-config --foreground --preauth --config --accepts= --auth-file= --auth-source= --autoclose= --block-uid= --cache-dir= --cache-name= --check-hash-dir --check-old-spool-loc --check-password-expired --clear-text-password= --config-file= --conservative-cache --credential-file= --credential-owner= --debug --dotlock-stale-after= --downcase-user --drac-host= --failure-delay= --failure-delay-most= --fast-update --folder= --gate-root= --gate-user= --hash-spool= --home-dir-mail= --home-dir-misc --host-name= --keep-temp-drop --keepers= --lock-order= --lock-wait= --log-facility= --log-format= --log-login= --login-timeout= --loginfo-database= --loginfo-host= --loginfo-password= --loginfo-query= --loginfo-user= --logudp-destination= --logudp-multicast-ttl= --logudp-secret= --mail-format= --mail-lock-check= --max-connections= --max-connections-per-address= --no-atomic-open --nonauth-file= --old-style-uid --pam-service= --pid-file= --proxy-networks= --reverse-lookup --server-mode --session-arguments= --session-program= --shy --spool-dir= --spool-options --statistics --temp-dir= --temp-name= --timeout= --timing --tracefile= --trim-domain --uid-format= --update-on-abort --update-status-headers --user-options --useropt= --uw-kluge --whoson-rules= --whoson-server=" -- "$cur"))
+  COMPREPLY=($(compgen -W "--help --version --show-config --foreground --preauth --config --accepts= --auth-file= --auth-source= --autoclose= --block-uid= --cache-dir= --cache-name= --check-hash-dir --check-old-spool-loc --check-password-expired --clear-text-password= --config-file= --conservative-cache --credential-file= --debug --dotlock-stale-after= --downcase-user --drac-host= --failure-delay= --failure-delay-most= --fast-update --folder= --gate-root= --gate-user= --hash-spool= --home-dir-mail= --home-dir-misc --host-name= --keep-temp-drop --keepers= --lock-order= --lock-wait= --log-facility= --log-format= --log-login= --login-timeout= --loginfo-database= --loginfo-host= --loginfo-password= --loginfo-query= --loginfo-user= --logudp-destination= --logudp-multicast-ttl= --logudp-secret= --mail-format= --mail-lock-check= --max-connections= --max-connections-per-address= --no-atomic-open --nonauth-file= --old-style-uid --pam-service= --pid-file= --proxy-networks= --reverse-lookup --server-mode --session-arguments= --session-program= --shy --spool-dir= --spool-options --statistics --temp-dir= --temp-name= --timeout= --timing --tls-cipher-list= --tls-cipher-suites= --tls-client-ca-file= --tls-client-certificates= --tls-identity-file= --tls-more-certificates= --tls-ocsp-file= --tls-options= --tls-passphrase= --tls-private-key-file= --tls-server-cert-file= --tls-session-lifetime= --tls-support= --tls-version= --tls-workarounds --tracefile= --trim-domain --uid-format= --update-on-abort --update-status-headers --user-options --useropt= --uw-kluge --whoson-rules= --whoson-server=" -- "$cur"))
   [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
 }
 complete -F _popper popper

@@ -19,24 +19,27 @@ bool holds(const std::vector<Listener>& listeners, const ListenAddress& address)
   return find(listeners, address) != listeners.end();
 }
 
+template <class Places>
+bool any_speaks_tls(const Places& places, TlsSupport support) {
+  return std::ranges::any_of(
+      places, [&](const auto& one) { return resolved(one.tls, support) != ListenTls::none; });
+}
+
 }  // namespace
+
+bool speak_tls(const std::vector<Listener>& listeners, TlsSupport support) {
+  return any_speaks_tls(listeners, support);
+}
+
+bool speak_tls(const std::vector<ListenAddress>& addresses, TlsSupport support) {
+  return any_speaks_tls(addresses, support);
+}
 
 Listeners Listeners::handed_over(std::vector<Listener> sockets) {
   Listeners listeners;
   listeners.open_ = std::move(sockets);
   listeners.handed_over_ = true;
   return listeners;
-}
-
-bool Listeners::speak_tls(const std::vector<ListenAddress>& wanted, TlsSupport support) {
-  return std::ranges::any_of(wanted, [&](const ListenAddress& one) {
-    return resolved(one.tls, support) != ListenTls::none;
-  });
-}
-
-bool Listeners::speak_tls(TlsSupport support) const {
-  return std::ranges::any_of(
-      open_, [&](const Listener& one) { return resolved(one.tls, support) != ListenTls::none; });
 }
 
 Result<void> Listeners::set(const std::vector<ListenAddress>& wanted) {

@@ -19,15 +19,15 @@ struct Listener {
   ListenTls tls = ListenTls::by_support;
 };
 
+/// Whether TLS is spoken on one of them.
+[[nodiscard]] bool speak_tls(const std::vector<Listener>& listeners, TlsSupport support);
+[[nodiscard]] bool speak_tls(const std::vector<ListenAddress>& addresses, TlsSupport support);
+
 /// All sockets on which a daemon accepts.
 class Listeners {
  public:
   /// Sockets that inetd or systemd opened: set() leaves them alone and opens no other.
   [[nodiscard]] static Listeners handed_over(std::vector<Listener> sockets);
-
-  /// Whether TLS can be spoken on one of them, or will be on one of `wanted`.
-  [[nodiscard]] static bool speak_tls(const std::vector<ListenAddress>& wanted, TlsSupport support);
-  [[nodiscard]] bool speak_tls(TlsSupport support) const;
 
   /// Opens what is wanted and not yet open, then closes what is no longer wanted; what stays keeps
   /// its socket and so the clients that wait in it. On failure nothing has changed.

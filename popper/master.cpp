@@ -305,8 +305,8 @@ void Master::reload() {
 Result<std::shared_ptr<TlsSupply>> Master::tls_for(const Configuration& configuration) {
   const TlsSupport support = configuration.settings.tls_support;
   const bool is_wanted = listeners_.were_handed_over()
-                             ? listeners_.speak_tls(support)
-                             : Listeners::speak_tls(configuration.listeners, support);
+                             ? speak_tls(listeners_.all(), support)
+                             : speak_tls(configuration.listeners, support);
   if (!is_wanted) return nullptr;
   return TlsSupply::renew(generation_->tls, configuration.settings, clock_, *log_);
 }

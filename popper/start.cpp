@@ -150,17 +150,20 @@ Result<Listeners> listeners_for(const PopperCommandLine& line, Given& given) {
   return listeners;
 }
 
+bool speaks_tls(const PopperCommandLine& line, const Given& given) {
+  const TlsSupport support = line.configuration.settings.tls_support;
+  return is_listening_somewhere(given) ? speak_tls(given.listeners, support)
+                                       : speak_tls(line.configuration.listeners, support);
+}
+
 Result<MasterPlan> make_plan(const PopperCommandLine& line, Given given) {
   MasterPlan plan;
   plan.handover = handover_of(line);
   if (const Result<void> good = check_servable(plan.handover.settings); !good) {
     return std::unexpected(good.error());
   }
-  Result<Listeners> listeners = listeners_for(line, given);
-  if (!listeners) return std::unexpected(listeners.error());
-  plan.listeners = std::move(*listeners);
   Result<std::shared_ptr<TlsSupply>> tls = nullptr;
-  if (plan.listeners.speak_tls(plan.handover.settings.tls_support)) {
+  if (speaks_tls(line, given)) {
     tls = TlsSupply::create(plan.handover.settings, system_clock(), nullptr);
   }
   if (!tls) return std::unexpected(tls.error());
@@ -168,6 +171,9 @@ Result<MasterPlan> make_plan(const PopperCommandLine& line, Given given) {
       Generation::create(plan.handover, std::move(*tls));
   if (!generation) return std::unexpected(generation.error());
   plan.generation = std::move(*generation);
+  Result<Listeners> listeners = listeners_for(line, given);
+  if (!listeners) return std::unexpected(listeners.error());
+  plan.listeners = std::move(*listeners);
   plan.systemd = std::move(given.systemd);
   return plan;
 }

@@ -24,7 +24,7 @@ expect "native qpopper" popper --uid-format =
 expect "qpopper" popper --uid-format = q
 expect "native qpopper" popper --uid-format ""
 expect "local0 local1 local2 local3 local4 local5 local6 local7" popper -y local
-expect "always default local never" popper --clear-text-password = ""
+expect "always default local never ssl tls" popper --clear-text-password = ""
 expect "credentials pam shadow" popper --auth-source = ""
 expect "false true" popper --shy = ""
 expect "" popper --shy ""
