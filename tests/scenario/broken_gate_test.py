@@ -156,6 +156,27 @@ class BrokenGateTest(HostTest):
             self.assertTrue(near.recv(512).startswith(b"+OK"))
             near.sendall(b"QUIT\r\n")
 
+    def test_a_relay_is_given_where_tls_is_served_only(self):
+        """And then the session speaks with the gate, so the gate must be asked for nothing more."""
+        with self.keeper() as keeper:
+            _, far = self.client()
+            keeper.send(password_attempt(1, self.name, self.password, relayed=True), far.fileno())
+            self.assert_hangs_up(keeper)
+        self.config = self.host.configure("broken.conf", tls_server_cert_file="/nowhere.pem")
+        with self.keeper() as keeper:
+            _, far = self.client()
+            keeper.send(password_attempt(1, self.name, b"wrong", relayed=True), far.fileno())
+            record, descriptors, _, _ = socket.recv_fds(keeper.channel, 1 << 16, 4)
+            self.assertEqual((record[0], descriptors), (VERDICT, []))
+            _, far = self.client()
+            keeper.send(password_attempt(2, self.name, self.password, relayed=True), far.fileno())
+            record, descriptors, _, _ = socket.recv_fds(keeper.channel, 1 << 16, 4)
+            self.assertEqual((record[0], len(descriptors)), (VERDICT, 1))
+            with socket.socket(fileno=descriptors[0]) as session:
+                session.settimeout(PATIENCE)
+                self.assertTrue(session.recv(512).startswith(b"+OK"))
+                session.sendall(b"QUIT\r\n")
+
     def test_a_login_cannot_be_claimed(self):
         verdict = bytes([VERDICT]) + number64(1) + number32(ACCEPTED) + field(b"")
         stamps = bytes([STAMPS_GIVEN]) + number32(60) + number32(0)

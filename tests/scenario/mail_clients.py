@@ -18,6 +18,28 @@ import popper_host
 PATIENCE = 120
 
 
+@dataclass
+class TlsWords:
+    """What tells a program how to speak TLS, without a look at the certificate."""
+    scheme: str = "pop3"
+    curl: tuple = ()
+    fetchmail: str = "sslproto ''"
+    mpop: str = "tls off"
+    getmail: str = "SimplePOP3Retriever"  # which cannot do STLS
+
+
+WORDS = {
+    "": TlsWords(),
+    "stls": TlsWords(curl=("--ssl-reqd", "--insecure"),
+                     fetchmail="sslproto 'tls1.2+' no sslcertck",
+                     mpop="tls on\ntls_starttls on\ntls_certcheck off"),
+    "implicit": TlsWords(scheme="pop3s", curl=("--insecure",),
+                         fetchmail="ssl sslproto 'tls1.2+' no sslcertck",
+                         mpop="tls on\ntls_starttls off\ntls_certcheck off",
+                         getmail="SimplePOP3SSLRetriever"),
+}[popper_host.TLS]
+
+
 def run(user, command, timeout=PATIENCE, **more):
     return subprocess.run(command, user=user.uid, group=user.gid, extra_groups=[], cwd=user.home,
                           env={"HOME": user.home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
@@ -74,7 +96,8 @@ def curl(port, user, count):
     """Octets as sent, dot-stuffing undone."""
     folder = make_folder(user, "curl")
     done = run(user, ["curl", "--silent", "--show-error", "--user", f"{user.name}:{user.password}",
-                      "--output", folder + "/#1", f"pop3://127.0.0.1:{port}/[1-{count}]"])
+                      *WORDS.curl, "--output", folder + "/#1",
+                      f"{WORDS.scheme}://127.0.0.1:{port}/[1-{count}]"])
     check(done, "curl")
     for name in os.listdir(folder):
         os.rename(f"{folder}/{name}", f"{folder}/{int(name):05}")
@@ -91,7 +114,7 @@ set invisible
 set idfile "{user.home}/fetchids"
 poll 127.0.0.1 protocol POP3 port {port} no dns bad-header accept
   user "{user.name}" there with password "{user.password}"
-  fetchall keep no rewrite no mimedecode no forcecr no stripcr pass8bits sslproto ''
+  fetchall keep no rewrite no mimedecode no forcecr no stripcr pass8bits {WORDS.fetchmail}
   mda "{mda}"
 """)
     done = run(user, ["fetchmail", "--fetchmailrc", rc, "--pidfile", f"{user.home}/fetchmail.pid",
@@ -110,7 +133,7 @@ port {port}
 user {user.name}
 password "{user.password}"
 auth user
-tls off
+{WORDS.mpop}
 keep on
 only_new off
 received_header off
@@ -145,7 +168,7 @@ def getmail_once(port, user, name):
     mda = numbered_delivery(user, folder)
     rc = write_private(user, name + "rc", f"""
 [retriever]
-type = SimplePOP3Retriever
+type = {WORDS.getmail}
 server = 127.0.0.1
 port = {port}
 username = {user.name}

@@ -16,6 +16,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ import threading
 import time
 import unittest
 
+import certificates
 import spool_reader
 from super_servers import PATIENCE, SmallInetd, SmallSystemd, WaitInetd, stop
 
@@ -35,6 +37,8 @@ PREFIX = f"popt{os.getpid()}"
 START = os.environ.get("POPPER_TEST_START", "standalone")
 # In what form the mail of such a scenario lies.
 MAILDIR = os.environ.get("POPPER_TEST_FORMAT", "mbox") == "maildir"
+# How TLS is spoken with it: not at all, "stls" or "implicit".
+TLS = os.environ.get("POPPER_TEST_TLS", "")
 SKIPPED = 77
 
 SEPARATOR = b"From sender@example.org Thu Jan  1 00:00:00 1970\n"
@@ -216,10 +220,23 @@ class Host:
         """A configuration file in the classic grammar; server_mode=True sets server-mode."""
         values = {"spool-dir": self.spool_dir, "pam-service": self.add_pam_service(),
                   "failure-delay": 0}  # tests mistype passwords, and all come from one address
+        if TLS:
+            values.update(self.tls_options())
         values.update({key.replace("_", "-"): value for key, value in options.items()})
         text = "".join(f"set {key} = {written(value)}\n"
                        for key, value in values.items() if value is not None)
         return self.write(self.path(name), text.encode(), mode=0o644)
+
+    def tls_options(self):
+        """With a certificate that a server without root can read, too."""
+        with self.lock:
+            if not os.path.isdir(self.path("tls")):
+                pair = certificates.Authority(self.path("tls")).issue("host", "127.0.0.1")
+                for file in (self.path("tls"), *pair):
+                    os.chown(file, next(iter(self.users.values())).uid, 0)
+        return {"tls-support": "stls" if TLS == "stls" else "alternate-port",
+                "tls-server-cert-file": self.path("tls", "host.pem"),
+                "tls-private-key-file": self.path("tls", "host.key")}
 
     # Starts.
 
@@ -334,7 +351,7 @@ service {PREFIX}
 
     def login(self, port, user, password=None):
         """A session of poplib after its login; `welcome` and `logged_in` keep the replies."""
-        client = poplib.POP3("127.0.0.1", port, timeout=PATIENCE)
+        client = connect(port)
         try:
             client.user(user.name)
             client.logged_in = client.pass_(user.password if password is None else password)
@@ -342,6 +359,19 @@ service {PREFIX}
             client.close()
             raise
         return client
+
+
+def connect(port):
+    """A client of poplib, under TLS where POPPER_TEST_TLS says so; tls_test.py looks at
+    certificates."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if TLS == "implicit":
+        return poplib.POP3_SSL("127.0.0.1", port, context=context, timeout=PATIENCE)
+    client = poplib.POP3("127.0.0.1", port, timeout=PATIENCE)
+    if TLS == "stls":
+        client.stls(context)
+    return client
 
 
 def written(value):

@@ -281,8 +281,9 @@ tls-private-key-file = "{self.key}"
                 plain.sendall(b"USER x\r\nPASS y\r\n")
                 with contextlib.suppress(ConnectionError):
                     self.assertNotIn(b"+OK", plain.recv(1000))
-            wait_until(lambda: "tls-failed" in self.host.log(port), "the failure is logged")
-            self.assertRegex(self.host.log(port), r"tls-failed id=\w+ from=127.0.0.1 why=")
+            why = '"the client does not speak TLS"'
+            wait_until(lambda: why in self.host.log(port), "the failure is logged")
+            self.assertRegex(self.host.log(port), rf"tls-failed id=\w+ from=127.0.0.1 why={why}")
             self.assertIn("TLS/SSL Handshake failed: the client does not speak TLS",
                           self.host.log(port))
 
@@ -297,9 +298,8 @@ tls-private-key-file = "{self.key}"
                 slow.append(connection)
             self.check_session(port, "implicit")
             for connection in slow:
-                with contextlib.suppress(ConnectionError):
-                    self.assertEqual(connection.recv(100)[:1] in (b"", b"\x15"), True)
-                connection.close()
+                with connection, contextlib.suppress(ConnectionError):
+                    self.assertIn(connection.recv(100)[:1], (b"", b"\x15"))  # an alert, at most
             self.assertIn("it took too long", self.host.log(port))
 
     def test_limits_hold_before_the_handshake(self):
@@ -346,7 +346,8 @@ tls-private-key-file = "{self.key}"
                         greeting = secured.read(1000)
                 self.assertTrue(greeting.startswith(b"+OK"))
                 plain.close()
-            self.assertIn("from=192.0.2.7 protocol=TLSv1.3", self.host.log(port))
+            wait_until(lambda: "from=192.0.2.7 protocol=TLSv1.3" in self.host.log(port),
+                       "it is logged")
 
     # Mail is not deleted before it has arrived.
 
@@ -400,6 +401,19 @@ tls-private-key-file = "{self.key}"
             wait_until(lambda: not isinstance(self.try_session(port), Exception),
                        "a new gate serves TLS")
 
+    def test_term_lets_sessions_finish(self):
+        config = self.configure("alternate-port")
+        with self.host.standalone(config) as port:
+            client = self.login(port, "implicit")
+            master = daemon_processes.Family(config).master.pid
+            os.kill(master, signal.SIGTERM)
+            wait_until(lambda: "draining" in self.host.log(port), "popper takes nobody more")
+            client.dele(1)
+            self.assertIn(b"number 2", message_of(client, 2))
+            client.quit()
+            wait_until(lambda: "stopped" in self.host.log(port), "popper has ended")
+        self.assertEqual(self.left(), 2)
+
     def test_a_client_that_goes_without_a_word_ends_its_session(self):
         with self.implicit(update_on_abort=False) as port:
             client = self.login(port, "implicit")
@@ -407,6 +421,19 @@ tls-private-key-file = "{self.key}"
             os.close(client.sock.detach())
             wait_until(lambda: "how=connection-lost" in self.host.log(port), "the session ended")
             self.assertEqual(self.left(), 3)
+
+    def test_a_session_program_speaks_through_the_gate(self):
+        with self.implicit(session_program="/bin/cat") as port:
+            with self.dial(port) as connection:
+                self.assertTrue(connection.recv(1000).startswith(b"+OK"))
+                connection.sendall(f"USER {self.user.name}\r\nPASS {self.user.password}\r\n"
+                                   "sent ahead\n".encode())
+                heard = b""
+                while b"sent ahead\n" not in heard:
+                    heard += connection.recv(1000)
+                connection.sendall(b"said later\n")
+                self.assertEqual(connection.recv(1000), b"said later\n")
+                connection.unwrap()
 
     # Where keys are.
 
@@ -428,8 +455,8 @@ tls-private-key-file = "{self.key}"
     # Certificates and their renewal.
 
     def hang_up(self, port):
-        master, = [process for process in daemon_processes.all_processes()
-                   if process.name == "pop-master" and f"127.0.0.1:{port}" in process.arguments]
+        master = next(process for process in daemon_processes.all_processes()
+                      if process.name == "pop-master" and f"127.0.0.1:{port}" in process.arguments)
         before = self.host.log(port).count("reloaded")
         os.kill(master.pid, signal.SIGHUP)
         wait_until(lambda: self.host.log(port).count("reloaded") > before, "popper has reloaded")
@@ -475,7 +502,7 @@ tls-private-key-file = "{self.key}"
             self.assertEqual(self.serial(port), before)
             self.copy_pair(other)
             self.hang_up(port)
-            self.assertNotEqual(self.serial(port), before)
+            wait_until(lambda: self.serial(port) != before, "the new gates serve the new pair")
 
     def test_half_a_renewal_is_told_without_a_signal(self):
         other = self.authority.issue("half", "127.0.0.1")
@@ -534,7 +561,7 @@ tls-private-key-file = "{self.key}"
             old.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
             self.assertNotIn(self.serial(port, context=old, name="pop.example.org"),
                              (ours, theirs))
-            self.assertIn("name=mail.example.net", self.host.log(port))
+            wait_until(lambda: "name=mail.example.net" in self.host.log(port), "it is logged")
 
     def test_an_ocsp_response_is_stapled(self):
         pair = self.authority.issue("vouched", "127.0.0.1")
@@ -550,6 +577,51 @@ tls-private-key-file = "{self.key}"
                                self.authority.certificate, *arguments], input=commands,
                               capture_output=True, text=True, timeout=PATIENCE)
         return done.stdout + done.stderr
+
+    def test_clients_that_look_at_the_certificate(self):
+        """The server's name is looked at, too, so a certificate for another one is refused."""
+        other = self.authority.issue("elsewhere", "elsewhere.example.org")
+        trust = self.authority.certificate
+        commands = {
+            "curl": {"stls": ["curl", "--silent", "--show-error", "--cacert", trust, "--ssl-reqd",
+                              "--user", f"{self.user.name}:{self.user.password}",
+                              "pop3://127.0.0.1:%PORT/1"],
+                     "implicit": ["curl", "--silent", "--show-error", "--cacert", trust, "--user",
+                                  f"{self.user.name}:{self.user.password}",
+                                  "pop3s://127.0.0.1:%PORT/1"]},
+            "openssl": {mode: ["openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile",
+                               trust, "-verify_ip", "127.0.0.1", "-connect", "127.0.0.1:%PORT",
+                               *starttls]
+                        for mode, starttls in (("stls", ["-starttls", "pop3"]), ("implicit", []))},
+        }
+        for mode, start in (("stls", self.stls), ("implicit", self.implicit)):
+            for pair, good in (((self.certificate, self.key), True), (other, False)):
+                with start(tls_server_cert_file=pair[0], tls_private_key_file=pair[1]) as port:
+                    for name, forms in commands.items():
+                        with self.subTest(name=name, mode=mode, good=good):
+                            done = subprocess.run(
+                                [word.replace("%PORT", str(port)) for word in forms[mode]],
+                                input=b"QUIT\n", capture_output=True, timeout=PATIENCE)
+                            self.assertEqual(done.returncode == 0, good, done.stderr)
+
+    def test_a_scanner_finds_nothing_weak(self):
+        with self.implicit() as port:
+            report = subprocess.run(
+                ["sslscan", "--no-colour", "--show-certificate", f"127.0.0.1:{port}"],
+                stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                timeout=4 * PATIENCE).stdout
+        for version in ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1"):
+            self.assertRegex(report, rf"(?m)^{version}\s+disabled")
+        for version in ("TLSv1.2", "TLSv1.3"):
+            self.assertRegex(report, rf"(?m)^{version}\s+enabled")
+        self.assertIn("Session renegotiation not supported", report)
+        self.assertNotIn("vulnerable to heartbleed", report.replace("not vulnerable", ""))
+        ciphers = re.findall(r"(?m)^(?:Preferred|Accepted)\s+TLSv\S+\s+(\d+) bits\s+(\S+)", report)
+        self.assertGreater(len(ciphers), 3)
+        for bits, name in ciphers:
+            self.assertGreaterEqual(int(bits), 128)
+            self.assertRegex(name, "GCM|POLY1305")
+            self.assertRegex(name, "^(ECDHE|TLS_)")
 
     # Sessions that are resumed.
 
@@ -601,7 +673,7 @@ tls-private-key-file = "{self.key}"
         for old in ("SSLv3", "TLSv1", "all"):
             with self.subTest(old=old), self.implicit(tls_version=old) as port:
                 self.assertEqual(self.version(port, minimum_version=one_three), "TLSv1.3")
-                self.assertIn("tls-version: ", self.host.log(port))
+                wait_until(lambda port=port: "tls-version: " in self.host.log(port), "it is told")
 
     def test_old_versions_are_refused(self):
         with self.implicit() as port:
@@ -625,7 +697,8 @@ tls-private-key-file = "{self.key}"
         with self.implicit(tls_options=no_tls_1_3, tls_workarounds=True) as port:
             self.assertEqual(self.version(port), "TLSv1.3")  # which replaces tls-options
         with self.implicit(tls_options=1) as port:
-            self.assertIn("tls-options: 0x1 has no effect", self.host.log(port))
+            wait_until(lambda: "tls-options: 0x1 has no effect" in self.host.log(port),
+                       "it is told")
 
     def test_the_application_protocol(self):
         with self.implicit() as port:
@@ -670,7 +743,8 @@ tls-private-key-file = "{self.key}"
             self.assert_refused(port)
             self.assert_refused(port, context=with_certificate(theirs))
             self.login(port, "implicit", with_certificate(ours)).quit()
-            self.assertRegex(self.host.log(port), "certificate=.?CN=jo.example.org")
+            wait_until(lambda: re.search("certificate=.?CN=jo.example.org", self.host.log(port)),
+                       "it is logged")
         with self.implicit(tls_client_certificates="optional", **options) as port:
             self.login(port, "implicit").quit()
             self.assert_refused(port, context=with_certificate(theirs))
@@ -679,6 +753,7 @@ tls-private-key-file = "{self.key}"
     def test_each_handshake_is_logged(self):
         with self.stls() as port:
             self.login(port, "stls").quit()
+            wait_until(lambda: "session-end" in self.host.log(port), "the session has ended")
             log = self.host.log(port)
         self.assertRegex(log, r"\(v[^)]*\) TLSv1.3 handshake with client at \S+ \(127.0.0.1\); "
                               r"new session-id; cipher: TLS_AES_\S+ \(.*\), \d+ bits")
@@ -686,6 +761,78 @@ tls-private-key-file = "{self.key}"
                           r"cipher=TLS_AES_\S+ session=new", log)
         self.assertIn(f"login id={tls} ", log)
         self.assertIn(f"session-end id={tls} ", log)
+
+
+class CrowdTest(HostTest):
+    """Many sessions at once, each of a virtual user of its own."""
+
+    COUNT = 200 if os.environ.get("POPPER_TLS") == "full" else 20
+    PASSWORD = "right horse"
+
+    def test_a_certificate_is_swapped_under_many_sessions(self):
+        authority = certificates.Authority(self.host.path("ca"))
+        old = authority.issue("old", "127.0.0.1")
+        new = authority.issue("new", "127.0.0.1")
+        live = [self.host.path("live.pem"), self.host.path("live.key")]
+
+        def install(pair):
+            for source, target in zip(pair, live):
+                self.host.write(target, content_of(source), mode=0o600)
+
+        install(old)
+        names = self.add_users()
+        config = self.host.configure(
+            auth_source="credentials", credential_file=self.host.path("credentials.gdbm"),
+            clear_text_password="always", tls_support="alternate-port",
+            tls_server_cert_file=live[0], tls_private_key_file=live[1])
+        with self.host.standalone(config) as port:
+            def connect():
+                return poplib.POP3_SSL("127.0.0.1", port, context=authority.client(),
+                                       timeout=PATIENCE)
+
+            def serial():
+                with contextlib.closing(connect()) as client:
+                    return certificates.serial_of(client.sock)
+
+            before = serial()
+            sessions = []
+            for name in names:
+                client = connect()
+                client.user(name)
+                client.pass_(self.PASSWORD)
+                client.retr(1)
+                sessions.append(client)
+            install(new)
+            os.kill(daemon_processes.Family(config).master.pid, signal.SIGHUP)
+            wait_until(lambda: "reloaded" in self.host.log(port), "popper has reloaded")
+            wait_until(lambda: serial() != before, "the new gates serve the new pair")
+            install(old)  # and once more, by itself
+            wait_until(lambda: serial() == before, "the other certificate is served", NEXT_LOOK)
+            for client in sessions:
+                self.assertEqual(certificates.serial_of(client.sock), before)
+                self.assertIn(b"number 2", message_of(client, 2))
+                client.dele(1)
+                client.quit()
+            wait_until(lambda: self.host.log(port).count("how=quit") == self.COUNT,
+                       "every session has ended")
+        for name in names:
+            with open(os.path.join(self.host.spool_dir, name), "rb") as spool:
+                self.assertEqual(spool.read().count(b"Subject: number"), 1)
+
+    def add_users(self):
+        file = self.host.path("credentials.gdbm")
+        names = [f"crowd{i}" for i in range(self.COUNT)]
+        subprocess.run([popper_host.POPAUTH, "init", "-q", "--credential-file", file], check=True,
+                       timeout=PATIENCE)
+        for name in names:
+            subprocess.run(
+                [popper_host.POPAUTH, "set", name, "-q", "--stdin", "--apop", "--uid",
+                 str(self.user.uid), "--gid", str(self.user.gid), "--home",
+                 self.host.path("homes", name), "--credential-file", file],
+                input=self.PASSWORD.encode() + b"\n", check=True, timeout=PATIENCE)
+            self.host.write(os.path.join(self.host.spool_dir, name), popper_host.simple_spool(2),
+                            owner=self.user.uid)
+        return names
 
 
 def memory_of(pid):
