@@ -146,7 +146,7 @@ class Bench:
     def wait_for(self, port, server):
         for _ in range(500):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as probe:
-                if probe.recv(4):
+                if "implicit" in self.expecting or probe.recv(4):
                     return
             if server.poll() is not None:
                 break
@@ -154,7 +154,17 @@ class Bench:
         with open(self.path("log"), errors="replace") as log:
             sys.exit("the server does not come up:\n" + log.read()[-3000:])
 
-    def popper(self, where, form, virtual):
+    def certificate(self):
+        """ECDSA P-256, as both servers want it."""
+        certificate, key = self.path("certificate.pem"), self.path("certificate.key")
+        if not os.path.exists(key):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                            "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                            "/CN=127.0.0.1", "-keyout", key, "-out", certificate],
+                           check=True, capture_output=True)
+        return certificate, key
+
+    def popper(self, where, form, virtual, tls="clear"):
         port = free_port()
         credentials = self.path(f"credentials.{port}")
         more = [str(n) for n in self.one_owner] + [where] if virtual else []
@@ -166,9 +176,15 @@ class Bench:
                          f"set credential-file = {credentials}\nset mail-format = {form}\n"
                          "set reverse-lookup = false\nset server-mode = true\n"
                          "set clear-text-password = always\nset failure-delay = 0\n")
+            if tls != "clear":
+                certificate, key = self.certificate()
+                support = "alternate-port" if tls == "implicit" else "stls"
+                stream.write(f"set tls-support = {support}\n"
+                             f"set tls-server-cert-file = {certificate}\n"
+                             f"set tls-private-key-file = {key}\n")
         return self.running([POPPER, f"127.0.0.1:{port}", "--foreground", "-f", config], port)
 
-    def dovecot(self, where, form, virtual, best=True):
+    def dovecot(self, where, form, virtual, tls="clear", best=True):
         port = free_port()
         base = self.path(f"dovecot.{port}")
         os.mkdir(base)
@@ -193,6 +209,8 @@ service pop3 {
 }
 auth_cache_size = 10M
 """ % (0 if virtual else 1)
+        certificate, key = self.certificate()
+        ssl = "ssl = no" if tls == "clear" else f"ssl = yes\nssl_cert = <{certificate}\nssl_key = <{key}"
         config = os.path.join(base, "dovecot.conf")
         with open(config, "w") as stream:
             stream.write(f"""base_dir = {base}/run
@@ -200,7 +218,7 @@ state_dir = {base}/state
 log_path = {base}/log
 protocols = pop3
 listen = 127.0.0.1
-ssl = no
+{ssl}
 disable_plaintext_auth = no
 first_valid_uid = 1
 mail_location = {location}
@@ -208,10 +226,11 @@ mail_privileged_group = mail
 mail_access_groups = mail
 service pop3-login {{
   inet_listener pop3 {{
-    port = {port}
+    port = {0 if tls == "implicit" else port}
   }}
   inet_listener pop3s {{
-    port = 0
+    port = {port if tls == "implicit" else 0}
+    ssl = yes
   }}
 }}
 passdb {{
@@ -227,17 +246,42 @@ userdb {{
 
     # Measuring.
 
-    def measure(self, server, clients, sessions, script):
+    def measure(self, server, clients, sessions, script, how="clear"):
         """Milliseconds of CPU a session, sessions a second, median and 99th percentile."""
         port, account = server
         before = account.milliseconds()
         line = subprocess.run(
-            [LOAD, "run", str(port), str(clients), str(sessions), script, f"{PREFIX}x%d", PASSWORD],
+            [LOAD, "run", str(port), str(clients), str(sessions), script, f"{PREFIX}x%d", PASSWORD,
+             how],
             check=True, stdout=subprocess.PIPE, text=True).stdout.split()
         time.sleep(0.2)  # sessions that are just ending
         done, whole = int(line[0]), float(line[1])
         return {"cpu": (account.milliseconds() - before) / done, "rate": done / whole * 1000,
                 "median": float(line[2]), "p99": float(line[3])}
+
+    def compare_tls(self, sessions, rounds):
+        """One virtual uid, mbox; every session logs in, asks for the listings and quits."""
+        owners = [(name, *self.one_owner) for name, _, _ in self.users]
+        best = {}
+        for entry in ("implicit", "stls"):
+            for kind in ("popper", "dovecot"):
+                where = self.path("spool")
+                self.fill(where, "mbox", owners)
+                os.chown(where, *self.one_owner)
+                self.expecting = entry
+                with getattr(self, kind)(where, "mbox", True, entry) as server:
+                    self.measure(server, 16, MOST_CLIENTS, "poll", entry + "-new")
+                    for session in ("new", "resumed"):
+                        runs = [self.measure(server, 16, sessions, "poll", f"{entry}-{session}")
+                                for _ in range(rounds)]
+                        best[kind, session] = {"cpu": min(run["cpu"] for run in runs),
+                                               "rate": max(run["rate"] for run in runs)}
+            for session in ("new", "resumed"):
+                ours, theirs = best["popper", session], best["dovecot", session]
+                print(f"{entry + ', ' + session:28}   16 clients:  cpu {ours['cpu']:6.3f} : "
+                      f"{theirs['cpu']:6.3f} ms = 1/{theirs['cpu'] / ours['cpu']:4.1f}   rate "
+                      f"{ours['rate']:6.0f} : {theirs['rate']:6.0f} /s = "
+                      f"{ours['rate'] / theirs['rate']:4.1f} x", flush=True)
 
     def compare(self, what, form, virtual, sessions, rounds):
         owners = [(name, *self.one_owner) if virtual else (name, uid, gid)
@@ -291,6 +335,9 @@ def main():
         bench = Bench(undo)
         bench.make_users()
         bench.one_owner = bench.users[0][1:]
+        if arguments.only in "TLS, ECDSA P-256":
+            bench.compare_tls(arguments.sessions, arguments.rounds)
+        bench.expecting = "clear"
         for form in ("mbox", "maildir"):
             for virtual in (False, True):
                 what = f"{form}, {'one virtual uid' if virtual else 'system users'}"
