@@ -140,13 +140,16 @@ ssize_t ClientStream::send(std::span<const iovec> pieces) const {
   return ::write(output_.get(), first.iov_base, std::min<std::size_t>(first.iov_len, PIPE_BUF));
 }
 
+// The count first: when the other end is closed the kernel throws away what was not read there, and
+// counts it no more, but it tells of the hang-up before.
 std::optional<int> ClientStream::on_the_way() const {
-  pollfd state{output().get(), 0, 0};
-  if (::poll(&state, 1, 0) > 0 && (state.revents & (POLLERR | POLLHUP)) != 0) return std::nullopt;
   int octets = 0;
   // For a socket what is not acknowledged, for a pipe what is not read.
   const unsigned long question = output_.is_open() ? FIONREAD : SIOCOUTQ;
-  return ::ioctl(output().get(), question, &octets) == 0 ? octets : 0;
+  if (::ioctl(output().get(), question, &octets) != 0) return std::nullopt;
+  pollfd state{output().get(), 0, 0};
+  if (::poll(&state, 1, 0) != 0) return std::nullopt;  // only an end is told of
+  return octets;
 }
 
 bool ClientStream::has_arrived() const {
