@@ -34,7 +34,9 @@ bool is_same_file(int a, int b) {
 }
 
 // The gate's end. The resolver ends by itself when the gate has gone; without one there are no names.
-std::optional<Channel> spawn_resolver(const Handover& handover, Log& log, Fd& client) {
+// `client` and `certificates` are none of the resolver's business.
+std::optional<Channel> spawn_resolver(const Handover& handover, Log& log, Fd& client,
+                                      Fd& certificates) {
   if (!handover.settings.reverse_lookup) return std::nullopt;
   Result<std::pair<Channel, Channel>> ends = Channel::pair();
   if (!ends) return std::nullopt;
@@ -42,13 +44,14 @@ std::optional<Channel> spawn_resolver(const Handover& handover, Log& log, Fd& cl
   if (child < 0) return std::nullopt;
   if (child > 0) return std::move(ends->first);
   client = Fd{};
+  certificates = Fd{};
   { const Channel not_ours = std::move(ends->first); }
   ::_exit(run_single_resolver(handover, log, std::move(ends->second)));
 }
 
 // The gate ends by itself when the keeper or the client has gone.
 Result<Channel> spawn_gate(const Handover& handover, Log& log, Fd client, Fd certificates) {
-  std::optional<Channel> resolver = spawn_resolver(handover, log, client);
+  std::optional<Channel> resolver = spawn_resolver(handover, log, client, certificates);
   Result<std::pair<Channel, Channel>> ends = Channel::pair();
   if (!ends) return std::unexpected(ends.error());
   const pid_t child = ::fork();

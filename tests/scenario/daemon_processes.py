@@ -61,6 +61,17 @@ def all_processes():
                 yield process
 
 
+def descendants_of(pid):
+    """The process itself included."""
+    everybody = list(all_processes())
+    found = {pid}
+    while True:
+        more = {p.pid for p in everybody if p.parent in found} - found
+        if not more:
+            return [p for p in everybody if p.pid in found]
+        found |= more
+
+
 class Family:
     """A daemon's master, found by the configuration on its command line, and what descends from it."""
 
@@ -70,13 +81,7 @@ class Family:
 
     def members(self):
         """Everything that descends from the master, itself included."""
-        everybody = list(all_processes())
-        found = {self.master.pid}
-        while True:
-            more = {p.pid for p in everybody if p.parent in found} - found
-            if not more:
-                return [p for p in everybody if p.pid in found]
-            found |= more
+        return descendants_of(self.master.pid)
 
     def named(self, name):
         return [process for process in self.members() if process.name == name]

@@ -452,6 +452,17 @@ tls-private-key-file = "{self.key}"
         self.assertIn("pop-gate", holders)
         self.assertLessEqual(holders, {"pop-gate", "pop-master"})
 
+    def test_under_inetd_only_the_gate_can_read_the_keys(self):
+        """The process that looks names up had them, too."""
+        config = self.configure("alternate-port", tls_passphrase="unneeded", reverse_lookup=True)
+        with self.host.inetd(config) as port, self.dial(port):
+            mine = daemon_processes.descendants_of(os.getpid())
+            holders = {process.name for process in mine if process.name.startswith("pop-")
+                       and any("popper-tls" in to for to in process.descriptors.values())}
+            names = {process.name for process in mine}
+        self.assertIn("pop-resolver", names)
+        self.assertLessEqual(holders, {"pop-gate"})
+
     # Certificates and their renewal.
 
     def hang_up(self, port):
