@@ -75,8 +75,8 @@ struct CredentialChange {
 /// Changes the credential file as a copy: copy, change, verify by a full walk, fsync, rename, fsync
 /// the directory. Writers exclude each other by a lock on FILE.lock (Errc::busy when it cannot be
 /// had in time); readers see the old file or the new one. Killed at any point it leaves one of the
-/// two, and perhaps FILE.new, which the next writer replaces. The new file has the owner and group
-/// of the old one, mode 0600, and no trace of what was deleted or overwritten: every record is
+/// two, and perhaps FILE.new, which the next writer replaces. The new file has the owner of
+/// the old one, where root writes its group too, mode 0600, and no trace of what was deleted or overwritten: every record is
 /// written anew.
 class CredentialDbWriter {
  public:

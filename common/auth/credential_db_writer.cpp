@@ -41,12 +41,14 @@ Result<Owner> rightful_owner(Disk& disk, const CredentialFilePlace& place) {
   return Owner{.user = directory->owner, .group = directory->group};
 }
 
+/// Without root the group stays the process's own: mode 0600 gives it nothing.
 Result<void> give_to(Disk& disk, const Fd& file, const Owner& owner) {
   if (Result<void> mode = disk.set_mode(file, 0600); !mode) return mode;  // whatever the umask
   const Result<FileStatus> now = disk.status(file);
   if (!now) return std::unexpected(now.error());
-  if (now->owner == owner.user && now->group == owner.group) return {};
-  return disk.set_owner(file, owner.user, owner.group);
+  const gid_t group = ::geteuid() == 0 ? owner.group : now->group;
+  if (now->owner == owner.user && now->group == group) return {};
+  return disk.set_owner(file, owner.user, group);
 }
 
 /// A lock file that root made must not keep the owner out; but what the owner put there instead

@@ -147,6 +147,17 @@ class SetUserIdTest(HostTest):
         self.assertEqual(terminal.end()[0], 0)
         self.assertTrue(self.verify("other Secret"))
 
+    def test_users_of_another_group_than_the_owners_change_their_own(self):
+        other_group = self.user.gid + 1
+        os.chown(self.program, self.owner.uid, other_group)
+        os.chmod(self.program, 0o4755)
+        for path in (self.directory, self.file, self.file + ".lock"):
+            os.chown(path, self.owner.uid, other_group)
+        self.assertEqual(self.add()[0], 0)
+        self.assertTrue(self.verify("first Secret"))
+        status = os.stat(self.file)
+        self.assertEqual((status.st_uid, stat.S_IMODE(status.st_mode)), (self.owner.uid, 0o600))
+
     def test_a_wrong_old_password_changes_nothing(self):
         self.add()
         terminal = self.popauth()

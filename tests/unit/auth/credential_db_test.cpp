@@ -1,6 +1,7 @@
 #include "auth/credential_db.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -165,6 +166,32 @@ TEST_CASE("Owner and group are kept, and a stranger's file is refused", "[auth][
   REQUIRE(::stat(file.c_str(), &st) == 0);
   CHECK(st.st_uid == 4711);
   CHECK(st.st_gid == 4712);
+  CHECK((st.st_mode & 07777) == 0600);
+}
+
+TEST_CASE("An owner whose process has another group than the file can change it",
+          "[auth][db][root]") {
+  if (::geteuid() != 0) {
+    WARN("NOT TESTED: only root can become another user");
+    return;
+  }
+  const test::TemporaryDirectory directory;
+  const fs::path file = new_file(directory);
+  for (const fs::path& path : {directory.path(), file, fs::path{file.native() + ".lock"}}) {
+    REQUIRE(::chown(path.c_str(), 4711, 4712) == 0);
+  }
+  test::ChildProcess owner{[&file] {
+    if (::setgroups(0, nullptr) != 0 || ::setresgid(4713, 4713, 4713) != 0 ||
+        ::setresuid(4711, 4711, 4711) != 0) {
+      return 2;
+    }
+    return CredentialDbWriter::apply(system_disk(), file, one("jo", with_hash("$one"))) ? 0 : 1;
+  }};
+  CHECK(owner.wait() == 0);
+  CHECK(hash_of(file, "jo") == "$one");
+  struct stat st {};
+  REQUIRE(::stat(file.c_str(), &st) == 0);
+  CHECK(st.st_uid == 4711);
   CHECK((st.st_mode & 07777) == 0600);
 }
 
