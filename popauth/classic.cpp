@@ -70,6 +70,8 @@ class Classic {
   [[nodiscard]] Result<void> begin_anew() const;
   int list_user(const std::string& user, const Stored& stored);
   [[nodiscard]] bool may_touch(const Stored& stored) const;
+  [[nodiscard]] bool must_prove(const Stored& stored) const;
+  [[nodiscard]] bool is_secret_of(const Credential& stored, const Secret& secret) const;
   bool prove_old(const Stored& stored);
   std::optional<Secret> ask_new();
   std::optional<Secret> ask_good();
@@ -86,6 +88,7 @@ class Classic {
   Terminal& terminal_;
   Caller caller_;
   bool is_scram_;
+  std::optional<Secret> proven_;  // the old secret, for the proof under the lock
 };
 
 int Classic::fail_with(std::string_view text) {
@@ -227,16 +230,24 @@ bool Classic::may_touch(const Stored& stored) const {
   return !stored || !stored->virtual_user || stored->virtual_user->uid == caller_.uid;
 }
 
-bool Classic::prove_old(const Stored& stored) {
+bool Classic::must_prove(const Stored& stored) const {
   const bool has_secret = stored && (stored->has_apop_secret() || stored->scram_sha_256 ||
                                      stored->scram_sha_1 || !stored->password_hash.empty());
-  if (!has_secret || caller_.may_change_others()) return true;
-  const Result<Secret> old = terminal_.ask_secret(is_scram_ ? "Old pass phrase:" : "Old password:");
+  return has_secret && !caller_.may_change_others();
+}
+
+/// Where both are there, popauth asks for its own.
+bool Classic::is_secret_of(const Credential& stored, const Secret& secret) const {
+  if (is_scram_ || !stored.has_apop_secret()) return is_password_of(stored, secret);
+  return equal_in_constant_time(stored.apop_secret->octets(), secret.octets());
+}
+
+bool Classic::prove_old(const Stored& stored) {
+  if (!must_prove(stored)) return true;
+  Result<Secret> old = terminal_.ask_secret(is_scram_ ? "Old pass phrase:" : "Old password:");
   if (!old) return give_up(old.error()) == done;
-  // Where both are there, popauth asks for its own.
-  const bool right = !is_scram_ && stored->has_apop_secret()
-                         ? equal_in_constant_time(stored->apop_secret->octets(), old->octets())
-                         : is_password_of(*stored, *old);
+  const bool right = is_secret_of(*stored, *old);
+  if (right) proven_ = std::move(*old);
   if (!right) terminal_.complain("Sorry, password entered incorrectly");
   return right;
 }
@@ -309,6 +320,8 @@ int Classic::store(const std::string& user, const Secret& password) {
     if (!before) return std::unexpected(before.error());
     if (!may_touch(*before))
       return fail(Errc::denied, "a virtual user of this name came meanwhile");
+    if (must_prove(*before) && !(proven_ && is_secret_of(**before, *proven_)))
+      return fail(Errc::changed, "the password was changed meanwhile");
     existed = before->has_value();
     Result<Credential> after = changed(*before, password);
     if (!after) return std::unexpected(std::move(after).error());

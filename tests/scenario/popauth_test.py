@@ -158,6 +158,31 @@ class SetUserIdTest(HostTest):
         status = os.stat(self.file)
         self.assertEqual((status.st_uid, stat.S_IMODE(status.st_mode)), (self.owner.uid, 0o600))
 
+    def test_a_secret_that_was_reset_meanwhile_is_not_overwritten_by_whoever_knew_the_old(self):
+        self.add()
+        terminal = self.popauth()
+        terminal.answer(b"Old password:", "first Secret")
+        terminal.expect(b"New password:")
+        self.assertEqual(self.popauth("-user", self.user.name, "adminReset9", user=None).end()[0],
+                         0)
+        self.assert_is_too_late(terminal)
+        self.assertTrue(self.verify("adminReset9"))
+
+    def test_a_secret_that_came_meanwhile_is_not_overwritten_by_whoever_wanted_to_add_one(self):
+        terminal = self.popauth()
+        terminal.expect(b"New password:")
+        self.assertEqual(self.popauth("-user", self.user.name, "adminReset9", user=None).end()[0],
+                         0)
+        self.assert_is_too_late(terminal)
+        self.assertTrue(self.verify("adminReset9"))
+
+    def assert_is_too_late(self, terminal):
+        os.write(terminal.master, b"other Secret\n")
+        terminal.answer(b"Retype new password:", "other Secret")
+        status, output = terminal.end()
+        self.assertEqual(status, 1)
+        self.assertIn("changed meanwhile", output)
+
     def test_a_wrong_old_password_changes_nothing(self):
         self.add()
         terminal = self.popauth()
