@@ -6,7 +6,9 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
+#include <optional>
 
 #include "base/fd.h"
 
@@ -33,25 +35,55 @@ bool shows_color() {
   return kind != nullptr && std::string_view{kind} != "dumb";
 }
 
-/// Puts the terminal back as it was, also when the read fails.
+// What a signal handler can reach: one prompt at a time.
+int asked_terminal = -1;
+termios asked_before{};
+
+/// The signal, back at its default, ends the process when the handler returns.
+void restore_and_raise(int signal) {
+  ::tcsetattr(asked_terminal, TCSAFLUSH, &asked_before);
+  ::raise(signal);
+}
+
+/// Puts the terminal back as it was, also when the read fails or a signal ends the process.
 class EchoOff {
  public:
-  explicit EchoOff(int terminal) : terminal_{terminal} {
-    if (::tcgetattr(terminal_, &before_) != 0) return;
-    termios quiet = before_;
+  explicit EchoOff(int terminal) {
+    if (::tcgetattr(terminal, &asked_before) != 0) return;
+    asked_terminal = terminal;
+    catch_signals();
+    termios quiet = asked_before;
     quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    is_off_ = ::tcsetattr(terminal_, TCSAFLUSH, &quiet) == 0;
+    is_off_ = ::tcsetattr(terminal, TCSAFLUSH, &quiet) == 0;
   }
   EchoOff(const EchoOff&) = delete;
   EchoOff& operator=(const EchoOff&) = delete;
   ~EchoOff() {
-    if (is_off_) ::tcsetattr(terminal_, TCSAFLUSH, &before_);
+    if (is_off_) ::tcsetattr(asked_terminal, TCSAFLUSH, &asked_before);
+    for (std::size_t i = 0; i < caught_.size(); ++i) {
+      if (caught_[i]) ::sigaction(ending_signals[i], &*caught_[i], nullptr);
+    }
   }
   [[nodiscard]] bool is_off() const { return is_off_; }
 
  private:
-  int terminal_;
-  termios before_{};
+  static constexpr std::array ending_signals{SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+
+  /// One that is ignored, or has a handler already, stays as it is.
+  void catch_signals() {
+    struct sigaction restore {};
+    restore.sa_handler = restore_and_raise;
+    restore.sa_flags = static_cast<int>(SA_RESETHAND);
+    ::sigfillset(&restore.sa_mask);  // with SIGTTOU, which would stop it in the background
+    for (std::size_t i = 0; i < caught_.size(); ++i) {
+      struct sigaction before {};
+      if (::sigaction(ending_signals[i], nullptr, &before) != 0) continue;
+      if ((before.sa_flags & SA_SIGINFO) != 0 || before.sa_handler != SIG_DFL) continue;
+      if (::sigaction(ending_signals[i], &restore, nullptr) == 0) caught_[i] = before;
+    }
+  }
+
+  std::array<std::optional<struct sigaction>, ending_signals.size()> caught_{};
   bool is_off_ = false;
 };
 

@@ -42,6 +42,7 @@ class Terminal {
 
   /// Asks on the controlling terminal without showing what is typed. Errc::usage when standard
   /// input is not a terminal: then nobody is asked. Errc::io at the end of input.
+  /// SIGINT, SIGQUIT, SIGTERM and SIGHUP end the process as ever, after the terminal was restored.
   [[nodiscard]] Result<Secret> ask_secret(std::string_view prompt);
   /// One line of standard input without its line end. Errc::usage when there is none, Errc::limit
   /// beyond 8 KiB.

@@ -7,8 +7,10 @@ import poplib
 import pty
 import select
 import shutil
+import signal
 import stat
 import subprocess
+import termios
 import time
 
 import popper_host
@@ -182,6 +184,20 @@ class SetUserIdTest(HostTest):
         status, output = terminal.end()
         self.assertEqual(status, 1)
         self.assertIn("changed meanwhile", output)
+
+    def test_a_signal_at_the_prompt_leaves_no_terminal_that_does_not_show_what_is_typed(self):
+        for key, number in ((b"\x03", signal.SIGINT), (b"\x1c", signal.SIGQUIT),
+                            (None, signal.SIGTERM), (None, signal.SIGHUP)):
+            terminal = self.popauth()
+            with open(os.dup(terminal.master), "rb", buffering=0) as master:
+                terminal.expect(b"New password:")
+                self.assertFalse(termios.tcgetattr(master)[3] & termios.ECHO)
+                if key is not None:
+                    os.write(terminal.master, key)
+                else:
+                    os.kill(terminal.pid, number)
+                self.assertEqual(terminal.end()[0], -number)
+                self.assertTrue(termios.tcgetattr(master)[3] & termios.ECHO)
 
     def test_a_wrong_old_password_changes_nothing(self):
         self.add()
