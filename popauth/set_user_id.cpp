@@ -8,6 +8,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <string_view>
 
 namespace pop {
 namespace {
@@ -34,6 +35,15 @@ void clean_up_after_caller() {
   ::umask(077);
 }
 
+[[noreturn]] void refuse_root() {
+  constexpr std::string_view text =
+      "popauth: setuid root by mistake: it may be setuid to credential-owner only\n";
+  if (::write(STDERR_FILENO, text.data(), text.size()) < 0) {
+    // Nobody can be told.
+  }
+  std::_Exit(static_cast<int>(ExitStatus::no_permission));
+}
+
 void become(uid_t user) {
   uid_t real = 0;
   uid_t effective = 0;
@@ -52,6 +62,7 @@ SetUserId SetUserId::begin() {
   const bool set_group = ::getegid() != group;
   if (caller == owner && !set_group) return {caller, owner};
   clean_up_after_caller();
+  if (owner == 0 && caller != 0) refuse_root();
   if (set_group) require(::setresgid(group, group, group) == 0 && ::getegid() == group);
   if (caller != 0) return {caller, owner};
   become(caller);

@@ -13,7 +13,7 @@ class SetUserId {
   /// To be called before anything else, also where the program is not setuid. Opens closed standard
   /// streams; where it is, empties the environment, forbids core files, takes off stop signals of
   /// the terminal and gives up a setgid group. Root gets all its rights back. A process that
-  /// cannot do that ends here.
+  /// cannot do that ends here, and so does one that others made setuid root.
   [[nodiscard]] static SetUserId begin();
 
   [[nodiscard]] uid_t caller() const { return caller_; }

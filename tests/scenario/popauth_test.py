@@ -199,6 +199,17 @@ class SetUserIdTest(HostTest):
                 self.assertEqual(terminal.end()[0], -number)
                 self.assertTrue(termios.tcgetattr(master)[3] & termios.ECHO)
 
+    def test_setuid_root_by_mistake_is_refused(self):
+        os.mkdir(self.host.path("of-root"), 0o755)
+        wrong = self.host.path("of-root/popauth")
+        shutil.copy(popper_host.POPAUTH, wrong)
+        os.chmod(wrong, 0o4755)
+        for arguments in (("-list",), ("list",), ("-version",)):
+            status, output = self.popauth(*arguments, name="of-root/popauth").end()
+            self.assertEqual(status, 77)
+            self.assertIn("setuid root", output)
+        self.assertEqual(self.popauth("-version", user=None, name="of-root/popauth").end()[0], 0)
+
     def test_a_wrong_old_password_changes_nothing(self):
         self.add()
         terminal = self.popauth()
