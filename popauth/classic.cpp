@@ -171,10 +171,11 @@ Result<void> Classic::begin_anew() const {
 
 int Classic::list() {
   const std::string user = command_.user.empty() ? caller_.name : command_.user;
-  if (user != caller_.name && !caller_.may_change_others()) {
+  const bool all = command_.user == whole_list;  // the word, even to a user of that name
+  if ((all || user != caller_.name) && !caller_.may_change_others()) {
     return refuse("superuser or user \"" + site_.owner + "\"");
   }
-  if (user == whole_list) return list_all();
+  if (all) return list_all();
   const Result<Stored> stored = CredentialDb{site_.file}.find(user);
   if (!stored) return give_up(stored.error());
   return list_user(user, *stored);

@@ -34,6 +34,7 @@ Error as_unavailable(Error error) {
 
 Result<Account> virtual_account(std::string_view user, const Credential::Virtual& who) {
   if (who.uid == 0) return fail(Errc::denied, "a virtual user must not be root");
+  if (who.gid == 0) return fail(Errc::denied, "a virtual user must not have root's group");
   return Account{.name = std::string{user},
                  .uid = who.uid,
                  .gid = who.gid,

@@ -210,6 +210,18 @@ class SetUserIdTest(HostTest):
             self.assertIn("setuid root", output)
         self.assertEqual(self.popauth("-version", user=None, name="of-root/popauth").end()[0], 0)
 
+    def test_a_user_called_all_lists_nobody_else(self):
+        self.add()
+        path = os.path.join(self.etc, "passwd")
+        with open(path, "rb") as stream:
+            entries = stream.read()
+        entry = f"ALL:x:{self.user.uid}:{self.user.gid}::/:/bin/sh\n"
+        self.host.write(path, entry.encode() + entries, mode=0o644)
+        status, output = self.popauth("-list", "ALL").end()
+        self.assertEqual(status, 1)
+        self.assertIn("Only superuser", output)
+        self.assertIn('no entry for "ALL"', self.popauth("-list").end()[1])
+
     def test_a_wrong_old_password_changes_nothing(self):
         self.add()
         terminal = self.popauth()

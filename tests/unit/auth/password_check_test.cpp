@@ -75,6 +75,8 @@ class CredentialSite {
     add("root", {Secret{"shared"}, hash, {}, {}});
     add("not-in-passwd", {Secret{"shared"}, hash, {}, {}});
     add("virtual-root", {Secret{"shared"}, hash, as_virtual(0), {}});
+    add("virtual-root-group", {Secret{"shared"}, hash, as_virtual(), {}});
+    changes.back().credential->virtual_user->gid = 0;
     add("locked", {{}, "!" + hash, as_virtual(), {}});
     REQUIRE(CredentialDbWriter::apply(system_disk(), settings.credential_file, std::move(changes)));
   }
@@ -329,6 +331,7 @@ TEST_CASE("Every failure is a refusal that tells the log why", "[auth][check]") 
            Row{"root", "right", "access is blocked for root"},
            Row{"not-in-passwd", "right", "unknown user"},
            Row{"virtual-root", "right", "a virtual user must not be root"},
+           Row{"virtual-root-group", "right", "a virtual user must not have root's group"},
        }) {
     CAPTURE(row.user, row.password);
     check_denied(checker->check_password(row.user, Secret{row.password}, stranger), row.text);
