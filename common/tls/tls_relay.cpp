@@ -36,6 +36,7 @@ TlsRelay::TlsRelay(TlsStream client, Fd session)
 TlsRelay::State TlsRelay::step(std::span<char> scratch) {
   confirm_arrival();
   const Carried up = carry_up(scratch);
+  if (client_ended_ && client_.has_broken()) lose_client();  // no read tells any more
   if (client_lost_) return State::over;
   const Carried down = carry_down(scratch);
   if (session_ended_ && to_client_.empty() && !client_lost_ && !std::exchange(client_told_, true)) {
@@ -64,7 +65,7 @@ TlsRelay::Carried TlsRelay::carry_up(std::span<char> scratch) {
       case TlsStep::closed:
       case TlsStep::failed:
         client_ended_ = true;
-        if (!client_.ends_orderly()) lose_client();
+        if (client_.has_broken()) lose_client();
         break;
     }
   }

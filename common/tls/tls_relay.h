@@ -36,8 +36,9 @@ class TlsRelay {
   };
   /// Carries what can be carried, a bounded amount. Works in `scratch`, most_held octets, which all
   /// relays of a process share. The end of one side is passed on to the other after all that came
-  /// before it. When the client breaks off, the session gets what came before, and its socket
-  /// breaks: nothing that it still says counts as arrived.
+  /// before it; a client that closes its socket without a word of TLS has ended like any other.
+  /// When the connection breaks, the session gets what came before, and its socket breaks: nothing
+  /// that it still says counts as arrived.
   [[nodiscard]] State step(std::span<char> scratch);
 
   /// The session's last octet is kept back until the client's host has everything. No edge tells

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -254,6 +255,8 @@ TlsStep TlsStream::handshake() {
   if (step == TlsStep::done && client_is_out_of_date()) {
     return fail_with("the client's certificate has expired since its session began");
   }
+  // From here on a client may end without a word and still listen; see ends_orderly().
+  if (step == TlsStep::done) SSL_set_options(connection_.get(), SSL_OP_IGNORE_UNEXPECTED_EOF);
   return flush() == TlsStep::closed ? TlsStep::closed : step;
 }
 
@@ -330,9 +333,16 @@ bool TlsStream::has_unsent() const {
   return wire_->waiting() > 0;
 }
 
+// In this order: a connection that broke has nothing on the way either.
 bool TlsStream::has_arrived() const {
   int octets = 0;
-  return !has_unsent() && ::ioctl(wire_->socket, SIOCOUTQ, &octets) == 0 && octets == 0;
+  return !has_unsent() && ::ioctl(wire_->socket, SIOCOUTQ, &octets) == 0 && octets == 0 &&
+         !has_broken();
+}
+
+bool TlsStream::has_broken() const {
+  pollfd state{wire_->socket, 0, 0};
+  return failed_ || (::poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLERR)) != 0);
 }
 
 TlsStep TlsStream::end() {

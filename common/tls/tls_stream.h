@@ -77,8 +77,8 @@ class TlsStream {
 
   /// What the client has sent, as much as is there up to one record. Call until it says want_read:
   /// the socket does not tell of what was read ahead. want_write: nothing is read before the client
-  /// takes what waits for it. `closed` after an orderly end or a connection that broke;
-  /// ends_orderly() tells them apart.
+  /// takes what waits for it. `closed` after the client's end, when it may still listen, or when
+  /// the connection broke; has_broken() tells them apart.
   [[nodiscard]] TlsTransfer read(std::span<char> room);
 
   /// Takes all of `octets` or, when the socket is slower, a part. Each full_record octets in one
@@ -91,13 +91,18 @@ class TlsStream {
   [[nodiscard]] bool has_unsent() const;
 
   /// Whether all that was written has reached the client's host, as far as the socket knows. What
-  /// its program has read of it nobody can know. A system call, and no more.
+  /// its program has read of it nobody can know. Never true of a connection that broke.
   [[nodiscard]] bool has_arrived() const;
+  /// The client can take nothing more: it reset the connection, or TLS has failed. A client that
+  /// merely sends no more has not broken it.
+  [[nodiscard]] bool has_broken() const;
 
   /// Tells the client that nothing follows: done, want_write (then flush()), closed or failed. Does
   /// not wait for the client's answer.
   [[nodiscard]] TlsStep end();
 
+  /// The client said that it sends no more. Many only close their socket; then what they sent may
+  /// have been cut short.
   [[nodiscard]] bool ends_orderly() const;
   /// For the log, without line breaks, at most 200 octets.
   [[nodiscard]] const std::string& failure() const { return failure_; }

@@ -106,6 +106,30 @@ TEST_CASE("The relay passes ends on after what came before", "[tls][relay]") {
   }
 }
 
+TEST_CASE("A client that closes without a word of TLS still has its mail deleted", "[tls][relay]") {
+  Line line;
+  REQUIRE(line.meeting.client.write("DELE 1\r\nQUIT\r\n"));
+  REQUIRE(::shutdown(line.meeting.sockets.client.get(), SHUT_WR) == 0);
+  CHECK(line.step() == TlsRelay::State::waiting);
+  CHECK(line.session_hears() == "DELE 1\r\nQUIT\r\n");
+  CHECK(line.session_at_end);
+  REQUIRE(line.session_says("+OK deleted\r\n") == 13);
+  CHECK(line.step() == TlsRelay::State::waiting);
+  CHECK(line.relay->awaits_arrival());
+  SECTION("and what its host took has arrived") {
+    CHECK(line.meeting.client.read() == "+OK deleted\r\n");
+    CHECK(line.step() == TlsRelay::State::waiting);
+    CHECK_FALSE(line.relay->awaits_arrival());
+    line.session = Fd{};
+    CHECK(line.step() == TlsRelay::State::over);
+  }
+  SECTION("but nothing has arrived once the connection breaks") {
+    line.meeting.sockets.client = Fd{};
+    CHECK(line.step() == TlsRelay::State::over);
+    CHECK(line.relay->awaits_arrival());
+  }
+}
+
 TEST_CASE("To the session only what the client's host has taken counts as arrived",
           "[tls][relay]") {
   Line line;

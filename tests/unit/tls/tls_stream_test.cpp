@@ -274,6 +274,7 @@ TEST_CASE("The end is told apart from a broken connection", "[tls][stream]") {
     SSL_shutdown(meeting.client.get());
     CHECK(meeting.stream.read(room).step == TlsStep::closed);
     CHECK(meeting.stream.ends_orderly());
+    CHECK_FALSE(meeting.stream.has_broken());
     CHECK(meeting.stream.end() == TlsStep::done);
   }
   SECTION("cut off") {
@@ -282,6 +283,17 @@ TEST_CASE("The end is told apart from a broken connection", "[tls][stream]") {
     meeting.sockets.client = Fd{};
     CHECK(meeting.stream.read(room).step == TlsStep::closed);
     CHECK_FALSE(meeting.stream.ends_orderly());
+    CHECK(meeting.stream.has_broken());
+  }
+  SECTION("without a word, and still listening") {
+    Meeting meeting{the_server(), client.get()};
+    REQUIRE(meeting.shake_hands());
+    REQUIRE(::shutdown(meeting.sockets.client.get(), SHUT_WR) == 0);
+    CHECK(meeting.stream.read(room).step == TlsStep::closed);
+    CHECK_FALSE(meeting.stream.ends_orderly());
+    CHECK_FALSE(meeting.stream.has_broken());
+    CHECK(meeting.stream.write("+OK bye\r\n").step == TlsStep::done);
+    CHECK(meeting.client.read() == "+OK bye\r\n");
   }
   SECTION("gone while we write: no signal") {
     Meeting meeting{the_server(), client.get()};
