@@ -21,7 +21,8 @@
 namespace pop {
 namespace {
 
-// Records that carry nothing for us (key updates, above all) in one call, and in a row.
+// Records that carry nothing for us (key updates, above all) in one call, and in all: beyond one
+// for each record that carries something.
 constexpr int empty_records_at_once = 4;
 constexpr std::uint32_t most_empty_records = 64;
 
@@ -283,7 +284,7 @@ TlsTransfer TlsStream::read(std::span<char> room) {
     const int returned = SSL_read_ex(connection_.get(), room.data(), room.size(), &octets);
     const TlsStep step = step_after(returned);
     if (step == TlsStep::done) {
-      empty_records_ = 0;
+      if (empty_records_ > 0) --empty_records_;
       return {step, octets};
     }
     if (step == TlsStep::again && ++empty_records_ > most_empty_records) {

@@ -132,7 +132,7 @@ class TlsStream {
   Handle connection_;  // uses both; null until the client has sent its first message
   std::string failure_;
   bool failed_ = false;
-  std::uint32_t empty_records_ = 0;  // without an octet for us, since the last that had one
+  std::uint32_t empty_records_ = 0;  // without an octet for us, less those that had one
 };
 
 }  // namespace pop

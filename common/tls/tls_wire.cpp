@@ -10,6 +10,8 @@
 namespace pop {
 namespace {
 
+constexpr std::size_t worth_dropping = std::size_t{16} * 1024;
+
 bool would_block(int error) {
   return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
@@ -89,13 +91,23 @@ TlsWire::Received TlsWire::receive() {
   return Received::end;
 }
 
+// Else a client that never takes quite all would make us keep all that it ever got.
+void TlsWire::drop_what_was_sent() {
+  if (sent < worth_dropping) return;
+  unsent.erase(0, sent);
+  sent = 0;
+}
+
 TlsWire::Flushed TlsWire::flush() {
   while (waiting() > 0) {
     const ssize_t taken = ::send(socket, unsent.data() + sent, waiting(), MSG_NOSIGNAL);
     if (taken < 0) {
       const int saved = errno;
       if (saved == EINTR) continue;
-      if (would_block(saved)) return Flushed::partly;
+      if (would_block(saved)) {
+        drop_what_was_sent();
+        return Flushed::partly;
+      }
       broken = saved;
       return Flushed::broken;
     }

@@ -26,6 +26,9 @@ struct TlsWire {
 
   enum class Flushed : std::uint8_t { all, partly, broken };
   [[nodiscard]] Flushed flush();
+
+ private:
+  void drop_what_was_sent();
 };
 
 /// A BIO over `wire`, which must outlive it; null when there is no memory. The library's owner

@@ -265,6 +265,36 @@ TEST_CASE("Key updates without end are taken for an attack", "[tls][stream]") {
   CHECK(ended);
 }
 
+TEST_CASE("Key updates are not made up for by an octet now and then", "[tls][stream]") {
+  const ClientContext client = client_context(TLS1_3_VERSION, TLS1_3_VERSION);
+  Meeting meeting{the_server(), client.get()};
+  REQUIRE(meeting.shake_hands());
+  bool ended = false;
+  for (int i = 0; i < 400 && !ended; ++i) {
+    if (i % 10 == 0) (void)meeting.client.write("x");
+    SSL_key_update(meeting.client.get(), SSL_KEY_UPDATE_NOT_REQUESTED);
+    (void)meeting.client.shake();
+    (void)meeting.server_reads();
+    ended = meeting.server_step == TlsStep::failed;
+  }
+  CHECK(ended);
+}
+
+TEST_CASE("What a slow client has taken is not kept", "[tls][stream]") {
+  SocketPair pair = make_sockets();
+  TlsWire wire;
+  wire.socket = pair.server.get();
+  std::array<char, 4096> room;
+  for (int i = 0; i < 2000; ++i) {
+    if (wire.waiting() < 65'536) wire.unsent.append(8192, 'x');
+    (void)wire.flush();
+    // Never all of it.
+    if (wire.waiting() > 8192) (void)::recv(pair.client.get(), room.data(), room.size(), 0);
+    REQUIRE(wire.unsent.size() < 100'000);
+  }
+  CHECK(wire.waiting() > 0);
+}
+
 TEST_CASE("The end is told apart from a broken connection", "[tls][stream]") {
   const ClientContext client = client_context();
   std::array<char, 10> room;
