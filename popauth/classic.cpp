@@ -67,7 +67,6 @@ class Classic {
   int list_all();
   int erase();
   int change();
-  [[nodiscard]] Result<void> begin_anew() const;
   int list_user(const std::string& user, const Stored& stored);
   [[nodiscard]] bool may_touch(const Stored& stored) const;
   [[nodiscard]] bool must_prove(const Stored& stored) const;
@@ -149,22 +148,13 @@ int Classic::init() {
     log("user \"" + caller_.name + "\" removed existing db \"" + site_.file.native() + "\"");
   }
   Result<void> made = make_credential_directory(site_.disk, site_.file, site_.owner);
-  if (made) made = exists ? begin_anew() : CredentialDbWriter::create(site_.disk, site_.file);
+  if (made) {
+    made = exists ? CredentialDbWriter::empty(site_.disk, site_.file)
+                  : CredentialDbWriter::create(site_.disk, site_.file);
+  }
   if (!made) return give_up(made.error());
   log("user \"" + caller_.name + "\" initialized db \"" + site_.file.native() + "\"");
   return done;
-}
-
-// In one step where the old one can be read at all.
-Result<void> Classic::begin_anew() const {
-  const Result<std::vector<std::string>> users = CredentialDb{site_.file}.users();
-  if (users) {
-    std::vector<CredentialChange> changes;
-    for (const std::string& user : *users) changes.push_back({user, std::nullopt});
-    return CredentialDbWriter::apply(site_.disk, site_.file, std::move(changes));
-  }
-  Result<void> removed = site_.disk.remove(AT_FDCWD, site_.file.native());
-  return removed ? CredentialDbWriter::create(site_.disk, site_.file) : removed;
 }
 
 // ---------------------------------------------------------------------------- -list

@@ -93,6 +93,14 @@ class CredentialDbWriter {
     return create(disk, file, Locking{});
   }
 
+  /// Replaces whatever has the name, even what cannot be read, by a file without users in one step;
+  /// root gives it to the owner of the directory. Nothing of the old one is kept.
+  [[nodiscard]] static Result<void> empty(Disk& disk, const std::filesystem::path& file,
+                                          Locking locking);
+  [[nodiscard]] static Result<void> empty(Disk& disk, const std::filesystem::path& file) {
+    return empty(disk, file, Locking{});
+  }
+
   /// Applies all changes in one step. Errc::not_found if a user to delete is not there, and then
   /// nothing is changed. Errc::usage for a name that is_safe_user_name() refuses.
   [[nodiscard]] static Result<void> apply(Disk& disk, const std::filesystem::path& file,

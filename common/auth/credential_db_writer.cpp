@@ -190,13 +190,17 @@ Result<void> replace_with(Disk& disk, const CredentialFilePlace& place, const Ow
   return disk.sync_directory(place.directory.get());
 }
 
+Result<void> empty_locked(Disk& disk, const CredentialFilePlace& place) {
+  const Result<Owner> owner = rightful_owner(disk, place);
+  if (!owner) return std::unexpected(owner.error());
+  return replace_with(disk, place, *owner, {});
+}
+
 Result<void> create_locked(Disk& disk, const CredentialFilePlace& place) {
   const Result<FileStatus> there = disk.status(place.directory.get(), place.name);
   if (there) return fail(Errc::busy, "exists already");
   if (there.error().code != Errc::not_found) return std::unexpected(there.error());
-  const Result<Owner> owner = rightful_owner(disk, place);
-  if (!owner) return std::unexpected(owner.error());
-  return replace_with(disk, place, *owner, {});
+  return empty_locked(disk, place);
 }
 
 Result<void> change_locked(Disk& disk, const CredentialFilePlace& place,
@@ -275,6 +279,13 @@ Result<void> CredentialDbWriter::create(Disk& disk, const std::filesystem::path&
                                         Locking locking) {
   return with_lock(disk, file, locking, [&](const CredentialFilePlace& place) {
     return in_file(create_locked(disk, place), file);
+  });
+}
+
+Result<void> CredentialDbWriter::empty(Disk& disk, const std::filesystem::path& file,
+                                       Locking locking) {
+  return with_lock(disk, file, locking, [&](const CredentialFilePlace& place) {
+    return in_file(empty_locked(disk, place), file);
   });
 }
 

@@ -416,6 +416,32 @@ TEST_CASE("A writer killed at any time leaves the old file or the new one", "[au
   set(file, "jo", "$old");
 }
 
+TEST_CASE("A file is never gone while it is emptied, even one that cannot be read",
+          "[auth][db][kill]") {
+  const test::TemporaryDirectory directory;
+  const fs::path file = new_file(directory);
+  test::put_file(file, "damaged");
+  int status = 1;
+  for (int call = 1; status != 0 && call < 100; ++call) {
+    CAPTURE(call);
+    test::ChildProcess writer{[&file, call] {
+      FailingDisk disk{FailingDisk::Strike::kill, call};
+      return CredentialDbWriter::empty(disk, file) ? 0 : 1;
+    }};
+    status = writer.wait();
+    CHECK((status == 0 || status == 128 + SIGKILL));
+    CHECK((test::get_file(file) == "damaged" || CredentialDb{file}.users()));
+  }
+  CHECK(status == 0);
+  CHECK(CredentialDb{file}.users() == std::vector<std::string>{});
+  const Fd held{::open((file.native() + ".lock").c_str(), O_RDWR | O_CLOEXEC)};
+  REQUIRE(::flock(held.get(), LOCK_EX) == 0);
+  const Result<void> locked =
+      CredentialDbWriter::empty(system_disk(), file, {std::chrono::milliseconds{50}});
+  REQUIRE_FALSE(locked);
+  CHECK(locked.error().code == Errc::busy);
+}
+
 TEST_CASE("A lock file that is a link to something else is refused", "[auth][db]") {
   const test::TemporaryDirectory directory;
   const fs::path file = directory / "credentials.gdbm";
