@@ -76,8 +76,8 @@ struct CredentialChange {
 /// the directory. Writers exclude each other by a lock on FILE.lock (Errc::busy when it cannot be
 /// had in time); readers see the old file or the new one. Killed at any point it leaves one of the
 /// two, and perhaps FILE.new, which the next writer replaces. The new file has the owner of
-/// the old one, where root writes its group too, mode 0600, and no trace of what was deleted or overwritten: every record is
-/// written anew.
+/// the old one, where root writes its group too, mode 0600, and no trace of what was deleted or
+/// overwritten: every record is written anew.
 class CredentialDbWriter {
  public:
   using Change = CredentialChange;
@@ -117,10 +117,12 @@ class CredentialDbWriter {
   }
 
   /// Writes the file anew with nothing but what `plan` makes of the bytes of the old one, whose
-  /// structure may be damaged. The old one stays as FILE.damaged, in place of an earlier one.
+  /// structure may be damaged. The old one stays as FILE.damaged, or FILE.damaged.1 and so on where
+  /// that is taken; the result is its path. Errc::busy if all names to .99 are taken.
   using Rebuild = std::function<Result<std::vector<Change>>(std::string_view bytes)>;
-  [[nodiscard]] static Result<void> rebuild(Disk& disk, const std::filesystem::path& file,
-                                            const Rebuild& plan);
+  [[nodiscard]] static Result<std::filesystem::path> rebuild(Disk& disk,
+                                                             const std::filesystem::path& file,
+                                                             const Rebuild& plan);
 
   /// All bytes of a credential file, damaged or not. Errc::limit beyond 1 GiB.
   [[nodiscard]] static Result<Secret> read_bytes(Disk& disk, const std::filesystem::path& file);

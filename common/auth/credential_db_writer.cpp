@@ -229,20 +229,44 @@ Result<Secret> bytes_of(Disk& disk, const CredentialFile& file) {
   return secret;
 }
 
-Result<void> keep_damaged(Disk& disk, const CredentialFilePlace& place, const Owner& owner,
-                          std::string_view bytes) {
-  const std::string name = place.name + ".damaged";
-  (void)disk.remove(place.directory.get(), name);  // of an earlier rescue
-  Result<Fd> file = disk.open(place.directory.get(), name, O_RDWR | O_CREAT | O_EXCL, 0600);
-  if (!file) return std::unexpected(std::move(file).error());
-  if (Result<void> given = give_to(disk, *file, owner); !given) return given;
-  if (Result<void> put = disk.write(*file, bytes, FileBytes{0}); !put) return put;
-  if (Result<void> synced = disk.sync(*file); !synced) return synced;
-  return file->close();
+struct NewFile {
+  std::string name;
+  Fd fd;
+};
+
+/// What an earlier rescue kept may be all that is left of somebody.
+Result<NewFile> create_damaged(Disk& disk, const CredentialFilePlace& place) {
+  constexpr int most = 99;
+  for (int number = 0;; ++number) {
+    const std::string suffix = number == 0 ? "" : "." + std::to_string(number);
+    std::string name = place.name + ".damaged" + suffix;
+    Result<Fd> file = disk.open(place.directory.get(), name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (file) return NewFile{.name = std::move(name), .fd = std::move(*file)};
+    if (file.error().code != Errc::busy || number == most) return std::unexpected(file.error());
+  }
 }
 
-Result<void> rebuild_locked(Disk& disk, const CredentialFilePlace& place,
-                            const CredentialDbWriter::Rebuild& plan) {
+Result<void> fill_damaged(Disk& disk, Fd& file, const Owner& owner, std::string_view bytes) {
+  if (Result<void> given = give_to(disk, file, owner); !given) return given;
+  if (Result<void> put = disk.write(file, bytes, FileBytes{0}); !put) return put;
+  if (Result<void> synced = disk.sync(file); !synced) return synced;
+  return file.close();
+}
+
+/// The name under which the bytes are kept.
+Result<std::string> keep_damaged(Disk& disk, const CredentialFilePlace& place, const Owner& owner,
+                                 std::string_view bytes) {
+  Result<NewFile> file = create_damaged(disk, place);
+  if (!file) return std::unexpected(std::move(file).error());
+  if (Result<void> filled = fill_damaged(disk, file->fd, owner, bytes); !filled) {
+    (void)disk.remove(place.directory.get(), file->name);
+    return std::unexpected(std::move(filled).error());
+  }
+  return std::move(file->name);
+}
+
+Result<std::string> rebuild_locked(Disk& disk, const CredentialFilePlace& place,
+                                   const CredentialDbWriter::Rebuild& plan) {
   const Result<CredentialFile> old = open_credential_file(disk, place);
   if (!old) return std::unexpected(old.error());
   const Result<Secret> bytes = bytes_of(disk, *old);
@@ -251,11 +275,15 @@ Result<void> rebuild_locked(Disk& disk, const CredentialFilePlace& place,
   if (!changes) return std::unexpected(changes.error());
   Records records;
   for (const Change& change : *changes) {
-    if (Result<void> changed = change_record(records, change); !changed) return changed;
+    Result<void> changed = change_record(records, change);
+    if (!changed) return std::unexpected(std::move(changed).error());
   }
   const Owner owner{.user = old->status.owner, .group = old->status.group};
-  if (Result<void> kept = keep_damaged(disk, place, owner, bytes->octets()); !kept) return kept;
-  return replace_with(disk, place, owner, records);
+  Result<std::string> kept = keep_damaged(disk, place, owner, bytes->octets());
+  if (!kept) return kept;
+  Result<void> replaced = replace_with(disk, place, owner, records);
+  if (!replaced) return std::unexpected(std::move(replaced).error());
+  return kept;
 }
 
 Result<void> in_file(Result<void> done, const std::filesystem::path& file) {
@@ -306,11 +334,19 @@ Result<void> CredentialDbWriter::apply(Disk& disk, const std::filesystem::path& 
   });
 }
 
-Result<void> CredentialDbWriter::rebuild(Disk& disk, const std::filesystem::path& file,
-                                         const Rebuild& plan) {
-  return with_lock(disk, file, Locking{}, [&](const CredentialFilePlace& place) {
-    return in_file(rebuild_locked(disk, place, plan), file);
-  });
+Result<std::filesystem::path> CredentialDbWriter::rebuild(Disk& disk,
+                                                          const std::filesystem::path& file,
+                                                          const Rebuild& plan) {
+  std::filesystem::path kept = file;
+  Result<void> done =
+      with_lock(disk, file, Locking{}, [&](const CredentialFilePlace& place) -> Result<void> {
+        Result<std::string> name = rebuild_locked(disk, place, plan);
+        if (!name) return in_file(std::unexpected(std::move(name).error()), file);
+        kept.replace_filename(*name);
+        return {};
+      });
+  if (!done) return std::unexpected(std::move(done).error());
+  return kept;
 }
 
 Result<Secret> CredentialDbWriter::read_bytes(Disk& disk, const std::filesystem::path& file) {

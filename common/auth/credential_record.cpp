@@ -29,6 +29,7 @@ constexpr std::string_view first_line = "credential 1\n";
 constexpr std::string_view format_name = "credential ";
 constexpr std::string_view sum_name = "sum ";
 constexpr std::size_t sum_digits = 16;
+constexpr std::size_t sum_line = sum_name.size() + sum_digits + 1;  // with its newline
 constexpr std::string_view hex_digits = "0123456789abcdef";
 
 /// A growing text with secrets in it: what it outgrows is wiped.
@@ -208,6 +209,12 @@ std::optional<std::optional<Credential::Virtual>> virtual_part(const Fields& fie
                              .maildrop = fields.maildrop.value_or("")};
 }
 
+bool has_right_sum(std::string_view record) {
+  if (record.size() < sum_line) return false;
+  const std::string_view summed = record.substr(0, record.size() - sum_line);
+  return record.substr(summed.size()) == std::string{sum_name} + sum_of(summed) + "\n";
+}
+
 /// The lines between the first and the sum, or why they cannot be trusted.
 Result<std::string_view> trusted_lines(std::string_view record) {
   if (!record.starts_with(format_name)) {
@@ -216,14 +223,59 @@ Result<std::string_view> trusted_lines(std::string_view record) {
   if (!record.starts_with(first_line)) {
     return fail(Errc::corrupt, "a record of a later format than this program knows");
   }
-  constexpr std::size_t sum_line = sum_name.size() + sum_digits + 1;
   if (record.size() < first_line.size() + sum_line) return fail(Errc::corrupt, "cut short");
-  const std::string_view summed = record.substr(0, record.size() - sum_line);
-  const std::string_view sum = record.substr(summed.size());
-  if (sum != std::string{sum_name} + sum_of(summed) + "\n") {
-    return fail(Errc::corrupt, "its checksum is wrong");
+  if (!has_right_sum(record)) return fail(Errc::corrupt, "its checksum is wrong");
+  record.remove_suffix(sum_line);
+  return record.substr(first_line.size());
+}
+
+// ---------------------------------------------------------------------------- in any bytes
+
+constexpr std::string_view user_name = "user ";
+constexpr std::string_view stray_user = "\nuser ";  // without the first line in front
+
+/// The name in front of the line's end; "" if it cannot be read.
+std::string name_at(std::string_view bytes) {
+  constexpr std::size_t longest_name = 4 * 64;
+  const std::optional<Secret> user =
+      unescaped(bytes.substr(0, std::min(bytes.find('\n'), longest_name)));
+  return std::string{user ? user->octets() : std::string_view{}};
+}
+
+/// Up to the end of its sum, or all if there is none.
+std::string_view up_to_sum(std::string_view bytes) {
+  const std::size_t sum = bytes.find("\n" + std::string{sum_name});
+  if (sum == std::string_view::npos) return bytes;
+  return bytes.substr(0, sum + 1 + sum_name.size() + sum_digits + 1);
+}
+
+FoundRecord lost_record(std::string user) {
+  Result<Credential> why =
+      fail(Errc::corrupt, "record of " + escaped(user) + ": its first lines are damaged");
+  return {.user = std::move(user), .credential = std::move(why)};
+}
+
+/// The bytes begin with one of the two words. Returns how many of them are done with, at least one.
+std::size_t take_record(std::string_view bytes, std::vector<FoundRecord>& found) {
+  if (bytes.starts_with(stray_user)) {
+    found.push_back(lost_record(name_at(bytes.substr(stray_user.size()))));
+    return stray_user.size();
   }
-  return summed.substr(first_line.size());
+  const std::size_t number_end = bytes.find_first_not_of("0123456789", format_name.size());
+  if (number_end == std::string_view::npos || number_end == format_name.size()) return 1;
+  const std::string_view lines = bytes.substr(number_end + 1);
+  if (!lines.starts_with(user_name)) {
+    if (bytes[number_end] == '\n') found.push_back(lost_record(""));
+    return number_end;
+  }
+  const std::string_view record = up_to_sum(bytes);
+  std::string user = name_at(lines.substr(user_name.size()));
+  Result<Credential> credential = decode_credential(user, record);
+  const bool is_later = !bytes.starts_with(first_line) && has_right_sum(record);
+  const bool is_whole = credential || is_later;
+  found.push_back({std::move(user), std::move(credential), is_later});
+  // One that does not hold may have lost its end, and then has another in it.
+  return is_whole ? record.size() : number_end + 1 + user_name.size();
 }
 
 }  // namespace
@@ -282,27 +334,13 @@ Result<Credential> decode_credential(std::string_view user, std::string_view rec
 }
 
 std::vector<FoundRecord> find_credentials(std::string_view bytes) {
-  constexpr std::string_view user_name = "user ";
-  constexpr std::size_t longest_name = 4 * 64;
   std::vector<FoundRecord> found;
-  for (std::size_t at = bytes.find(first_line); at != std::string_view::npos;
-       at = bytes.find(first_line, at + 1)) {
-    std::string_view record = bytes.substr(at);
-    record = record.substr(0, record.find(first_line, first_line.size()));  // up to the next one
-    std::string_view name = record.substr(first_line.size());
-    if (!name.starts_with(user_name)) continue;  // only the words, somewhere else
-    name.remove_prefix(user_name.size());
-    name = name.substr(0, std::min(name.find('\n'), longest_name));
-    const std::optional<Secret> user = unescaped(name);
-    const std::size_t sum = record.find("\n" + std::string{sum_name});
-    const std::size_t end =
-        sum == std::string_view::npos
-            ? record.size()
-            : std::min(sum + 1 + sum_name.size() + sum_digits + 1, record.size());
-    const std::string known{user ? user->octets() : std::string_view{}};
-    found.push_back({known, decode_credential(known, record.substr(0, end))});
+  while (true) {
+    const std::size_t start = std::min(bytes.find(format_name), bytes.find(stray_user));
+    if (start == std::string_view::npos) return found;
+    bytes.remove_prefix(start);
+    bytes.remove_prefix(take_record(bytes, found));
   }
-  return found;
 }
 
 }  // namespace pop

@@ -20,12 +20,14 @@ namespace pop {
 /// `newer_fields`.
 [[nodiscard]] Result<Credential> decode_credential(std::string_view user, std::string_view record);
 
-/// Finds records in any bytes, by their first line and their sum: in an export, or in what is left
-/// of a credential file whose structure is damaged. In the order in which they stand there; one
-/// that begins but does not hold comes as Errc::corrupt, with the name if that can be read.
+/// Finds records in any bytes, by their first two lines and their sum: in an export, or in what is
+/// left of a credential file whose structure is damaged. In the order in which they stand there;
+/// one of which either line is left but that does not hold comes as Errc::corrupt, with the name if
+/// that can be read.
 struct FoundRecord {
   std::string user;
   Result<Credential> credential;
+  bool is_later_format = false;  // whole by its sum, and not to be understood
 };
 [[nodiscard]] std::vector<FoundRecord> find_credentials(std::string_view bytes);
 

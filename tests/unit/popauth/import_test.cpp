@@ -1,4 +1,7 @@
 #include <fcntl.h>
+#include <openssl/evp.h>
+
+#include <array>
 
 #include "auth/device_use.h"
 #include "auth/password_hash.h"
@@ -9,6 +12,7 @@ namespace pop {
 namespace {
 
 using Outcome = test::ToolOutcome;
+using Lines = std::vector<std::string>;
 using namespace std::string_literals;
 
 struct Site : test::PopauthSite {
@@ -257,6 +261,88 @@ TEST_CASE("popauth recover saves every record that holds", "[popauth][recover]")
   CHECK(site.call({"check", "-v"}).out == "19 users, 0 problems\n");
   CHECK(site.stored("user7").password_hash == hash);
   CHECK_FALSE(site.has("user3"));
+}
+
+/// A file with anna, bert and carl in which the text, there once, is another of its length.
+void fill_and_damage(const Site& site, const std::string& text, const std::string& other) {
+  for (const std::string user : {"anna", "bert", "carl"}) {
+    site.done({"set", user, "--stdin", "--uid", "1000", "--gid", "8", "--home", "/srv"}, "one\n");
+  }
+  std::string bytes = test::get_file(site.file());
+  REQUIRE(text.size() == other.size());
+  REQUIRE(bytes.find(text) != std::string::npos);
+  bytes.replace(bytes.find(text), text.size(), other);
+  test::put_file(site.file(), bytes);
+}
+
+TEST_CASE("popauth recover loses nobody without a word", "[popauth][recover]") {
+  struct Row {
+    const char* other;
+    const char* lost_by_bytes;  // what it says when GDBM can name nobody
+  };
+  for (const Row& row : {
+           Row{"credential 2\nuser bert\n", "bert"},
+           Row{"credXntial 1\nuser bert\n", "bert"},
+           Row{"credential 1Xuser bert\n", "bert"},
+           Row{"credential X\nuser bert\n", "bert"},
+           Row{"credential 1\nusXr bert\n", "a record"},
+           Row{"credential 1\nuser \377ert\n", "a record"},
+       }) {
+    for (const bool has_index : {true, false}) {
+      CAPTURE(row.other, has_index);
+      const Site site;
+      fill_and_damage(site, "credential 1\nuser bert\n", row.other);
+      if (!has_index) {
+        std::string bytes = test::get_file(site.file());
+        test::put_file(site.file(), bytes.replace(0, 512, 512, '\0'));
+      }
+      const std::string lost = has_index ? "bert" : row.lost_by_bytes;
+      const Outcome outcome = site.call({"recover"});
+      CHECK(outcome.status == ExitStatus::found);
+      CHECK(outcome.err == "popauth: recover: lost: " + lost + "\n");
+      CHECK(outcome.out.starts_with("saved 2 users; "));
+    }
+  }
+}
+
+TEST_CASE("popauth recover leaves a file with records of a later format alone",
+          "[popauth][recover]") {
+  const Site site;
+  const std::string text = "credential 2\nuser bert\nlater x\n";
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  std::string sum;
+  for (std::size_t i = 0; i < 16; ++i) {
+    sum += "0123456789abcdef"[(digest[i / 2] >> (i % 2 == 0 ? 4 : 0)) & 15];
+  }
+  Result<DbmFile> dbm = DbmFile::open(Fd{::open(site.file().c_str(), O_RDWR | O_CLOEXEC)}, "file",
+                                      DbmFile::Access::change);
+  REQUIRE(dbm);
+  REQUIRE(dbm->store("bert", text + "sum " + sum + "\n"));
+  REQUIRE(dbm->close());
+  const std::string before = test::get_file(site.file());
+  for (const Lines& arguments : {Lines{"recover", "-n"}, Lines{"recover"}}) {
+    const Outcome outcome = site.call(arguments);
+    CHECK(outcome.status == ExitStatus::data);
+    CHECK(outcome.err.find("record of bert is of a later format") != std::string::npos);
+  }
+  CHECK(test::get_file(site.file()) == before);
+  CHECK_FALSE(std::filesystem::exists(site.file().native() + ".damaged"));
+}
+
+TEST_CASE("popauth recover keeps what an earlier one kept", "[popauth][recover]") {
+  const Site site;
+  std::vector<std::string> damaged;
+  for (const std::string suffix : {".damaged", ".damaged.1", ".damaged.2"}) {
+    fill_and_damage(site, "credential 1\nuser bert\n", "credential 1\nuser bErt\n");
+    damaged.push_back(test::get_file(site.file()));
+    const Outcome outcome = site.call({"recover"});
+    CHECK(outcome.out ==
+          "saved 2 users; the damaged file is " + site.file().native() + suffix + "\n");
+    CHECK(test::get_file(site.file().native() + suffix) == damaged.back());
+  }
+  CHECK(test::get_file(site.file().native() + ".damaged") == damaged.front());
 }
 
 TEST_CASE("popauth recover makes an empty file of nothing but damage", "[popauth][recover]") {
