@@ -132,7 +132,8 @@ class Gate {
     TlsRelay relay;
     std::chrono::milliseconds pause{};  // before the next look at what has arrived
     Time next_look{};                   // at the earliest
-    std::optional<Time> until{};        // the session has ended: so long may the client take
+    std::optional<Time> until{};  // the session has ended: so long may the client take nothing
+    std::int64_t arrived = 0;     // when that was set
   };
   struct Door {
     Fd socket;
@@ -229,6 +230,7 @@ class Gate {
   [[nodiscard]] static bool flush_stream(Stranger& stranger);
   void begin_relay(std::uint64_t id, Fd session);
   void step_relay(std::uint64_t id);
+  void await_farewell(std::uint64_t id, Relayed& relayed);
   void plan_look(std::uint64_t id, Relayed& relayed);
   void go_on();
   [[nodiscard]] std::size_t open_connections() const;

@@ -20,7 +20,7 @@ namespace {
 // Between two looks whether the client's host has all that the session said. A client that answers
 // tells us earlier.
 constexpr std::chrono::milliseconds first_pause{10}, longest_pause{160};
-// For the last words of a session whose client takes nothing.
+// For a client that takes nothing of the last words of its session.
 constexpr std::chrono::seconds relay_farewell{60};
 
 constexpr std::uint32_t every_edge = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
@@ -201,23 +201,30 @@ void Gate::step_relay(std::uint64_t id) {
   const auto found = relays_.find(id);
   if (found == relays_.end()) return;
   Relayed& relayed = found->second;
-  const bool is_late = relayed.until && context_.clock.steady() >= *relayed.until;
   const TlsRelay::State state = relayed.relay.step(scratch_);
+  const bool is_late = relayed.until && context_.clock.steady() >= *relayed.until &&
+                       relayed.relay.arrived() <= relayed.arrived;
   if (state == TlsRelay::State::over || is_late) {
     relays_.erase(found);
     return;
   }
   if (state == TlsRelay::State::again) again_.insert(id);
+  if (relayed.relay.session_has_ended()) await_farewell(id, relayed);
   plan_look(id, relayed);
+}
+
+// As long as the client takes something, however slowly, it may go on.
+void Gate::await_farewell(std::uint64_t id, Relayed& relayed) {
+  const Time now = context_.clock.steady();
+  if (relayed.until && now < *relayed.until) return;
+  relayed.until = now + relay_farewell;
+  relayed.arrived = relayed.relay.arrived();
+  deadlines_.add(id, *relayed.until);
 }
 
 // At most one look is planned for each relay.
 void Gate::plan_look(std::uint64_t id, Relayed& relayed) {
   const Time now = context_.clock.steady();
-  if (relayed.relay.session_has_ended() && !relayed.until) {
-    relayed.until = now + relay_farewell;
-    deadlines_.add(id, *relayed.until);
-  }
   if (!relayed.relay.awaits_arrival()) {
     relayed.pause = {};
   } else if (now >= relayed.next_look) {

@@ -155,12 +155,18 @@ TlsRelay::Taken TlsRelay::take_from_session(std::span<char> room) {
 
 TlsRelay::Carried TlsRelay::carry_down(std::span<char> scratch) {
   if (!client_lost_ && client_.has_unsent() && client_.flush() == TlsStep::closed) lose_client();
+  if (!client_lost_ && client_.has_unsent()) {
+    session_gone_ = has_hung_up(session_);
+    return Carried::all_there_is;
+  }
   std::size_t have = to_client_.copy(scratch.data(), scratch.size());
   to_client_ = {};
   for (int i = 0; i < blocks_down_at_once; ++i) {
     bool drained = session_ended_;
-    if (!drained && have < scratch.size()) {
-      const Taken taken = take_from_session(scratch.subspan(have));
+    const std::size_t room =
+        quick_blocks_ < blocks_of_a_quick_client ? TlsStream::full_record : scratch.size();
+    if (!drained && have < room) {
+      const Taken taken = take_from_session(scratch.subspan(have, room - have));
       have += taken.octets;
       drained = taken.all;
     }
@@ -169,7 +175,9 @@ TlsRelay::Carried TlsRelay::carry_down(std::span<char> scratch) {
     std::copy(scratch.begin() + static_cast<std::ptrdiff_t>(given),
               scratch.begin() + static_cast<std::ptrdiff_t>(have), scratch.begin());
     have -= given;
-    if (given < wanted || drained) {  // slower than we are, or nothing more to say
+    const bool is_slow = client_.has_unsent();
+    quick_blocks_ = is_slow ? 0 : std::min(quick_blocks_ + 1, blocks_of_a_quick_client);
+    if (is_slow || given < wanted || drained) {  // slower than we are, or nothing more to say
       to_client_.assign(scratch.data(), have);
       return Carried::all_there_is;
     }

@@ -20,7 +20,9 @@ namespace pop {
 ///
 /// As long as the client's host has not acknowledged all that the session said, at least one octet
 /// of it stays unread in the socket pair. So SIOCOUTQ tells the session the same that it would tell
-/// over the client's own socket: at 0 everything has arrived.
+/// over the client's own socket: at 0 everything has arrived. For a client that is slower than the
+/// session the relay takes little ahead, a record beyond what its socket takes; so SIOCOUTQ falls
+/// as the client takes its mail, in steps of what the session's socket holds as one piece.
 class TlsRelay {
  public:
   static constexpr std::size_t most_held = TlsStream::most_unsent;
@@ -45,12 +47,15 @@ class TlsRelay {
   /// of that: step again now and then.
   [[nodiscard]] bool awaits_arrival() const { return holds_octet_; }
   /// Nothing more comes from the session; what is left is the client's to take.
-  [[nodiscard]] bool session_has_ended() const { return session_ended_; }
+  [[nodiscard]] bool session_has_ended() const { return session_ended_ || session_gone_; }
+  /// Grows as the client's host takes what is left.
+  [[nodiscard]] std::int64_t arrived() const { return client_.arrived(); }
 
   [[nodiscard]] const TlsStream& client() const { return client_; }
   [[nodiscard]] const Fd& session() const { return session_; }
 
  private:
+  static constexpr std::uint32_t blocks_of_a_quick_client = 16;
   enum class Carried : std::uint8_t { all_there_is, a_part };
   [[nodiscard]] Carried carry_up(std::span<char> scratch);
   [[nodiscard]] Carried carry_down(std::span<char> scratch);
@@ -70,10 +75,12 @@ class TlsRelay {
   TlsStream client_;
   Fd session_;
   std::string to_session_, to_client_;
+  std::uint32_t quick_blocks_ = blocks_of_a_quick_client;  // that were taken at once, in a row
   bool holds_octet_ = false;    // the session's latest: sent to the client, and yet unread
   bool client_ended_ = false;   // sends no more
   bool client_lost_ = false;    // takes no more either
   bool session_told_ = false;   // of the client's end
+  bool session_gone_ = false;   // says no more, and what it said is still to be read
   bool session_ended_ = false;  // says no more
   bool session_lost_ = false;   // takes no more
   bool client_told_ = false;    // of the session's end

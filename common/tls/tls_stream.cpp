@@ -174,6 +174,9 @@ TlsStream TlsStream::accept(std::shared_ptr<const TlsContext> context, int socke
   // A ticket followed by a greeting would wait for an acknowledgement that the client delays.
   constexpr int on = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  // What a slow client has not taken yet stays with whoever waits for it, who can see it shrink.
+  constexpr int most_not_sent = full_record;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most_not_sent, sizeof most_not_sent);
   auto wire = std::make_unique<TlsWire>();
   wire->socket = socket;
   return TlsStream{std::move(context), std::move(wire)};
@@ -339,6 +342,12 @@ bool TlsStream::has_arrived() const {
   int octets = 0;
   return !has_unsent() && ::ioctl(wire_->socket, SIOCOUTQ, &octets) == 0 && octets == 0 &&
          !has_broken();
+}
+
+std::int64_t TlsStream::arrived() const {
+  int octets = 0;
+  if (::ioctl(wire_->socket, SIOCOUTQ, &octets) != 0) octets = 0;
+  return static_cast<std::int64_t>(wire_->sent_in_all) - octets;
 }
 
 bool TlsStream::has_broken() const {

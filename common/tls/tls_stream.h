@@ -66,8 +66,9 @@ class TlsStream {
   static constexpr std::size_t full_record = std::size_t{16} * 1024;
   static constexpr std::size_t most_unsent = 4 * full_record;
 
-  /// `socket` stays the caller's and must outlive this; it is set to send without delay. Everything
-  /// that was read from it before is the caller's to drop.
+  /// `socket` stays the caller's and must outlive this; it is set to send without delay, and to
+  /// take little more than what is on its way. Everything that was read from it before is the
+  /// caller's to drop.
   [[nodiscard]] static TlsStream accept(std::shared_ptr<const TlsContext> context, int socket);
 
   /// Call until it is done. want_read, want_write, again, closed (the client hung up in the
@@ -93,6 +94,8 @@ class TlsStream {
   /// Whether all that was written has reached the client's host, as far as the socket knows. What
   /// its program has read of it nobody can know. Never true of a connection that broke.
   [[nodiscard]] bool has_arrived() const;
+  /// How many octets of the connection, so far as the socket knows, the client's host has.
+  [[nodiscard]] std::int64_t arrived() const;
   /// The client can take nothing more: it reset the connection, or TLS has failed. A client that
   /// merely sends no more has not broken it.
   [[nodiscard]] bool has_broken() const;

@@ -112,6 +112,7 @@ TlsWire::Flushed TlsWire::flush() {
       return Flushed::broken;
     }
     sent += static_cast<std::size_t>(taken);
+    sent_in_all += static_cast<std::size_t>(taken);
   }
   sent = 0;
   std::string{}.swap(unsent);  // an idle connection keeps none of it

@@ -15,6 +15,7 @@ struct TlsWire {
   std::string received;  // before the library was there: it reads this first
   std::string unsent;
   std::size_t sent = 0;  // of unsent
+  std::uint64_t sent_in_all = 0;
   int broken = 0;        // errno of the socket's failure
   bool at_end = false;   // the client sends no more
   bool starved = false;  // the last read found nothing

@@ -4,6 +4,9 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
+#include <climits>
+
 #include "support/catch.h"
 #include "unit/tls/certificates.h"
 #include "unit/tls/tls_client.h"
@@ -174,6 +177,45 @@ TEST_CASE("To the session only what the client's host has taken counts as arrive
     REQUIRE(::poll(&state, 1, 0) == 1);
     CHECK((state.revents & POLLHUP) != 0);
   }
+}
+
+TEST_CASE("A session sees that its slow client gets on", "[tls][relay]") {
+  Line line;
+  constexpr int small = 16'384;
+  for (const Fd* end : {&line.session, &line.meeting.sockets.server}) {
+    REQUIRE(::setsockopt(end->get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small) == 0);
+  }
+  const auto on_the_way = [&] {
+    int octets = 0;
+    REQUIRE(::ioctl(line.session.get(), SIOCOUTQ, &octets) == 0);
+    return octets;
+  };
+  const std::string text = pattern(400'000);
+  std::array<char, 4096> room;
+  std::size_t said = 0, idle = 0, longest = 0;
+  int least = INT_MAX;
+  for (int i = 0; i < 2000; ++i) {
+    ssize_t taken = 0;
+    for (int j = 0; j < 100 && said < text.size(); ++j) {
+      taken = line.session_says(std::string_view{text}.substr(said));
+      if (taken > 0) said += static_cast<std::size_t>(taken);
+      (void)line.step();
+      if (taken < 0) break;
+    }
+    (void)line.step();
+    if (said < text.size()) {
+      idle = 0;
+    } else if (on_the_way() < least) {
+      least = on_the_way();
+      idle = 0;
+    }
+    if (least == 0) break;
+    const ssize_t got = ::recv(line.meeting.sockets.client.get(), room.data(), room.size(), 0);
+    if (got > 0) idle += static_cast<std::size_t>(got);
+    longest = std::max(longest, idle);
+  }
+  CHECK(least == 0);
+  CHECK(longest < 80'000);  // octets that it took unseen
 }
 
 TEST_CASE("The relay holds little for a client that takes nothing", "[tls][relay]") {
