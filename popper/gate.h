@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -279,6 +280,7 @@ class Gate {
   std::set<std::uint64_t> again_;  // who has more to do than the sockets tell
   std::vector<char> scratch_;      // of the relays
   std::set<std::uint64_t> idle_;   // who can make room, the longest connected first
+  std::map<std::string, Repeated> failed_handshakes_;  // by cause
   Repeated turned_away_, too_many_from_address_, evicted_, without_header_;
   std::uint64_t last_id_;
   Deadlines deadlines_;

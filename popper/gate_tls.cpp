@@ -20,6 +20,8 @@ namespace {
 // Between two looks whether the client's host has all that the session said. A client that answers
 // tells us earlier.
 constexpr std::chrono::milliseconds first_pause{10}, longest_pause{160};
+// Of failed handshakes, that are counted apart.
+constexpr std::size_t most_causes = 64;
 // For a client that takes nothing of the last words of its session.
 constexpr std::chrono::seconds relay_farewell{60};
 
@@ -129,12 +131,23 @@ void Gate::log_handshake(std::uint64_t id, const Stranger& stranger) {
                       {"certificate", facts.client ? facts.client->subject : ""}});
 }
 
+// Each cause is told at once, and what follows of it is counted.
 void Gate::log_failed_handshake(std::uint64_t id, const Stranger& stranger, std::string why) {
+  const Time now = context_.clock.steady();
+  const bool is_known = failed_handshakes_.contains(why);
+  const std::string cause = is_known || failed_handshakes_.size() < most_causes ? why : "";
+  Repeated& repeated = failed_handshakes_[cause];
+  ++repeated.times;
+  if (now < repeated.next) return;
+  const std::size_t times = repeated.times;
+  repeated = {0, now + std::chrono::seconds{1}};
   context_.log.sentence(Severity::notice, "TLS/SSL Handshake failed: " + why,
                         {{"id", connection_name(id)}});
-  context_.log.event(
-      Severity::info, "tls-failed",
-      {{"id", connection_name(id)}, {"from", stranger.address}, {"why", std::move(why)}});
+  context_.log.event(Severity::info, "tls-failed",
+                     {{"id", connection_name(id)},
+                      {"from", stranger.address},
+                      {"why", std::move(why)},
+                      {"times", std::to_string(times)}});
 }
 
 // --- Strangers

@@ -287,6 +287,16 @@ tls-private-key-file = "{self.key}"
             self.assertIn("TLS/SSL Handshake failed: the client does not speak TLS",
                           self.host.log(port))
 
+    def test_failed_handshakes_do_not_flood_the_log(self):
+        with self.implicit() as port:
+            for _ in range(200):
+                with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain:
+                    plain.sendall(b"USER x\r\n")
+                    with contextlib.suppress(ConnectionError):
+                        plain.recv(1000)
+            wait_until(lambda: "tls-failed" in self.host.log(port), "the first is logged")
+            self.assertLess(self.host.log(port).count("tls-failed"), 100)
+
     # Handshakes that take their time.
 
     def test_slow_handshakes_hold_nobody_up_and_end(self):
