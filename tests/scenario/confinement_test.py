@@ -117,8 +117,12 @@ class ConfinementTest(HostTest):
         with self.host.standalone(self.config) as port:
             for _ in range(5):
                 self.apop(port, "va").quit()
-                for process in popper_host.wait_until(self.idle, "a process waits"):
-                    os.kill(process.pid, signal.SIGKILL)
+                killed = [p.pid for p in popper_host.wait_until(self.idle, "a process waits")]
+                for pid in killed:
+                    os.kill(pid, signal.SIGKILL)
+                # Who is dying still takes what is sent to him.
+                popper_host.wait_until(
+                    lambda: not any(daemon_processes.is_running(pid) for pid in killed), "they end")
                 client = self.apop(port, "va")
                 self.assertEqual(client.stat()[0], 2)
                 client.quit()
