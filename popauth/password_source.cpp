@@ -56,11 +56,11 @@ Result<void> set_scram_keys(Credential& credential, const Secret& password) {
 }
 
 Result<void> set_password(Credential& credential, const Secret& password, ApopUse apop) {
-  Result<std::string> hash = make_password_hash(password);
-  if (!hash) return std::unexpected(std::move(hash).error());
-  if (credential.is_locked()) hash->insert(0, "!");
+  const Result<std::string> hash = make_password_hash(password);
+  if (!hash) return std::unexpected(hash.error());
   if (Result<void> set = set_scram_keys(credential, password); !set) return set;
-  credential.password_hash = std::move(*hash);
+  std::string kept{credential.is_locked() ? "!" : ""};
+  credential.password_hash = std::move(kept.append(*hash));
   if (apop == ApopUse::store || credential.has_apop_secret()) {
     credential.apop_secret = password.clone();
   }
