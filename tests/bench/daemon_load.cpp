@@ -141,7 +141,7 @@ class Client {
     answer_.clear();
     if (script_[step_].begins_tls) {
       begin_tls();
-      return Progress::going;
+      if (!shaken_) return Progress::going;  // a quick server has answered meanwhile
     }
     return say_next();
   }
