@@ -82,7 +82,7 @@ class ConfinementTest(HostTest):
                 client.quit()
                 idle = popper_host.wait_until(
                     lambda: [p for p in self.idle() if p.pid == session.pid], "it waits again")
-                self.assertNotIn(b"mail of " + name.encode(), memory_of(idle[0]))
+                self.assertNotIn(b"mail of " + name.encode(), daemon_processes.memory_of(idle[0]))
             self.assertLess(len(seen), 20)
 
     def test_a_process_is_not_shared_by_different_uids(self):
@@ -219,24 +219,6 @@ class ConfinementTest(HostTest):
     def users_paths(self):
         return [self.user.home, self.host.spool_path(self.user), self.host.path("temp") + "/",
                 self.host.path("cache") + "/", os.path.join(self.host.spool_dir, ".")]
-
-
-def memory_of(process):
-    """Its anonymous memory, which is what a session could have written."""
-    pieces = []
-    with open(f"/proc/{process.pid}/maps") as maps, \
-            open(f"/proc/{process.pid}/mem", "rb", buffering=0) as memory:
-        for line in maps:
-            span, rights = line.split()[:2]
-            begin, end = (int(number, 16) for number in span.split("-"))
-            if not rights.startswith("rw") or begin >= 1 << 47:
-                continue
-            memory.seek(begin)
-            try:
-                pieces.append(memory.read(end - begin))
-            except OSError:
-                pass
-    return b"".join(pieces)
 
 
 if __name__ == "__main__":

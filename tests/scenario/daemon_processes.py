@@ -1,5 +1,6 @@
 """What /proc tells of popper's roles."""
 
+import contextlib
 import os
 
 import popper_host
@@ -59,6 +60,22 @@ def all_processes():
                 continue
             if not process.status["State"].startswith("Z"):
                 yield process
+
+
+def memory_of(process, rights="rw"):
+    """What it may read ("r") or write ("rw"), as far as the kernel shows it."""
+    pieces = []
+    with open(f"/proc/{process.pid}/maps") as maps, \
+            open(f"/proc/{process.pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            span, granted = line.split()[:2]
+            begin, end = (int(number, 16) for number in span.split("-"))
+            if not granted.startswith(rights) or begin >= 1 << 47:
+                continue
+            memory.seek(begin)
+            with contextlib.suppress(OSError):
+                pieces.append(memory.read(end - begin))
+    return b"".join(pieces)
 
 
 def descendants_of(pid):

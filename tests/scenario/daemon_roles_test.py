@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The roles of a daemon: what each may do, and what happens when one ends."""
 
-import contextlib
 import os
 import pwd
 import signal
@@ -94,21 +93,6 @@ class RolesTest(HostTest):
                 self.assertNotIn("popper-", name, "memory of the keeper")
             client.quit()
 
-    def memory_of(self, process):
-        """All that it may read, as far as the kernel shows it."""
-        pieces = []
-        with open(f"/proc/{process.pid}/maps") as maps, \
-                open(f"/proc/{process.pid}/mem", "rb", buffering=0) as memory:
-            for line in maps:
-                span, rights = line.split()[:2]
-                begin, end = (int(number, 16) for number in span.split("-"))
-                if not rights.startswith("r") or begin >= 1 << 47:
-                    continue
-                memory.seek(begin)
-                with contextlib.suppress(OSError):
-                    pieces.append(memory.read(end - begin))
-        return b"".join(pieces)
-
     def test_a_session_inherits_no_password_hash(self):
         """A keeper that refused somebody has read the hashes of others to do as much work."""
         other = self.host.add_user("b")
@@ -123,7 +107,7 @@ class RolesTest(HostTest):
             for _ in range(8):
                 client = self.host.login(port, self.user)
                 session, = self.family().sessions()
-                memory = self.memory_of(session)
+                memory = daemon_processes.memory_of(session, "r")
                 self.assertIn(self.user.name.encode(), memory)
                 for value in hashes:
                     self.assertFalse(value in memory, "a hash of /etc/shadow is there")
@@ -159,7 +143,7 @@ class RolesTest(HostTest):
             for _ in range(8):
                 client = self.host.login(port, self.user)
                 session, = self.family().sessions()
-                memory = self.memory_of(session)
+                memory = daemon_processes.memory_of(session, "r")
                 for what in (other.password, secret, "password-hash $y$"):
                     self.assertFalse(what.encode() in memory, what)
                 client.quit()

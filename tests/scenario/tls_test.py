@@ -455,7 +455,7 @@ tls-private-key-file = "{self.key}"
             client = self.login(port, "implicit")
             members = daemon_processes.Family(config).members()
             holders = {process.name for process in members
-                       if any(form in memory_of(process.pid) for form in (secret, secret[::-1]))}
+                       if any(form in daemon_processes.memory_of(process) for form in (secret, secret[::-1]))}
             names = {process.name for process in members}
             client.quit()
         self.assertIn("pop-session", names)
@@ -854,19 +854,6 @@ class CrowdTest(HostTest):
             self.host.write(os.path.join(self.host.spool_dir, name), popper_host.simple_spool(2),
                             owner=self.user.uid)
         return names
-
-
-def memory_of(pid):
-    """All that a process can write."""
-    content = b""
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
-        for line in maps:
-            begin, end = (int(part, 16) for part in line.split()[0].split("-"))
-            if "rw" in line.split()[1]:
-                with contextlib.suppress(OSError, ValueError, OverflowError):
-                    memory.seek(begin)
-                    content += memory.read(end - begin)
-    return content
 
 
 if __name__ == "__main__":
