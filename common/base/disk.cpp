@@ -55,7 +55,9 @@ void visit_entries(std::span<const char> entries, const VisitName& visit) {
   }
 }
 
-off_t offset_of(FileBytes bytes) { return static_cast<off_t>(bytes.count); }
+off_t offset_of(FileBytes bytes) {
+  return static_cast<off_t>(bytes.count);
+}
 
 class SystemDisk final : public Disk {
  public:
@@ -192,7 +194,8 @@ class SystemDisk final : public Disk {
   Result<void> move(int from_directory, const std::string& from, int to_directory,
                     const std::string& to) override {
     const std::string what = from + " to " + to;
-    if (::renameat2(from_directory, from.c_str(), to_directory, to.c_str(), RENAME_NOREPLACE) == 0) {
+    if (::renameat2(from_directory, from.c_str(), to_directory, to.c_str(), RENAME_NOREPLACE) ==
+        0) {
       return {};
     }
     if (errno != EINVAL && errno != ENOSYS) return failed("move", what);
@@ -265,14 +268,24 @@ class SystemDisk final : public Disk {
   }
 };
 
+bool same_time(const timespec& a, const timespec& b) {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
 }  // namespace
+
+bool FileStatus::same_times(const FileStatus& other) const {
+  return same_time(modified, other.modified) && same_time(changed, other.changed);
+}
 
 Disk& system_disk() {
   static SystemDisk disk;
   return disk;
 }
 
-Result<Fd> open_directory(const std::string& path) { return open_directory(AT_FDCWD, path); }
+Result<Fd> open_directory(const std::string& path) {
+  return open_directory(AT_FDCWD, path);
+}
 
 Result<Fd> open_directory(int directory, const std::string& path) {
   Fd fd{::openat(directory, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};

@@ -36,6 +36,7 @@ struct FileStatus {
   [[nodiscard]] bool same_file(const FileStatus& other) const {
     return device == other.device && inode == other.inode;
   }
+  [[nodiscard]] bool same_times(const FileStatus& other) const;
 };
 
 /// What a directory says about one of its names without looking at the file.

@@ -1,12 +1,11 @@
 #include "store/maildir_index.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <type_traits>
 
+#include "store/checksum.h"
 #include "store/spool_file.h"
 
 namespace pop {
@@ -36,24 +35,9 @@ static_assert(std::is_trivially_copyable_v<IndexHeader>);
 static_assert(sizeof(IndexHeader) == 192);
 constexpr std::size_t checked_from = offsetof(IndexHeader, fresh);
 
-std::string_view octets_of(const IndexHeader& header) {
-  return {reinterpret_cast<const char*>(&header), sizeof header};
-}
-
-std::string_view octets_of(const std::vector<MaildirMessage>& messages) {
-  return {reinterpret_cast<const char*>(messages.data()), messages.size() * sizeof(MaildirMessage)};
-}
-
-std::uint64_t checksum_of(const IndexHeader& header, const MaildirListing& listing) {
-  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state{XXH3_createState(),
-                                                                       &XXH3_freeState};
-  XXH3_64bits_reset(state.get());
-  for (const std::string_view part :
-       {octets_of(header).substr(checked_from), octets_of(listing.messages),
-        std::string_view{listing.names}, std::string_view{listing.ids}}) {
-    XXH3_64bits_update(state.get(), part.data(), part.size());
-  }
-  return XXH3_64bits_digest(state.get());
+std::uint64_t index_checksum(const IndexHeader& header, const MaildirListing& listing) {
+  return checksum_of({octets_of(header).substr(checked_from), octets_of(listing.messages),
+                      listing.names, listing.ids});
 }
 
 DirectoryField field_of(const DirectoryProof& proof, std::uint64_t hidden) {
@@ -101,15 +85,10 @@ bool is_sound(const MaildirListing& listing) {
   });
 }
 
-bool same_time(const timespec& a, const timespec& b) {
-  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
 }  // namespace
 
 bool DirectoryProof::holds(const FileStatus& now) const {
-  return settled && status.same_file(now) && same_time(status.modified, now.modified) &&
-         same_time(status.changed, now.changed);
+  return settled && status.same_file(now) && status.same_times(now);
 }
 
 std::optional<MaildirIndex> MaildirIndex::parse(std::string_view content) {
@@ -144,7 +123,7 @@ std::optional<MaildirIndex> MaildirIndex::from(const ReadAt& read_at, std::size_
       header.name_octets, [&](char* to, std::size_t) { return take(to, header.name_octets); });
   listing.ids.resize_and_overwrite(
       header.id_octets, [&](char* to, std::size_t) { return take(to, header.id_octets); });
-  if (at != size || header.checksum != checksum_of(header, listing) || !is_sound(listing)) {
+  if (at != size || header.checksum != index_checksum(header, listing) || !is_sound(listing)) {
     return std::nullopt;
   }
   index.proof = {proof_of(header.fresh), proof_of(header.seen)};
@@ -164,7 +143,7 @@ std::string MaildirIndex::header() const {
   header.name_octets = listing.names.size();
   header.id_octets = listing.ids.size();
   header.recipe = static_cast<std::uint32_t>(recipe);
-  header.checksum = checksum_of(header, listing);
+  header.checksum = index_checksum(header, listing);
   return std::string{octets_of(header)};
 }
 

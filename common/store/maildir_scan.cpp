@@ -1,8 +1,5 @@
 #include "store/maildir_scan.h"
 
-#include <sys/random.h>
-#include <xxhash.h>
-
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -11,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "store/checksum.h"
 #include "store/maildir_name.h"
 #include "store/recorded_ids.h"
 
@@ -42,11 +40,6 @@ nanoseconds since_1970(const timespec& time) {
 
 nanoseconds age(const FileStatus& status, nanoseconds now) {
   return now - std::max(since_1970(status.modified), since_1970(status.changed));
-}
-
-bool same_times(const FileStatus& a, const FileStatus& b) {
-  return since_1970(a.modified) == since_1970(b.modified) &&
-         since_1970(a.changed) == since_1970(b.changed);
 }
 
 /// One name that was listed.
@@ -99,20 +92,11 @@ bool was_renamed(const Entry& now, const Entry& before) {
   return now.place == before.place && now.listing != before.listing;
 }
 
-std::uint64_t random_seed() {
-  std::uint64_t seed = 0x9e3779b97f4a7c15u;
-  // Without randomness (a very early boot) the table still works, only its order can be guessed.
-  (void)!::getrandom(&seed, sizeof seed, GRND_NONBLOCK);
-  return seed;
-}
-
 /// Which entry has which id. The first few look-ups, all that a delivery or two needs, go through
-/// the entries; then a table is made. It is seeded: senders choose ids and must not be able to make
-/// them collide.
+/// the entries; then a table is made.
 class IdsInUse {
  public:
-  explicit IdsInUse(std::vector<Entry>& entries)
-      : entries_{entries}, table_{0, Hash{random_seed()}} {}
+  explicit IdsInUse(std::vector<Entry>& entries) : entries_{entries}, table_{0, new_id_hash()} {}
 
   void give(Entry& entry, std::string_view id) {
     entry.id = id;
@@ -131,12 +115,6 @@ class IdsInUse {
 
  private:
   static constexpr int cheap_lookups = 8;
-  struct Hash {
-    std::uint64_t seed;
-    std::size_t operator()(std::string_view id) const {
-      return XXH3_64bits_withSeed(id.data(), id.size(), seed);
-    }
-  };
   void fill() {
     table_.reserve(entries_.size() + 1);
     for (Entry& entry : entries_) {
@@ -146,7 +124,7 @@ class IdsInUse {
 
   std::vector<Entry>& entries_;
   int lookups_ = 0;
-  std::unordered_map<std::string_view, Entry*, Hash> table_;
+  std::unordered_map<std::string_view, Entry*, SeededIdHash> table_;
 };
 
 /// One round of listing, matching and reading.
@@ -220,7 +198,7 @@ Result<void> Round::list(MaildirPlace place) {
     if (Result<void> done = list_once(place, listing); !done) return done;
     const Result<FileStatus> after = source_.disk.status(directory);
     if (!after) return std::unexpected(after.error());
-    const bool unchanged = same_times(*before, *after);
+    const bool unchanged = before->same_times(*after);
     proof = {*before, unchanged && age(*before, began) > safe_age};
     if (unchanged && age(*before, began) > time_step) return {};
   }

@@ -9,6 +9,7 @@
 #include <span>
 #include <type_traits>
 
+#include "store/checksum.h"
 #include "store/spool_file.h"
 
 namespace pop {
@@ -34,25 +35,13 @@ static_assert(std::is_trivially_copyable_v<IndexHeader>);
 static_assert(sizeof(IndexHeader) == 152);
 constexpr std::size_t checked_from = offsetof(IndexHeader, device);
 
-std::string_view magic_field(const IndexHeader& header) { return {header.magic, magic.size()}; }
-
-std::string_view octets_of(const IndexHeader& header) {
-  return {reinterpret_cast<const char*>(&header), sizeof header};
+std::string_view magic_field(const IndexHeader& header) {
+  return {header.magic, magic.size()};
 }
 
-std::string_view octets_of(const std::vector<SpoolMessage>& messages) {
-  return {reinterpret_cast<const char*>(messages.data()), messages.size() * sizeof(SpoolMessage)};
-}
-
-std::uint64_t checksum_of(const IndexHeader& header, const SpoolListing& listing) {
-  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state{XXH3_createState(),
-                                                                       &XXH3_freeState};
-  XXH3_64bits_reset(state.get());
-  for (const std::string_view part : {octets_of(header).substr(checked_from),
-                                      octets_of(listing.messages), std::string_view{listing.ids}}) {
-    XXH3_64bits_update(state.get(), part.data(), part.size());
-  }
-  return XXH3_64bits_digest(state.get());
+std::uint64_t index_checksum(const IndexHeader& header, const SpoolListing& listing) {
+  return checksum_of(
+      {octets_of(header).substr(checked_from), octets_of(listing.messages), listing.ids});
 }
 
 /// Gives the bytes of an index from an offset on; fewer than asked for mean that it ends.
@@ -104,8 +93,7 @@ bool is_sound(const SpoolListing& listing) {
     id_at += m.id_length;
     at = m.end;
   }
-  return at <= listing.size && id_at == listing.ids.size() &&
-         holds_only_id_characters(listing.ids);
+  return at <= listing.size && id_at == listing.ids.size() && holds_only_id_characters(listing.ids);
 }
 
 Result<Fingerprint> fingerprint_at(Disk& disk, const Fd& spool, FileBytes from, FileBytes to) {
@@ -119,10 +107,6 @@ Result<Fingerprint> fingerprint_at(Disk& disk, const Fd& spool, FileBytes from, 
 
 FileBytes tail_begin(FileBytes size) {
   return {size.count - std::min<std::uint64_t>(size.count, SpoolIndex::proof_bytes)};
-}
-
-bool same_time(const timespec& a, const timespec& b) {
-  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
 }  // namespace
@@ -149,7 +133,7 @@ std::optional<SpoolIndex> SpoolIndex::from(const ReadAt& read_at, std::size_t si
   index.proof.recipe = static_cast<std::uint8_t>(header->recipe);
   index.proof.uw_kluge = header->uw_kluge != 0;
   if (!read_listing(read_at, *header, index.listing)) return std::nullopt;
-  if (header->checksum != checksum_of(*header, index.listing)) return std::nullopt;
+  if (header->checksum != index_checksum(*header, index.listing)) return std::nullopt;
   if (!is_sound(index.listing)) return std::nullopt;
   return index;
 }
@@ -173,7 +157,7 @@ std::string SpoolIndex::header() const {
   header.recipe = proof.recipe;
   header.uw_kluge = proof.uw_kluge ? 1 : 0;
   header.format = static_cast<std::uint32_t>(listing.format);
-  header.checksum = checksum_of(header, listing);
+  header.checksum = index_checksum(header, listing);
   return std::string{octets_of(header)};
 }
 
@@ -188,11 +172,10 @@ Result<SpoolIndex> SpoolIndex::load(Disk& disk, const FilePlace& place, uid_t ow
   const Result<FileStatus> status = disk.status(*file);
   if (!status) return std::unexpected(status.error());
   if (status->size.count > largest_index) return fail(Errc::corrupt, place.path() + ": too large");
-  std::optional<SpoolIndex> index = from(
-      [&](std::span<char> buffer, std::size_t offset) {
-        return disk.read(*file, buffer, {offset}).value_or(0);
-      },
-      status->size.count);
+  std::optional<SpoolIndex> index =
+      from([&](std::span<char> buffer,
+               std::size_t offset) { return disk.read(*file, buffer, {offset}).value_or(0); },
+           status->size.count);
   if (!index) return fail(Errc::corrupt, place.path() + ": not sound; it will be made anew");
   return std::move(*index);
 }
@@ -207,7 +190,8 @@ Result<void> SpoolIndex::save(Disk& disk, const FilePlace& place, uid_t owner) c
   }
   if (!file) return std::unexpected(std::move(file).error());
   FileBytes at{0};
-  for (const std::string& first = header(); const std::string_view part :
+  for (const std::string& first = header();
+       const std::string_view part :
        {std::string_view{first}, octets_of(listing.messages), std::string_view{listing.ids}}) {
     if (Result<void> put = disk.write(*file, part, at); !put) return put;
     at += {part.size()};
@@ -224,9 +208,7 @@ Result<SpoolIndex::Freshness> SpoolIndex::freshness(Disk& disk, const Fd& spool,
     return Freshness::stale;
   }
   if (now.size == listing.size) {
-    const bool untouched = same_time(proof.spool.modified, now.modified) &&
-                           same_time(proof.spool.changed, now.changed);
-    return untouched ? Freshness::exact : Freshness::stale;
+    return proof.spool.same_times(now) ? Freshness::exact : Freshness::stale;
   }
   const Result<Fingerprint> head = fingerprint_at(disk, spool, {0}, listing.size);
   if (!head) return std::unexpected(head.error());

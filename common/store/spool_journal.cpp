@@ -1,7 +1,6 @@
 #include "store/spool_journal.h"
 
 #include <sys/random.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +8,7 @@
 #include <type_traits>
 
 #include "store/append_buffer.h"
+#include "store/checksum.h"
 #include "store/file_pieces.h"
 #include "store/spool_file.h"
 
@@ -34,9 +34,9 @@ struct JournalHeader {
   std::uint64_t tail_checksum;    // XXH3-64 of the tail
   std::uint64_t inode;            // the device may have another number after a restart
   std::uint64_t base, old_size, new_size;
-  std::uint64_t before_base;      // XXH3-64 of up to `window` bytes before base
+  std::uint64_t before_base;  // XXH3-64 of up to `window` bytes before base
   char mark[mark_size];
-  char old_end[old_end_size];     // last bytes before old_size, not below base; then NULs
+  char old_end[old_end_size];  // last bytes before old_size, not below base; then NULs
 };
 static_assert(std::is_trivially_copyable_v<JournalHeader>);
 static_assert(sizeof(JournalHeader) == 624);
@@ -65,13 +65,9 @@ struct Journal {
   }
 };
 
-std::uint64_t checksum_of(JournalHeader header) {
+std::uint64_t header_checksum(JournalHeader header) {
   header.header_checksum = 0;
-  return XXH3_64bits(&header, sizeof header);
-}
-
-std::string_view octets_of(const JournalHeader& header) {
-  return {reinterpret_cast<const char*>(&header), sizeof header};
+  return checksum_of({octets_of(header)});
 }
 
 /// Tells whether the spool before the tail is still the one that the journal describes.
@@ -80,7 +76,7 @@ Result<std::uint64_t> hash_before(Disk& disk, const Fd& spool, FileBytes base) {
   const std::size_t count = std::min<std::uint64_t>(window, base.count);
   const Result<std::size_t> got = disk.read(spool, {bytes, count}, base - FileBytes{count});
   if (!got) return std::unexpected(got.error());
-  return XXH3_64bits(bytes, *got);
+  return checksum_of({{bytes, *got}});
 }
 
 Result<void> fill_mark(JournalHeader& header) {
@@ -102,9 +98,7 @@ Result<void> set_phase(Disk& disk, const Fd& journal, std::string_view phase) {
 }
 
 Result<bool> tail_is_whole(Disk& disk, const Journal& journal, const BetweenPieces& between) {
-  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state{XXH3_createState(),
-                                                                       &XXH3_freeState};
-  XXH3_64bits_reset(state.get());
+  Checksum checksum;
   const Result<FileStatus> status = disk.status(journal.file);
   if (!status) return std::unexpected(status.error());
   if (status->size < tail_offset + journal.tail_size()) return false;
@@ -112,11 +106,11 @@ Result<bool> tail_is_whole(Disk& disk, const Journal& journal, const BetweenPiec
   const Result<void> read =
       reader.read(journal.file, tail_offset, tail_offset + journal.tail_size(),
                   [&](std::string_view piece) -> Result<void> {
-                    XXH3_64bits_update(state.get(), piece.data(), piece.size());
+                    checksum.update(piece);
                     return between ? between() : Result<void>{};
                   });
   if (!read) return std::unexpected(read.error());
-  return XXH3_64bits_digest(state.get()) == journal.header.tail_checksum;
+  return checksum.value() == journal.header.tail_checksum;
 }
 
 /// nullopt: no journal of ours, though it bears the name.
@@ -133,7 +127,7 @@ Result<std::optional<Journal>> read_journal(Disk& disk, const FilePlace& place, 
   const JournalHeader& header = journal.header;
   const bool finished = std::string_view{header.magic, magic.size()} == magic &&
                         header.version == version && header.byte_order == byte_order &&
-                        header.header_checksum == checksum_of(header) &&
+                        header.header_checksum == header_checksum(header) &&
                         header.base <= header.old_size && header.base <= header.new_size;
   if (!finished) return std::nullopt;
   journal.in_phase_two =
@@ -174,7 +168,8 @@ Result<bool> keeps_old_end(Disk& disk, const Fd& spool, const Journal& journal) 
   if (!got) return std::unexpected(got.error());
   if (*got < now.size()) return false;
   if (from < journal.new_size()) {
-    const std::size_t count = std::min<std::uint64_t>(old.size(), (journal.new_size() - from).count);
+    const std::size_t count =
+        std::min<std::uint64_t>(old.size(), (journal.new_size() - from).count);
     const FileBytes at = tail_offset + (from - journal.base());
     const Result<std::size_t> tail = disk.read(journal.file, std::span{renewed}.first(count), at);
     if (!tail) return std::unexpected(tail.error());
@@ -182,7 +177,8 @@ Result<bool> keeps_old_end(Disk& disk, const Fd& spool, const Journal& journal) 
   const std::string_view mark = journal.mark();
   for (std::size_t i = 0; i < now.size(); ++i) {
     const FileBytes at = from + FileBytes{i};
-    const bool in_mark = journal.new_size() <= at && at < journal.new_size() + FileBytes{mark.size()};
+    const bool in_mark =
+        journal.new_size() <= at && at < journal.new_size() + FileBytes{mark.size()};
     const char fresh = in_mark ? mark[(at - journal.new_size()).count] : renewed[i];
     if (now[i] != old[i] && now[i] != fresh) return false;
   }
@@ -247,7 +243,12 @@ Result<void> carry_out(Disk& disk, const FilePlace& place, SpoolLock& lock, cons
 }
 
 /// Where mail that was delivered after the crash stands.
-enum class Arrivals : std::uint8_t { behind_old_end, behind_new_end, truncated_already, impossible };
+enum class Arrivals : std::uint8_t {
+  behind_old_end,
+  behind_new_end,
+  truncated_already,
+  impossible
+};
 
 Result<Arrivals> find_arrivals(Disk& disk, SpoolLock& lock, const Journal& journal,
                                FileBytes size) {
@@ -283,8 +284,7 @@ FilePlace beside(const FilePlace& journal) {
 Result<void> take_in_arrivals(Disk& disk, const FilePlace& place, SpoolLock& lock,
                               const Journal& journal, FileBytes size) {
   const FileBytes arrivals = size - journal.old_size();
-  Result<JournalWriter> writer =
-      JournalWriter::create(disk, place, journal.tail_size() + arrivals);
+  Result<JournalWriter> writer = JournalWriter::create(disk, place, journal.tail_size() + arrivals);
   if (!writer) return std::unexpected(std::move(writer).error());
   PieceReader reader{disk};
   const auto append = [&](std::string_view piece) {
@@ -317,13 +317,10 @@ struct JournalWriter::State {
   FilePlace place;
   Fd file;
   AppendBuffer tail{disk, file, tail_offset};
-  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> hash{XXH3_createState(),
-                                                                &XXH3_freeState};
+  Checksum checksum{};
   bool finished = false;
 
-  State(Disk& to, FilePlace at, Fd open) : disk{to}, place{std::move(at)}, file{std::move(open)} {
-    XXH3_64bits_reset(hash.get());
-  }
+  State(Disk& to, FilePlace at, Fd open) : disk{to}, place{std::move(at)}, file{std::move(open)} {}
 };
 
 JournalWriter::JournalWriter(std::unique_ptr<State> state) : state_{std::move(state)} {}
@@ -343,8 +340,7 @@ Result<JournalWriter> JournalWriter::create(Disk& disk, FilePlace journal, FileB
   Result<Fd> file =
       disk.open(journal.directory(), beside(journal).name, O_RDWR | O_CREAT | O_EXCL, 0600);
   if (!file) return std::unexpected(std::move(file).error().in(doing));
-  JournalWriter writer{
-      std::make_unique<State>(disk, std::move(journal), std::move(*file))};
+  JournalWriter writer{std::make_unique<State>(disk, std::move(journal), std::move(*file))};
   Result<void> ready = disk.set_mode(writer.state_->file, 0600);
   if (ready) ready = disk.reserve(writer.state_->file, tail_offset + expected);
   if (!ready) return std::unexpected(std::move(ready).error().in(doing));
@@ -352,7 +348,7 @@ Result<JournalWriter> JournalWriter::create(Disk& disk, FilePlace journal, FileB
 }
 
 Result<void> JournalWriter::append(std::string_view bytes) {
-  XXH3_64bits_update(state_->hash.get(), bytes.data(), bytes.size());
+  state_->checksum.update(bytes);
   return state_->tail.append(bytes);
 }
 
@@ -373,7 +369,7 @@ Result<void> JournalWriter::finish(const Fd& spool, FileBytes base, FileBytes ol
   std::ranges::copy(magic, header.magic);
   header.version = version;
   header.byte_order = byte_order;
-  header.tail_checksum = XXH3_64bits_digest(state_->hash.get());
+  header.tail_checksum = state_->checksum.value();
   header.inode = status->inode;
   header.base = base.count;
   header.old_size = old_size.count;
@@ -384,7 +380,7 @@ Result<void> JournalWriter::finish(const Fd& spool, FileBytes base, FileBytes ol
       disk.read(spool, {header.old_end, end_length}, old_size - FileBytes{end_length});
   if (!end) return std::unexpected(end.error());
   Result<void> done = fill_mark(header);
-  header.header_checksum = checksum_of(header);
+  header.header_checksum = header_checksum(header);
 
   std::string first(tail_offset.count, '\0');
   first.replace(0, sizeof header, octets_of(header));
@@ -412,12 +408,12 @@ Result<void> apply_journal(Disk& disk, const FilePlace& place, SpoolLock& lock, 
   Result<Recovery> recovery = recover_journal(disk, place, lock, owner);
   if (!recovery) return std::unexpected(std::move(recovery).error());
   if (*recovery == Recovery::finished) return {};
-  return fail(Errc::changed, place.path() + ": the journal or its spool was changed by another "
-                                            "program while it was carried out");
+  return fail(Errc::changed, place.path() +
+                                 ": the journal or its spool was changed by another "
+                                 "program while it was carried out");
 }
 
-Result<Recovery> recover_journal(Disk& disk, const FilePlace& place, SpoolLock& lock,
-                                 uid_t owner) {
+Result<Recovery> recover_journal(Disk& disk, const FilePlace& place, SpoolLock& lock, uid_t owner) {
   Result<void> cleared = remove_if_there(disk, beside(place));
   if (!cleared) return std::unexpected(std::move(cleared).error());
   Result<std::optional<Journal>> read =
@@ -426,8 +422,9 @@ Result<Recovery> recover_journal(Disk& disk, const FilePlace& place, SpoolLock& 
   if (!read) return std::unexpected(std::move(read).error().in("recover the journal"));
   // It got its name only after its fsync, so a damaged one is no trace of a crash.
   if (!*read || !(*read)->tail_is_whole) {
-    return fail(Errc::corrupt, place.path() + ": the journal of an unfinished update is damaged; "
-                                              "keep it, and compare the spool with a backup");
+    return fail(Errc::corrupt, place.path() +
+                                   ": the journal of an unfinished update is damaged; "
+                                   "keep it, and compare the spool with a backup");
   }
   const Journal& journal = **read;
   const Fd& spool = lock.file();
@@ -470,7 +467,9 @@ Result<bool> journal_exists(Disk& disk, const FilePlace& journal) {
   return false;
 }
 
-std::string journal_build_name(const FilePlace& journal) { return beside(journal).name; }
+std::string journal_build_name(const FilePlace& journal) {
+  return beside(journal).name;
+}
 
 Result<Fd> journal_tail(Disk& disk, const FilePlace& place, uid_t owner) {
   Result<std::optional<Journal>> journal = read_journal(disk, place, owner);
@@ -486,6 +485,8 @@ Result<Fd> journal_tail(Disk& disk, const FilePlace& place, uid_t owner) {
   return tail;
 }
 
-Result<void> remove_journal(Disk& disk, const FilePlace& journal) { return drop(disk, journal); }
+Result<void> remove_journal(Disk& disk, const FilePlace& journal) {
+  return drop(disk, journal);
+}
 
 }  // namespace pop

@@ -1,31 +1,22 @@
 #include "store/spool_listing.h"
 
-#include <sys/random.h>
-#include <xxhash.h>
-
 #include <algorithm>
 #include <functional>
 #include <map>
 #include <optional>
+
+#include "store/checksum.h"
 
 namespace pop {
 namespace {
 
 constexpr std::size_t scan_piece = 512 * 1024;
 
-std::uint64_t random_seed() {
-  std::uint64_t seed = 0x9e3779b97f4a7c15u;
-  // Without randomness (a very early boot) the table still works, only its order can be guessed.
-  (void)!::getrandom(&seed, sizeof seed, GRND_NONBLOCK);
-  return seed;
-}
-
 /// The ids in use. The first few look-ups, all that a delivery or two needs, go through the arena;
-/// then an open-addressed table of message indices is made. It is seeded: a sender chooses the
-/// X-UIDL: of his messages and must not be able to make them collide.
+/// then an open-addressed table of message indices is made.
 class IdsInUse {
  public:
-  explicit IdsInUse(const SpoolListing& listing) : listing_{listing}, seed_{random_seed()} {}
+  explicit IdsInUse(const SpoolListing& listing) : listing_{listing}, hash_{new_id_hash()} {}
 
   [[nodiscard]] bool contains(std::string_view id) {
     if (slots_.empty() && lookups_++ < cheap_lookups) return stands_in_listing(id);
@@ -46,9 +37,7 @@ class IdsInUse {
     });
   }
   [[nodiscard]] std::size_t mask() const { return slots_.size() - 1; }
-  [[nodiscard]] std::size_t first_slot(std::string_view id) const {
-    return XXH3_64bits_withSeed(id.data(), id.size(), seed_) & mask();
-  }
+  [[nodiscard]] std::size_t first_slot(std::string_view id) const { return hash_(id) & mask(); }
   void grow() {
     std::size_t size = 64;
     while (size < listing_.messages.size() * 4) size *= 2;
@@ -62,7 +51,7 @@ class IdsInUse {
   }
 
   const SpoolListing& listing_;
-  std::uint64_t seed_;
+  SeededIdHash hash_;
   int lookups_ = 0;
   std::vector<std::uint32_t> slots_;  // 0: free, else message index + 1
   std::size_t placed_ = 0;            // messages of the listing that are in the table
