@@ -153,13 +153,16 @@ class CodeRules(unittest.TestCase):
             os.makedirs(f"{root}/common/base")
             for name, text in [("good.h", "#pragma once\n#include <string>\nstd::string f();\n"),
                                ("bad.h", "#pragma once\nstd::string f();\n"),
-                               ("twice.h", "#include <string>\nstruct S {};\n")]:
+                               ("twice.h", "#include <string>\nstruct S {};\n"),
+                               ("twice.cpp", '#include "base/twice.h"\n'),
+                               ("late.h", "#pragma once\nstd::string f();\n"),
+                               ("late.cpp", '#include <string>\n#include "base/late.h"\n')]:
                 with open(f"{root}/common/base/{name}", "w") as stream:
                     stream.write(text)
             tree = Tree.load(root)
             found = code_rules.check_headers(tree, root, compiler)
         self.assertEqual(sorted({finding.split(":")[0] for finding in found}),
-                         ["common/base/bad.h", "common/base/twice.h"])
+                         ["common/base/bad.h", "common/base/late.h", "common/base/twice.h"])
 
 
 if __name__ == "__main__":
