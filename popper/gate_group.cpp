@@ -7,10 +7,10 @@
 #include <csignal>
 #include <string>
 
+#include "daemon/role.h"
 #include "popper/gate.h"
 #include "popper/gate_events.h"
 #include "popper/notify/login_notifier.h"
-#include "popper/role.h"
 #include "popper/stamp_ledger.h"
 
 namespace pop {
@@ -141,7 +141,8 @@ Result<void> GateGroup::supply_tls() {
   if (tls_told_.tickets != edition.tickets) {  // the first context wants them
     const Result<Fd> tickets = supply.tickets();
     if (!tickets) return std::unexpected(tickets.error());
-    if (Result<void> sent = gate_.orders->send(gate_order::tickets, tickets->get()); !sent) return sent;
+    if (Result<void> sent = gate_.orders->send(gate_order::tickets, tickets->get()); !sent)
+      return sent;
     tls_told_.tickets = edition.tickets;
   }
   if (tls_told_.certificates == edition.certificates) return {};

@@ -11,15 +11,15 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "daemon/connection_census.h"
+#include "daemon/listeners.h"
+#include "daemon/tls_supply.h"
 #include "ipc/channel.h"
 #include "log/log.h"
-#include "popper/connection_census.h"
 #include "popper/handover.h"
-#include "popper/listeners.h"
 #include "popper/notify/notifier_process.h"
 #include "popper/pulse.h"
 #include "popper/restart_delay.h"
-#include "popper/tls_supply.h"
 
 namespace pop {
 

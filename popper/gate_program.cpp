@@ -6,11 +6,11 @@
 
 #include <cstdlib>
 
+#include "daemon/sandbox.h"
+#include "daemon/signals.h"
 #include "popper/gate.h"
 #include "popper/privileges.h"
 #include "popper/role_log.h"
-#include "popper/sandbox.h"
-#include "popper/signals.h"
 #include "tls/tls_context.h"
 #include "tls/tls_files.h"
 #include "tls/tls_policy.h"

@@ -1,10 +1,6 @@
 #pragma once
 
-#include <string>
-
-#include "base/error.h"
-#include "base/fd.h"
-#include "conf/settings.h"
+#include "daemon/handover.h"
 
 namespace pop {
 
@@ -28,22 +24,5 @@ inline constexpr const char* keeper_role = "role:keeper";
 inline constexpr const char* resolver_role = "role:resolver";
 inline constexpr const char* notifier_role = "role:notifier";
 inline constexpr const char* single_role = "role:single";
-
-/// Where a role logs: the master's terminal or syslog.
-enum class LogTarget : std::uint8_t { standard_error, syslog };
-
-/// What every role must know, parsed once from the files by the master.
-struct Handover {
-  Settings settings;
-  std::string host;  // as greetings and stamps name this machine
-  LogTarget log = LogTarget::syslog;
-};
-
-/// Overwrites tls-passphrase: who is to have the key gets it decrypted.
-void forget_tls_secrets(Settings& settings);
-
-/// A sealed memory file that take_handover() reads; children share it.
-[[nodiscard]] Result<Fd> seal_handover(const Handover& handover);
-[[nodiscard]] Result<Handover> take_handover(const Fd& memory);
 
 }  // namespace pop

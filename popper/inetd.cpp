@@ -2,9 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,28 +10,22 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "daemon/listener.h"
+#include "daemon/role.h"
+#include "daemon/signals.h"
 #include "ipc/channel.h"
 #include "popper/gate.h"
 #include "popper/keeper.h"
-#include "popper/listener.h"
-#include "popper/resolver.h"
-#include "popper/role.h"
-#include "popper/role_log.h"
 #include "popper/notify/notice_sender.h"
+#include "popper/resolver.h"
+#include "popper/role_log.h"
 #include "popper/session_process.h"
-#include "popper/signals.h"
 
 namespace pop {
 namespace {
 
-bool is_same_file(int a, int b) {
-  struct stat first {}, second {};
-  if (::fstat(a, &first) != 0 || ::fstat(b, &second) != 0) return false;
-  return first.st_dev == second.st_dev && first.st_ino == second.st_ino;
-}
-
-// The gate's end. The resolver ends by itself when the gate has gone; without one there are no names.
-// `client` and `certificates` are none of the resolver's business.
+// The gate's end. The resolver ends by itself when the gate has gone; without one there are no
+// names. `client` and `certificates` are none of the resolver's business.
 std::optional<Channel> spawn_resolver(const Handover& handover, Log& log, Fd& client,
                                       Fd& certificates) {
   if (!handover.settings.reverse_lookup) return std::nullopt;
@@ -61,9 +52,9 @@ Result<Channel> spawn_gate(const Handover& handover, Log& log, Fd client, Fd cer
   }
   if (child > 0) return std::move(ends->first);
   { const Channel not_ours = std::move(ends->first); }
-  ::_exit(run_single_gate(handover, log,
-                          {std::move(client), std::move(ends->second), std::move(resolver),
-                           std::move(certificates)}));
+  ::_exit(run_single_gate(
+      handover, log,
+      {std::move(client), std::move(ends->second), std::move(resolver), std::move(certificates)}));
 }
 
 LoginNotice notice_of(const SessionStart& login) {
@@ -91,40 +82,6 @@ void serve_gate(Keeper& keeper, Channel& gate, Log& log) {
 
 }  // namespace
 
-bool is_started_with_socket() {
-  struct stat st {};
-  return ::fstat(STDIN_FILENO, &st) == 0 && S_ISSOCK(st.st_mode);
-}
-
-bool can_print_errors() {
-  static const bool can =
-      !is_started_with_socket() || !is_same_file(STDIN_FILENO, STDERR_FILENO);
-  return can;
-}
-
-Result<Fd> take_away(int descriptor) {
-  Fd taken{::fcntl(descriptor, F_DUPFD_CLOEXEC, 3)};
-  const Fd nowhere{::open("/dev/null", O_RDWR | O_CLOEXEC)};
-  if (!taken.is_open() || !nowhere.is_open()) {
-    const int saved = errno;
-    return fail_errno(saved, "take descriptor " + std::to_string(descriptor));
-  }
-  if (descriptor > STDERR_FILENO) ::close(descriptor);
-  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-    const bool is_closed = ::fcntl(standard, F_GETFD) < 0;
-    if (is_closed || is_same_file(standard, taken.get())) ::dup2(nowhere.get(), standard);
-  }
-  return taken;
-}
-
-Result<Fd> take_client(int descriptor) {
-  if (const Result<std::string> peer = peer_address(descriptor); !peer) {
-    return fail(Errc::usage,
-                "descriptor " + std::to_string(descriptor) + ": " + peer.error().text);
-  }
-  return take_away(descriptor);
-}
-
 int serve_single_client(SingleClient single, const Handover& handover, std::optional<Log>& log) {
   ignore_terminal_signals();
   ::signal(SIGCHLD, SIG_DFL);
@@ -132,11 +89,14 @@ int serve_single_client(SingleClient single, const Handover& handover, std::opti
       spawn_gate(handover, *log, std::move(single.client), std::move(single.certificates));
   prepare_keeper_memory();
   Result<Fd> memory = StampLedger::create();
-  Result<StampLedger> stamps = memory ? StampLedger::open(*memory) : std::unexpected(memory.error());
-  Result<std::unique_ptr<PasswordChecker>> checker = make_password_checker(handover.settings, &*log);
+  Result<StampLedger> stamps =
+      memory ? StampLedger::open(*memory) : std::unexpected(memory.error());
+  Result<std::unique_ptr<PasswordChecker>> checker =
+      make_password_checker(handover.settings, &*log);
   if (!gate || !stamps || !checker) {
-    log->failure("start a keeper",
-                 !gate ? gate.error() : !stamps ? stamps.error() : checker.error());
+    log->failure("start a keeper", !gate     ? gate.error()
+                                   : !stamps ? stamps.error()
+                                             : checker.error());
     return EXIT_FAILURE;
   }
   std::optional<SessionStart> login;

@@ -3,22 +3,12 @@
 #include <optional>
 
 #include "base/fd.h"
+#include "daemon/given_sockets.h"
 #include "ipc/channel.h"
 #include "log/log.h"
 #include "popper/handover.h"
 
 namespace pop {
-
-/// Takes a descriptor away, and puts /dev/null in its place if that is a standard one, and in that
-/// of every other standard descriptor that is the same socket: nothing we print may reach a client.
-[[nodiscard]] Result<Fd> take_away(int descriptor);
-/// take_away() of a client. Errc::usage if it is no connected socket.
-[[nodiscard]] Result<Fd> take_client(int descriptor);
-
-/// Whether descriptor 0 is a socket, and so a client rather than a person's terminal.
-[[nodiscard]] bool is_started_with_socket();
-/// Whether standard error led to somebody else than a client when this was first asked.
-[[nodiscard]] bool can_print_errors();
 
 /// Serves one client: this process is the keeper and after the login the session, a child is the
 /// gate. Returns when the connection has ended.

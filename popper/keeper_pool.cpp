@@ -15,8 +15,9 @@
 
 #include "base/clock.h"
 #include "base/secret.h"
+#include "daemon/connection_census.h"
+#include "daemon/signals.h"
 #include "mail/unique_id.h"
-#include "popper/connection_census.h"
 #include "popper/gate_events.h"
 #include "popper/group_services.h"
 #include "popper/keeper.h"
@@ -25,7 +26,6 @@
 #include "popper/pulse.h"
 #include "popper/role_log.h"
 #include "popper/session_pool.h"
-#include "popper/signals.h"
 
 namespace pop {
 namespace {

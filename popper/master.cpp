@@ -16,12 +16,12 @@
 
 #include "auth/account_rules.h"
 #include "auth/password_check.h"
-#include "popper/connection_limits.h"
+#include "daemon/connection_limits.h"
+#include "daemon/host_name.h"
+#include "daemon/signals.h"
 #include "popper/gate.h"
-#include "popper/host_name.h"
 #include "popper/privileges.h"
 #include "popper/role_log.h"
-#include "popper/signals.h"
 #include "popper/site_check.h"
 #include "store/maildrop_location.h"
 

@@ -15,13 +15,13 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "conf/configuration.h"
+#include "daemon/connection_census.h"
+#include "daemon/listeners.h"
+#include "daemon/pid_file.h"
+#include "daemon/systemd.h"
 #include "log/log.h"
-#include "popper/connection_census.h"
 #include "popper/gate_group.h"
 #include "popper/handover.h"
-#include "popper/listeners.h"
-#include "popper/pid_file.h"
-#include "popper/systemd.h"
 
 namespace pop {
 

@@ -10,12 +10,12 @@
 
 #include "auth/account.h"
 #include "base/clock.h"
+#include "daemon/signals.h"
 #include "popper/client_name.h"
 #include "popper/name_finders.h"
 #include "popper/name_lookup.h"
 #include "popper/privileges.h"
 #include "popper/role_log.h"
-#include "popper/signals.h"
 
 namespace pop {
 namespace {

@@ -1,16 +1,12 @@
 #pragma once
 
-#include "log/log.h"
-#include "popper/handover.h"
+#include "daemon/program_log.h"
 
 namespace pop {
 
-/// The log of this process, with its trace where tracefile says: call before privileges and root
-/// directory go. syslog(3) has one state a process, so let an earlier one go first. A trace file
-/// that cannot be opened is logged, and done without.
-[[nodiscard]] Log open_log(LogTarget target, const Settings& settings);
-
-/// For a session, as the user: what the user's own files changed about debug and tracefile.
-void follow_user_settings(Log& log, const Settings& before, const Settings& now);
+/// The log of this process, which syslog knows as popper.
+[[nodiscard]] inline Log open_log(LogTarget target, const Settings& settings) {
+  return open_program_log("popper", target, settings);
+}
 
 }  // namespace pop

@@ -11,7 +11,7 @@
 #include <system_error>
 
 #include "base/text.h"
-#include "popper/connection_limits.h"
+#include "daemon/connection_limits.h"
 #include "popper/privileges.h"
 
 namespace pop {

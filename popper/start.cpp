@@ -11,11 +11,12 @@
 #include "base/text.h"
 #include "conf/command_line.h"
 #include "conf/show_config.h"
-#include "popper/detached.h"
+#include "daemon/detached.h"
+#include "daemon/given_sockets.h"
+#include "daemon/host_name.h"
+#include "daemon/listener.h"
 #include "popper/gate.h"
-#include "popper/host_name.h"
 #include "popper/inetd.h"
-#include "popper/listener.h"
 #include "popper/master.h"
 #include "popper/notify/login_notifier.h"
 #include "popper/notify/notifier.h"
@@ -60,17 +61,6 @@ Handover handover_of(const PopperCommandLine& line) {
   const LogTarget target =
       line.background == Background::stay ? LogTarget::standard_error : LogTarget::syslog;
   return {line.configuration.settings, host_name(line.configuration.settings), target};
-}
-
-/// What was there before this program: nothing, or sockets that somebody opened for it.
-struct Given {
-  std::optional<Fd> client;         // one connection to be served
-  std::vector<Listener> listeners;  // or these to accept on
-  Systemd systemd;
-};
-
-bool is_listening_somewhere(const Given& given) {
-  return !given.listeners.empty();
 }
 
 // This process becomes the session, so it may not keep what only the notifier may know. Where that
@@ -213,58 +203,6 @@ int serve_as_master(const PopperCommandLine& line, std::vector<std::string> argu
 }
 
 // --- Which of the starts it is
-
-// A unit can say it in FileDescriptorName=, in the words of a [[listen]] table.
-ListenTls tls_named(std::string_view name) {
-  for (const ListenTls tls : {ListenTls::none, ListenTls::stls, ListenTls::implicit}) {
-    if (name == word_of(tls)) return tls;
-  }
-  return ListenTls::by_support;
-}
-
-Result<std::vector<Listener>> as_listeners(std::vector<HandedSocket> sockets) {
-  std::vector<Listener> listeners;
-  for (HandedSocket& handed : sockets) {
-    if (Result<void> good = take_listener(handed.socket); !good) {
-      return std::unexpected(std::move(good).error().in("socket " + escaped(handed.name)));
-    }
-    std::string name = socket_name(handed.socket.get());
-    listeners.push_back(
-        {std::move(name), std::move(handed.socket), std::nullopt, tls_named(handed.name)});
-  }
-  return listeners;
-}
-
-// With Accept=yes systemd gives one connection, as inetd does.
-Result<Given> take_from_systemd(std::vector<HandedSocket> sockets) {
-  Given given;
-  if (sockets.size() == 1 && !is_listening(sockets.front().socket.get())) {
-    Result<Fd> client = take_client(sockets.front().socket.release());
-    if (!client) return std::unexpected(client.error());
-    given.client = std::move(*client);
-    return given;
-  }
-  Result<std::vector<Listener>> listeners = as_listeners(std::move(sockets));
-  if (!listeners) return std::unexpected(listeners.error());
-  given.listeners = std::move(*listeners);
-  return given;
-}
-
-Result<Given> take_from_inetd() {
-  Given given;
-  if (!is_listening(STDIN_FILENO)) {
-    Result<Fd> client = take_client(STDIN_FILENO);
-    if (!client) return std::unexpected(client.error());
-    given.client = std::move(*client);
-    return given;
-  }
-  Result<Fd> socket = take_away(STDIN_FILENO);
-  if (!socket) return std::unexpected(socket.error());
-  if (Result<void> good = take_listener(*socket); !good) return std::unexpected(good.error());
-  std::string name = socket_name(socket->get());
-  given.listeners.push_back({std::move(name), std::move(*socket), std::nullopt});
-  return given;
-}
 
 Result<Given> take_given(const PopperCommandLine& line) {
   Systemd manager = Systemd::from_environment();

@@ -24,11 +24,6 @@ bool is_about_notices(std::string_view option) {
       families, [option](std::string_view family) { return option.starts_with(family); });
 }
 
-void forget(std::string& secret) {
-  wipe(secret);
-  secret.clear();
-}
-
 }  // namespace
 
 bool wants_notices(const Settings& settings) {
@@ -46,11 +41,6 @@ bool have_same_notices(const Settings& a, const Settings& b) {
 
 bool has_notice_secrets(const Settings& settings) {
   return !settings.logudp_secret.empty() || !settings.loginfo_password.empty();
-}
-
-void forget_notice_secrets(Settings& settings) {
-  forget(settings.logudp_secret);
-  forget(settings.loginfo_password);
 }
 
 Result<std::vector<std::unique_ptr<LoginNotifier>>> make_login_notifiers(const Settings& settings,

@@ -48,8 +48,6 @@ class NoticeLog {
 
 /// Whether there is anything that forget_notice_secrets() would overwrite.
 [[nodiscard]] bool has_notice_secrets(const Settings& settings);
-/// Overwrites logudp-secret and loginfo-password: only the notifier needs them.
-void forget_notice_secrets(Settings& settings);
 
 /// One for each service that is configured. `log` must outlive them. Errors are mistakes in the
 /// settings that their check did not find.

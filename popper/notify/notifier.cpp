@@ -16,11 +16,11 @@
 
 #include "auth/account.h"
 #include "base/clock.h"
+#include "daemon/signals.h"
 #include "popper/notify/login_notifier.h"
 #include "popper/notify/service_queue.h"
 #include "popper/privileges.h"
 #include "popper/role_log.h"
-#include "popper/signals.h"
 
 namespace pop {
 namespace {

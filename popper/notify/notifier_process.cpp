@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "daemon/role.h"
 #include "popper/notify/login_notifier.h"
-#include "popper/role.h"
 
 namespace pop {
 namespace {

@@ -7,7 +7,8 @@ from source_tree import numbered
 
 LOWER = ["log", "dbm", "mail", "pop3", "conf", "ipc"]
 UPPER = ["store", "auth", "tls", "tool"]
-ROOMS = ["base"] + LOWER + UPPER
+TOP = ["daemon"]  # what all network daemons need
+ROOMS = ["base"] + LOWER + UPPER + TOP
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 
@@ -23,7 +24,7 @@ CONFINED = [
     (r"^rpc/", r"^popper/notify/drac_notifier\.cpp$"),
     (r"^(mysql|errmsg)\.h$", r"^popper/notify/sql_notifier\.cpp$"),
     (r"^dlfcn\.h$", r"^popper/notify/shared_library\.cpp$"),
-    (r"^seccomp\.h$", r"^popper/(sandbox|session_filter)\.cpp$"),
+    (r"^seccomp\.h$", r"^common/daemon/sandbox\.cpp$|^popper/session_filter\.cpp$"),
     (r"^xxhash\.h$", r"^common/(mail|store)/"),
     (r"^nlohmann/", r"^common/tool/"),
 ]
@@ -46,6 +47,8 @@ def may_include(room):
         return {"base", room}
     if room in UPPER:
         return {"base", room} | set(LOWER)
+    if room in TOP:
+        return {"base", room} | set(LOWER) | set(UPPER)
     return set(ROOMS)
 
 

@@ -6,9 +6,9 @@
 #include <random>
 
 #include "conf/network_list.h"
+#include "daemon/connection_limits.h"
 #include "pop3/line_reader.h"
 #include "pop3/login_dialogue.h"
-#include "popper/connection_limits.h"
 #include "popper/keeper.h"
 #include "popper/name_lookup.h"
 #include "popper/proxy_header.h"

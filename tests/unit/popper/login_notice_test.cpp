@@ -1,4 +1,5 @@
 #include "popper/notify/login_notice.h"
+#include "daemon/handover.h"
 
 #include "popper/notify/login_notifier.h"
 #include "support/catch.h"

@@ -1,4 +1,4 @@
-#include "popper/tls_supply.h"
+#include "daemon/tls_supply.h"
 
 #include <filesystem>
 
@@ -75,7 +75,7 @@ std::string tickets_of(const TlsSupply& supply) {
 
 }  // namespace
 
-TEST_CASE("A pair that does not match is no supply", "[popper][tls]") {
+TEST_CASE("A pair that does not match is no supply", "[daemon][tls]") {
   Site site;
   CHECK(site.supply().error().code == Errc::changed);
   site.put(make_certificate());
@@ -84,7 +84,7 @@ TEST_CASE("A pair that does not match is no supply", "[popper][tls]") {
   CHECK(site.supply().error().code == Errc::usage);
 }
 
-TEST_CASE("Renewed files are supplied once they have settled", "[popper][tls]") {
+TEST_CASE("Renewed files are supplied once they have settled", "[daemon][tls]") {
   Site site;
   site.put(make_certificate());
   const std::shared_ptr<TlsSupply> supply = site.supply().value();
@@ -101,7 +101,7 @@ TEST_CASE("Renewed files are supplied once they have settled", "[popper][tls]") 
   CHECK(site.says("certificates-renewed"));
 }
 
-TEST_CASE("Half a renewal leaves what was supplied", "[popper][tls]") {
+TEST_CASE("Half a renewal leaves what was supplied", "[daemon][tls]") {
   Site site;
   site.put(make_certificate());
   const std::shared_ptr<TlsSupply> supply = site.supply().value();
@@ -118,7 +118,7 @@ TEST_CASE("Half a renewal leaves what was supplied", "[popper][tls]") {
   CHECK_FALSE(TlsSupply::renew(supply, site.settings, site.clock, site.log));
 }
 
-TEST_CASE("Ticket keys change with time and not with a reload", "[popper][tls]") {
+TEST_CASE("Ticket keys change with time and not with a reload", "[daemon][tls]") {
   Site site;
   site.put(make_certificate());
   const std::shared_ptr<TlsSupply> supply = site.supply().value();

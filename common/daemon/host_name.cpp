@@ -1,4 +1,4 @@
-#include "popper/host_name.h"
+#include "daemon/host_name.h"
 
 #include <unistd.h>
 

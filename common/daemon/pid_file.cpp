@@ -1,4 +1,4 @@
-#include "popper/pid_file.h"
+#include "daemon/pid_file.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

@@ -1,4 +1,4 @@
-#include "popper/handover.h"
+#include "daemon/handover.h"
 
 #include <unistd.h>
 
@@ -7,7 +7,7 @@
 
 using namespace pop;
 
-TEST_CASE("A role gets the settings that the master has", "[popper]") {
+TEST_CASE("A role gets the settings that the master has", "[daemon]") {
   Handover given{{}, "host.example", LogTarget::standard_error};
   given.settings.spool_dir = "/srv/mail with blanks";
   given.settings.timeout = std::chrono::seconds{77};
@@ -24,7 +24,7 @@ TEST_CASE("A role gets the settings that the master has", "[popper]") {
   }
 }
 
-TEST_CASE("Nobody can change a handed-over configuration", "[popper]") {
+TEST_CASE("Nobody can change a handed-over configuration", "[daemon]") {
   const Result<Fd> memory = seal_handover({{}, "host.example", LogTarget::syslog});
   REQUIRE(memory);
   CHECK(::pwrite(memory->get(), "x", 1, 0) == -1);

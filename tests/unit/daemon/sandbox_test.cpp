@@ -1,4 +1,4 @@
-#include "popper/sandbox.h"
+#include "daemon/sandbox.h"
 
 #include <asm/termbits.h>
 #include <fcntl.h>
@@ -110,7 +110,7 @@ constexpr bool is_sanitized = false;
 
 }  // namespace
 
-TEST_CASE("No system call but the gate's own can be made from inside", "[popper][sandbox]") {
+TEST_CASE("No system call but the gate's own can be made from inside", "[daemon][sandbox]") {
   if (is_sanitized) return;
   constexpr long beyond_the_last = 470;
   for (long number = 0; number < beyond_the_last; ++number) {
@@ -125,7 +125,7 @@ TEST_CASE("No system call but the gate's own can be made from inside", "[popper]
   }
 }
 
-TEST_CASE("What a gate that was broken into would want is out of its reach", "[popper][sandbox]") {
+TEST_CASE("What a gate that was broken into would want is out of its reach", "[daemon][sandbox]") {
   CHECK(was_refused(fate_of([] { return ::open("/etc/passwd", O_RDONLY | O_CLOEXEC) >= 0; })));
   CHECK(was_refused(fate_of([] { return ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0; })));
   CHECK(was_killed(fate_of([] { return ::fork() >= 0; })));
@@ -141,7 +141,7 @@ TEST_CASE("What a gate that was broken into would want is out of its reach", "[p
   CHECK(was_killed(fate_of([] { return ::syscall(SYS_memfd_create, "x", 0) >= 0; })));
 }
 
-TEST_CASE("No memory can become code", "[popper][sandbox]") {
+TEST_CASE("No memory can become code", "[daemon][sandbox]") {
   constexpr std::size_t page = 4096;
   const auto map = [](int protection) {
     return ::mmap(nullptr, page, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -154,7 +154,7 @@ TEST_CASE("No memory can become code", "[popper][sandbox]") {
   })));
 }
 
-TEST_CASE("The gate's own calls go on as before", "[popper][sandbox]") {
+TEST_CASE("The gate's own calls go on as before", "[daemon][sandbox]") {
   std::array<int, 2> ends{};
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
   CHECK(fate_of([&] {

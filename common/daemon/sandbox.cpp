@@ -1,4 +1,4 @@
-#include "popper/sandbox.h"
+#include "daemon/sandbox.h"
 
 #include <linux/sockios.h>
 #include <seccomp.h>
@@ -30,18 +30,26 @@ constexpr std::array allowed{
     SCMP_SYS(exit), SCMP_SYS(exit_group)};
 
 // What libraries try and can do without: time zone and message files, the log's socket anew.
-constexpr std::array refused{
-    SCMP_SYS(open),   SCMP_SYS(openat), SCMP_SYS(stat),    SCMP_SYS(newfstatat), SCMP_SYS(fstat),
-    SCMP_SYS(access), SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(lseek)};
+constexpr std::array refused{SCMP_SYS(open),       SCMP_SYS(openat),  SCMP_SYS(stat),
+                             SCMP_SYS(newfstatat), SCMP_SYS(fstat),   SCMP_SYS(access),
+                             SCMP_SYS(socket),     SCMP_SYS(connect), SCMP_SYS(lseek)};
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 // What the sanitizers' run-time asks the kernel while it checks and reports; a pipe tells it
 // whether memory can be read.
-constexpr std::array sanitizer_needs{
-    SCMP_SYS(sigaltstack), SCMP_SYS(sched_yield), SCMP_SYS(readlink),     SCMP_SYS(rt_sigaction),
-    SCMP_SYS(getrlimit),   SCMP_SYS(prctl),       SCMP_SYS(sched_getaffinity), SCMP_SYS(prlimit64),
-    SCMP_SYS(set_robust_list), SCMP_SYS(rseq),    SCMP_SYS(uname),        SCMP_SYS(getuid),
-    SCMP_SYS(pipe2)};
+constexpr std::array sanitizer_needs{SCMP_SYS(sigaltstack),
+                                     SCMP_SYS(sched_yield),
+                                     SCMP_SYS(readlink),
+                                     SCMP_SYS(rt_sigaction),
+                                     SCMP_SYS(getrlimit),
+                                     SCMP_SYS(prctl),
+                                     SCMP_SYS(sched_getaffinity),
+                                     SCMP_SYS(prlimit64),
+                                     SCMP_SYS(set_robust_list),
+                                     SCMP_SYS(rseq),
+                                     SCMP_SYS(uname),
+                                     SCMP_SYS(getuid),
+                                     SCMP_SYS(pipe2)};
 #else
 constexpr std::array<int, 0> sanitizer_needs{};
 #endif
@@ -90,8 +98,10 @@ int add_questions_about_sockets(const Filter& filter) {
 
 int build(const Filter& filter) {
   if (const int status = add_all(filter, SCMP_ACT_ALLOW, allowed); status != 0) return status;
-  if (const int status = add_all(filter, SCMP_ACT_ALLOW, sanitizer_needs); status != 0) return status;
-  if (const int status = add_all(filter, SCMP_ACT_ERRNO(EPERM), refused); status != 0) return status;
+  if (const int status = add_all(filter, SCMP_ACT_ALLOW, sanitizer_needs); status != 0)
+    return status;
+  if (const int status = add_all(filter, SCMP_ACT_ERRNO(EPERM), refused); status != 0)
+    return status;
   if (const int status = add_questions_about_sockets(filter); status != 0) return status;
   if (const int status = add_unless_executable(filter, SCMP_SYS(mmap)); status != 0) return status;
   return add_unless_executable(filter, SCMP_SYS(mprotect));

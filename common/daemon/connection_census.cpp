@@ -1,4 +1,4 @@
-#include "popper/connection_census.h"
+#include "daemon/connection_census.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-#include "popper/signals.h"
+#include "daemon/signals.h"
 
 #include <sys/signalfd.h>
 

@@ -1,4 +1,4 @@
-#include "popper/connection_limits.h"
+#include "daemon/connection_limits.h"
 
 #include "support/catch.h"
 
@@ -6,7 +6,7 @@ using namespace pop;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-TEST_CASE("Limits hold here, for all, and for an address", "[popper][limits]") {
+TEST_CASE("Limits hold here, for all, and for an address", "[daemon][limits]") {
   Settings settings;
   settings.max_connections = 32;
   settings.max_connections_per_address = 3;
@@ -23,7 +23,7 @@ TEST_CASE("Limits hold here, for all, and for an address", "[popper][limits]") {
   CHECK_FALSE(limits.has_room_for_address(3));
 }
 
-TEST_CASE("Without limits there is always room but for open files", "[popper][limits]") {
+TEST_CASE("Without limits there is always room but for open files", "[daemon][limits]") {
   Settings settings;
   settings.max_connections = 0;
   const ConnectionLimits limits{10, settings};
@@ -34,7 +34,7 @@ TEST_CASE("Without limits there is always room but for open files", "[popper][li
   CHECK_FALSE(limits.has_room_here(10));
 }
 
-TEST_CASE("Delays double up to the most, from the last failure on", "[popper][limits]") {
+TEST_CASE("Delays double up to the most, from the last failure on", "[daemon][limits]") {
   Settings settings;
   settings.failure_delay = seconds{1};
   settings.failure_delay_most = seconds{60};

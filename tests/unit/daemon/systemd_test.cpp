@@ -1,4 +1,4 @@
-#include "popper/systemd.h"
+#include "daemon/systemd.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -41,7 +41,7 @@ void set_sockets(const std::string& pid, const char* count, const char* names) {
 
 }  // namespace
 
-TEST_CASE("A service manager is told how the daemon is", "[popper]") {
+TEST_CASE("A service manager is told how the daemon is", "[daemon]") {
   const TemporaryDirectory directory;
   const std::filesystem::path path = directory.path() / "notify";
   const Fd manager = manager_at(path);
@@ -64,7 +64,7 @@ TEST_CASE("A service manager is told how the daemon is", "[popper]") {
   }
 }
 
-TEST_CASE("A watchdog of another process is not ours", "[popper]") {
+TEST_CASE("A watchdog of another process is not ours", "[daemon]") {
   ::setenv("WATCHDOG_USEC", "3000000", 1);
   ::setenv("WATCHDOG_PID", "1", 1);
   const Systemd systemd = Systemd::from_environment();
@@ -73,7 +73,7 @@ TEST_CASE("A watchdog of another process is not ours", "[popper]") {
   systemd.ready("to nobody");
 }
 
-TEST_CASE("Sockets for another process are left alone", "[popper]") {
+TEST_CASE("Sockets for another process are left alone", "[daemon]") {
   set_sockets("1", "1", "pop3");
   const auto sockets = take_handed_sockets();
   REQUIRE(sockets);
@@ -81,7 +81,7 @@ TEST_CASE("Sockets for another process are left alone", "[popper]") {
   CHECK(std::getenv("LISTEN_FDS") == nullptr);
 }
 
-TEST_CASE("A number of sockets that cannot be is an error", "[popper]") {
+TEST_CASE("A number of sockets that cannot be is an error", "[daemon]") {
   for (const char* count : {"-1", "many", "1025", "", "1 "}) {
     CAPTURE(count);
     set_sockets(std::to_string(::getpid()), count, "");

@@ -1,4 +1,4 @@
-#include "popper/connection_limits.h"
+#include "daemon/connection_limits.h"
 
 #include <sys/resource.h>
 

@@ -1,4 +1,4 @@
-#include "popper/pid_file.h"
+#include "daemon/pid_file.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,7 +25,7 @@ void write(const std::filesystem::path& path, std::string_view content) {
 
 }  // namespace
 
-TEST_CASE("A pid file holds this process as long as it is taken", "[popper]") {
+TEST_CASE("A pid file holds this process as long as it is taken", "[daemon]") {
   const TemporaryDirectory directory;
   const std::filesystem::path path = directory.path() / "popper.pid";
   {
@@ -43,7 +43,7 @@ TEST_CASE("A pid file holds this process as long as it is taken", "[popper]") {
   CHECK_FALSE(std::filesystem::exists(path));
 }
 
-TEST_CASE("A pid file that a crash left is taken over", "[popper]") {
+TEST_CASE("A pid file that a crash left is taken over", "[daemon]") {
   const TemporaryDirectory directory;
   const std::filesystem::path path = directory.path() / "popper.pid";
   write(path, "123456789\n");
@@ -52,7 +52,7 @@ TEST_CASE("A pid file that a crash left is taken over", "[popper]") {
   CHECK(content_of(path) == std::to_string(::getpid()) + "\n");
 }
 
-TEST_CASE("A pid file does not take another file's place", "[popper]") {
+TEST_CASE("A pid file does not take another file's place", "[daemon]") {
   const TemporaryDirectory directory;
   const std::filesystem::path path = directory.path() / "precious",
                               link = directory.path() / "link";
@@ -63,7 +63,7 @@ TEST_CASE("A pid file does not take another file's place", "[popper]") {
   CHECK(content_of(path) == "root:x:0:0\n");
 }
 
-TEST_CASE("A pid file that somebody else put there later stays", "[popper]") {
+TEST_CASE("A pid file that somebody else put there later stays", "[daemon]") {
   const TemporaryDirectory directory;
   const std::filesystem::path path = directory.path() / "popper.pid";
   {
@@ -75,7 +75,7 @@ TEST_CASE("A pid file that somebody else put there later stays", "[popper]") {
   CHECK(content_of(path) == "1\n");
 }
 
-TEST_CASE("No path is no pid file", "[popper]") {
+TEST_CASE("No path is no pid file", "[daemon]") {
   const Result<PidFile> file = PidFile::take("");
   REQUIRE(file);
   CHECK(file->path().empty());

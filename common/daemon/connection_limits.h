@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "conf/settings.h"
-#include "popper/connection_census.h"
+#include "daemon/connection_census.h"
 
 namespace pop {
 

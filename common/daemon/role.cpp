@@ -1,4 +1,4 @@
-#include "popper/role.h"
+#include "daemon/role.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -44,8 +44,8 @@ int execute(const char* role, std::span<const Placed> descriptors) {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  char name[] = "popper", self[] = "/proc/self/exe";
-  char* const arguments[] = {name, const_cast<char*>(role), nullptr};
+  char self[] = "/proc/self/exe";
+  char* const arguments[] = {program_invocation_short_name, const_cast<char*>(role), nullptr};
   ::execv(self, arguments);
   return errno;
 }

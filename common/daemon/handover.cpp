@@ -1,4 +1,4 @@
-#include "popper/handover.h"
+#include "daemon/handover.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -44,6 +44,11 @@ std::string take_line(std::string_view& text) {
   return line;
 }
 
+void forget(std::string& secret) {
+  wipe(secret);
+  secret.clear();
+}
+
 Result<std::string> no_more_files(const std::string& path) {
   return fail(Errc::denied, "a handed-over configuration names " + path);
 }
@@ -51,8 +56,12 @@ Result<std::string> no_more_files(const std::string& path) {
 }  // namespace
 
 void forget_tls_secrets(Settings& settings) {
-  wipe(settings.tls_passphrase);
-  settings.tls_passphrase.clear();
+  forget(settings.tls_passphrase);
+}
+
+void forget_notice_secrets(Settings& settings) {
+  forget(settings.logudp_secret);
+  forget(settings.loginfo_password);
 }
 
 Result<Fd> seal_handover(const Handover& handover) {

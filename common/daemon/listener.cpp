@@ -1,4 +1,4 @@
-#include "popper/listener.h"
+#include "daemon/listener.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

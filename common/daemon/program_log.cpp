@@ -1,4 +1,4 @@
-#include "popper/role_log.h"
+#include "daemon/program_log.h"
 
 #include <syslog.h>
 #include <time.h>
@@ -34,7 +34,7 @@ void open_trace(Log& log, const Settings& settings) {
   log.set_trace(std::make_unique<TraceSink>(std::move(*file), system_clock()));
 }
 
-Log without_trace(LogTarget target, const Settings& settings) {
+Log without_trace(const char* program, LogTarget target, const Settings& settings) {
   const Severity least = least_for(settings);
   const LineFormat format =
       settings.log_format == LogFormat::json ? LineFormat::json : LineFormat::text;
@@ -42,13 +42,13 @@ Log without_trace(LogTarget target, const Settings& settings) {
     return Log{std::make_unique<StreamSink>(STDERR_FILENO, system_clock(), format), least, format};
   }
   const int facility = facilities[static_cast<std::size_t>(settings.log_facility)];
-  return Log{std::make_unique<SyslogSink>("popper", facility), least, format};
+  return Log{std::make_unique<SyslogSink>(program, facility), least, format};
 }
 
 }  // namespace
 
-Log open_log(LogTarget target, const Settings& settings) {
-  Log log = without_trace(target, settings);
+Log open_program_log(const char* program, LogTarget target, const Settings& settings) {
+  Log log = without_trace(program, target, settings);
   open_trace(log, settings);
   return log;
 }

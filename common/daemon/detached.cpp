@@ -1,4 +1,4 @@
-#include "popper/detached.h"
+#include "daemon/detached.h"
 
 #include <fcntl.h>
 #include <unistd.h>

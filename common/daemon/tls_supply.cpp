@@ -1,4 +1,4 @@
-#include "popper/tls_supply.h"
+#include "daemon/tls_supply.h"
 
 #include <algorithm>
 #include <utility>

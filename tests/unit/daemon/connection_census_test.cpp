@@ -1,4 +1,4 @@
-#include "popper/connection_census.h"
+#include "daemon/connection_census.h"
 
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -47,7 +47,7 @@ AddressKey host(unsigned number) {
 
 }  // namespace
 
-TEST_CASE("Limits take IPv4 addresses whole and IPv6 ones by 64 bits", "[popper][census]") {
+TEST_CASE("Limits take IPv4 addresses whole and IPv6 ones by 64 bits", "[daemon][census]") {
   CHECK(address_key("192.0.2.1") == address_key("::ffff:192.0.2.1"));
   CHECK(address_key("192.0.2.1") != address_key("192.0.2.2"));
   CHECK(address_key("2001:db8:1:2::1") == address_key("2001:db8:1:2:ffff::9"));
@@ -55,7 +55,7 @@ TEST_CASE("Limits take IPv4 addresses whole and IPv6 ones by 64 bits", "[popper]
   CHECK(address_key("::1") != address_key("127.0.0.1"));
 }
 
-TEST_CASE("Every process sees the connections of all", "[popper][census]") {
+TEST_CASE("Every process sees the connections of all", "[daemon][census]") {
   Town town{3};
   const AddressKey one = host(1), other = host(2);
   for (Census& census : town.people) {
@@ -81,7 +81,7 @@ TEST_CASE("Every process sees the connections of all", "[popper][census]") {
 }
 
 TEST_CASE("A process that has ended counts no more, and its table serves the next",
-          "[popper][census]") {
+          "[daemon][census]") {
   Town town{2};
   town.people[0].enter();
   town.people[0].enter_from(host(1));
@@ -97,7 +97,7 @@ TEST_CASE("A process that has ended counts no more, and its table serves the nex
   CHECK(town.office.size() == 2);
 }
 
-TEST_CASE("The sketch hardly ever counts too much, and never too little", "[popper][census]") {
+TEST_CASE("The sketch hardly ever counts too much, and never too little", "[daemon][census]") {
   Town town{2};
   for (unsigned i = 0; i < 10'000; ++i) town.people[i % 2].enter_from(host(i));
   for (unsigned i = 0; i < 5; ++i) town.people[0].enter_from(host(77));
@@ -111,7 +111,7 @@ TEST_CASE("The sketch hardly ever counts too much, and never too little", "[popp
   CHECK(too_much < 100);
 }
 
-TEST_CASE("What others tell cannot be written, only read", "[popper][census]") {
+TEST_CASE("What others tell cannot be written, only read", "[daemon][census]") {
   CensusOffice office;
   const Result<std::size_t> table = office.take_free();
   REQUIRE(table);
@@ -122,7 +122,7 @@ TEST_CASE("What others tell cannot be written, only read", "[popper][census]") {
   CHECK(::ftruncate(office.writable(*table), 0) < 0);
 }
 
-TEST_CASE("Failures add up over all processes and are forgotten", "[popper][census]") {
+TEST_CASE("Failures add up over all processes and are forgotten", "[daemon][census]") {
   Town town{2};
   const AddressKey bad = address_key("2001:db8::1");
   town.people[0].note_failure(bad, start, memory);
@@ -141,7 +141,7 @@ TEST_CASE("Failures add up over all processes and are forgotten", "[popper][cens
 }
 
 TEST_CASE("An attempt of an address with failures counts from its beginning, wherever it was",
-          "[popper][census]") {
+          "[daemon][census]") {
   Town town{2};
   const AddressKey bad = host(1);
   town.people[0].note_failure(bad, start, memory);
@@ -154,7 +154,7 @@ TEST_CASE("An attempt of an address with failures counts from its beginning, whe
 }
 
 TEST_CASE("Failures outlive the process that has noted them, and not their time",
-          "[popper][census]") {
+          "[daemon][census]") {
   class Standing final : public Clock {
    public:
     std::chrono::system_clock::time_point wall() const override { return {}; }
@@ -183,7 +183,7 @@ TEST_CASE("Failures outlive the process that has noted them, and not their time"
   CHECK(town.office.take_free() == 0U);
 }
 
-TEST_CASE("Failures take the same room however many addresses fail", "[popper][census]") {
+TEST_CASE("Failures take the same room however many addresses fail", "[daemon][census]") {
   Town town{1};
   Census& census = town.people[0];
   for (unsigned i = 0; i < 100'000; ++i) {
@@ -198,7 +198,7 @@ TEST_CASE("Failures take the same room however many addresses fail", "[popper][c
   CHECK(remembered <= 17'000);
 }
 
-TEST_CASE("The oldest idle stranger of the others is known", "[popper][census]") {
+TEST_CASE("The oldest idle stranger of the others is known", "[daemon][census]") {
   Town town{3};
   CHECK_FALSE(town.people[0].oldest_idle_elsewhere());
   town.people[0].tell_oldest_idle(start);
@@ -210,7 +210,7 @@ TEST_CASE("The oldest idle stranger of the others is known", "[popper][census]")
   CHECK(town.people[0].oldest_idle_elsewhere() == start + seconds{2});
 }
 
-TEST_CASE("Sessions that outlived their keeper were counted no more", "[popper][census]") {
+TEST_CASE("Sessions that outlived their keeper were counted no more", "[daemon][census]") {
   Town town{2};
   Census& keeper = town.people[0];
   for (int i = 0; i < 3; ++i) {
@@ -230,7 +230,7 @@ TEST_CASE("Sessions that outlived their keeper were counted no more", "[popper][
   CHECK(town.office.take_free() == 0U);
 }
 
-TEST_CASE("A process that serves alone counts itself", "[popper][census]") {
+TEST_CASE("A process that serves alone counts itself", "[daemon][census]") {
   Result<Census> census = Census::alone();
   REQUIRE(census);
   census->enter();

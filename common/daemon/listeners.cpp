@@ -1,9 +1,9 @@
-#include "popper/listeners.h"
+#include "daemon/listeners.h"
 
 #include <algorithm>
 #include <iterator>
 
-#include "popper/listener.h"
+#include "daemon/listener.h"
 
 namespace pop {
 namespace {

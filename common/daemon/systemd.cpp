@@ -1,4 +1,4 @@
-#include "popper/systemd.h"
+#include "daemon/systemd.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
