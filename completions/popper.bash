@@ -293,6 +293,14 @@ _popper() {
       COMPREPLY=($(compgen -W "none optional required" -- "$cur"))
       return
       ;;
+    --tls-client-user | --tls-client-user=)
+      COMPREPLY=($(compgen -W "none subject-cn san-email san-email-local map" -- "$cur"))
+      return
+      ;;
+    --tls-client-user-map | --tls-client-user-map=)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
     --tls-identity-file | --tls-identity-file=)
       COMPREPLY=($(compgen -f -- "$cur"))
       return
@@ -379,7 +387,7 @@ _popper() {
       ;;
   esac
   [[ $cur == -* ]] || return
-  COMPREPLY=($(compgen -W "--help --version --show-config --foreground --preauth --config --accepts= --auth-file= --auth-source= --autoclose= --block-uid= --cache-dir= --cache-name= --check-hash-dir --check-old-spool-loc --check-password-expired --clear-text-password= --config-file= --conservative-cache --credential-file= --credential-owner= --debug --dotlock-stale-after= --downcase-user --drac-host= --failure-delay= --failure-delay-most= --fast-update --folder= --gate-root= --gate-user= --hash-spool= --home-dir-mail= --home-dir-misc --host-name= --keep-temp-drop --keepers= --lock-order= --lock-wait= --log-facility= --log-format= --log-login= --login-timeout= --loginfo-database= --loginfo-host= --loginfo-password= --loginfo-query= --loginfo-user= --logudp-destination= --logudp-multicast-ttl= --logudp-secret= --mail-format= --mail-lock-check= --max-connections= --max-connections-per-address= --no-atomic-open --nonauth-file= --old-style-uid --pam-service= --pid-file= --proxy-networks= --reverse-lookup --server-mode --session-arguments= --session-program= --shy --spool-dir= --spool-options --statistics --temp-dir= --temp-name= --timeout= --timing --tls-cipher-list= --tls-cipher-suites= --tls-client-ca-file= --tls-client-certificates= --tls-identity-file= --tls-more-certificates= --tls-ocsp-file= --tls-options= --tls-passphrase= --tls-private-key-file= --tls-server-cert-file= --tls-session-lifetime= --tls-support= --tls-version= --tls-workarounds --tracefile= --trim-domain --uid-format= --update-on-abort --update-status-headers --user-options --useropt= --uw-kluge --whoson-rules= --whoson-server=" -- "$cur"))
+  COMPREPLY=($(compgen -W "--help --version --show-config --foreground --preauth --config --accepts= --auth-file= --auth-source= --autoclose= --block-uid= --cache-dir= --cache-name= --check-hash-dir --check-old-spool-loc --check-password-expired --clear-text-password= --config-file= --conservative-cache --credential-file= --credential-owner= --debug --dotlock-stale-after= --downcase-user --drac-host= --failure-delay= --failure-delay-most= --fast-update --folder= --gate-root= --gate-user= --hash-spool= --home-dir-mail= --home-dir-misc --host-name= --keep-temp-drop --keepers= --lock-order= --lock-wait= --log-facility= --log-format= --log-login= --login-timeout= --loginfo-database= --loginfo-host= --loginfo-password= --loginfo-query= --loginfo-user= --logudp-destination= --logudp-multicast-ttl= --logudp-secret= --mail-format= --mail-lock-check= --max-connections= --max-connections-per-address= --no-atomic-open --nonauth-file= --old-style-uid --pam-service= --pid-file= --proxy-networks= --reverse-lookup --server-mode --session-arguments= --session-program= --shy --spool-dir= --spool-options --statistics --temp-dir= --temp-name= --timeout= --timing --tls-cipher-list= --tls-cipher-suites= --tls-client-ca-file= --tls-client-certificates= --tls-client-user= --tls-client-user-map= --tls-identity-file= --tls-more-certificates= --tls-ocsp-file= --tls-options= --tls-passphrase= --tls-private-key-file= --tls-server-cert-file= --tls-session-lifetime= --tls-support= --tls-version= --tls-workarounds --tracefile= --trim-domain --uid-format= --update-on-abort --update-status-headers --user-options --useropt= --uw-kluge --whoson-rules= --whoson-server=" -- "$cur"))
   [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
 }
 complete -F _popper popper

@@ -226,6 +226,9 @@ class Gate {
   void begin_tls(std::uint64_t id, Stranger& stranger);
   [[nodiscard]] bool shake_hands(std::uint64_t id, Stranger& stranger);
   void log_handshake(std::uint64_t id, const Stranger& stranger);
+  /// Whom a certificate stands for that the client has shown and that was found good, here or by
+  /// the proxy; see tls-client-user. Nobody without one.
+  [[nodiscard]] std::optional<std::string> certificate_user(const Stranger& stranger) const;
   void log_failed_handshake(std::uint64_t id, const Stranger& stranger, std::string why);
   void read_stream(std::uint64_t id, Stranger& stranger);
   [[nodiscard]] static bool flush_stream(Stranger& stranger);

@@ -241,7 +241,8 @@ void Gate::log_proxy(std::uint64_t id, const Stranger& stranger, const std::stri
                       {"by", proxy},
                       {"tls", tls.version},
                       {"cipher", tls.cipher},
-                      {"certificate", tls.verified ? tls.common_name : ""}});
+                      {"certificate", tls.verified ? tls.common_name : ""},
+                      {"user", certificate_user(stranger).value_or("")}});
 }
 
 // --- What they say

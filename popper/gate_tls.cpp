@@ -128,7 +128,17 @@ void Gate::log_handshake(std::uint64_t id, const Stranger& stranger) {
                       {"session", shown_session(facts)},
                       {"name", facts.server_name},
                       {"alpn", facts.application_protocol},
-                      {"certificate", facts.client ? facts.client->subject : ""}});
+                      {"certificate", facts.client ? facts.client->subject : ""},
+                      {"user", certificate_user(stranger).value_or("")}});
+}
+
+// A proxy tells no more of a certificate than the common name.
+std::optional<std::string> Gate::certificate_user(const Stranger& stranger) const {
+  if (stranger.stream) return stranger.stream->client_user();
+  if (!stranger.tls || !stranger.tls->verified) return std::nullopt;
+  PeerCertificate certificate;
+  certificate.common_name = stranger.tls->common_name;
+  return user_of(certificate, context_.handover.settings.tls_client_user, {});
 }
 
 // Each cause is told at once, and what follows of it is counted.

@@ -91,6 +91,15 @@ constexpr std::array tls_version_words{
     Mnemonic{"1.3", number(TlsVersion::tls1_3), "TLS 1.3 only"},
     Mnemonic{"1.2-1.3", number(TlsVersion::tls1_2_to_tls1_3), "TLS 1.2 and 1.3"},
 };
+constexpr std::array client_user_words{
+    Mnemonic{"none", number(ClientUser::nobody), "for nobody"},
+    Mnemonic{"subject-cn", number(ClientUser::subject_cn), "for the subject's common name"},
+    Mnemonic{"san-email", number(ClientUser::san_email),
+             "for the mail address among the alternative names"},
+    Mnemonic{"san-email-local", number(ClientUser::san_email_local),
+             "for what stands before the @ of that address, whatever follows"},
+    Mnemonic{"map", number(ClientUser::map), "for whom tls-client-user-map says"},
+};
 constexpr std::array client_certificate_words{
     Mnemonic{"none", number(ClientCertificates::ignored), "clients are not asked for one"},
     Mnemonic{"optional", number(ClientCertificates::optional),
@@ -438,6 +447,18 @@ constexpr std::array options{
            Ready::now, "Ask clients for certificates",
            "They must come from an authority in tls-client-ca-file.", no_switch, no_range, any,
            client_certificate_words},
+    Option{"tls-client-user", "", tls, &S::tls_client_user, "RULE", start_up, Ready::now,
+           "Take the user that a client's certificate stands for from this part of it",
+           "The log names him at the handshake, and AUTH EXTERNAL, where it is offered, lets him in "
+           "without a password. "
+           "A certificate in which the rule finds nobody, or several, stands for nobody. Asks for "
+           "tls-client-certificates.",
+           no_switch, no_range, any, client_user_words},
+    Option{"tls-client-user-map", "", tls, &S::tls_client_user_map, "FILE", start_up, Ready::now,
+           "Look in this file for the user that a client's certificate stands for",
+           "Lines of a user, blanks, and the subject as the log shows it, or sha256: with the "
+           "certificate's fingerprint. Read again when it changes.",
+           no_switch, no_range, absolute_or_none},
     Option{"tls-identity-file", "", tls, &S::tls_identity_file, "FILE", start_up, Ready::now,
            "Take certificate and encrypted private key from this file",
            "For configurations of Qpopper with SSL Plus: as tls-server-cert-file, which counts "

@@ -33,7 +33,8 @@ using Target =
                  std::filesystem::path Settings::*, ClearText Settings::*, TlsSupport Settings::*,
                  TlsVersion Settings::*, ChunkyWrites Settings::*, LogFacility Settings::*,
                  AuthSource Settings::*, UidFormat Settings::*, LockOrder Settings::*,
-                 MailFormat Settings::*, LogFormat Settings::*, ClientCertificates Settings::*>;
+                 MailFormat Settings::*, LogFormat Settings::*, ClientCertificates Settings::*,
+                 ClientUser Settings::*>;
 
 enum class ValueType : std::uint8_t { boolean, integer, seconds, string, path, mnemonic };
 

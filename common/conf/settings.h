@@ -22,6 +22,8 @@ enum class TlsVersion : std::uint8_t {
   tls1_2_to_tls1_3,  // both
 };
 enum class ClientCertificates : std::uint8_t { ignored, optional, required };
+/// tls-client-user: what in a client's certificate says who the user is.
+enum class ClientUser : std::uint8_t { nobody, subject_cn, san_email, san_email_local, map };
 enum class ChunkyWrites : std::uint8_t { by_default, always, tls, never };
 enum class LogFacility : std::uint8_t {
   mail,
@@ -165,6 +167,8 @@ struct Settings {
   std::string tls_cipher_suites;
   ClientCertificates tls_client_certificates = ClientCertificates::ignored;
   std::filesystem::path tls_client_ca_file;
+  ClientUser tls_client_user = ClientUser::nobody;
+  std::filesystem::path tls_client_user_map;
   std::chrono::seconds tls_session_lifetime{57600};  // 0: sessions are not resumed
   std::string sasl_log_login;
   std::int64_t sasl_min_ssf = 0;

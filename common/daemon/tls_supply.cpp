@@ -16,7 +16,8 @@ bool name_the_same_files(const Settings& a, const Settings& b) {
          a.tls_identity_file == b.tls_identity_file && a.tls_passphrase == b.tls_passphrase &&
          a.tls_more_certificates == b.tls_more_certificates && a.tls_ocsp_file == b.tls_ocsp_file &&
          a.tls_client_ca_file == b.tls_client_ca_file &&
-         a.tls_client_certificates == b.tls_client_certificates;
+         a.tls_client_certificates == b.tls_client_certificates &&
+         a.tls_client_user_map == b.tls_client_user_map;
 }
 
 Result<TicketKeys> ticket_keys(const TicketKeys* earlier) {

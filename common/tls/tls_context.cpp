@@ -251,6 +251,9 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::create(const Parts& parts)
 Result<void> TlsContext::build(const TlsMaterial& material) {
   ticket_cipher_.reset(EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr));
   if (!ticket_cipher_) return refused("find AES-256-CBC", Errc::io);
+  Result<ClientUserMap> users = ClientUserMap::parse(material.client_users);
+  if (!users) return std::unexpected(std::move(users).error().in("tls-client-user-map"));
+  client_users_ = std::move(*users);
   const Result<ssl_ctx_st*> chosen = context_of(material, default_pairs(material));
   if (!chosen) return std::unexpected(chosen.error());
   default_ = *chosen;

@@ -3,12 +3,14 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "tls/client_user.h"
 #include "tls/ticket_keys.h"
 #include "tls/tls_material.h"
 #include "tls/tls_policy.h"
@@ -38,7 +40,8 @@ class TlsContext {
     const Clock& clock;
   };
   /// Errc::usage for a policy that contradicts itself or a cipher list that names no cipher,
-  /// Errc::corrupt for a pair that the library refuses (too weak for the policy, for example).
+  /// Errc::corrupt for a pair that the library refuses (too weak for the policy, for example), and
+  /// for a map of client users that is wrong.
   [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> create(const Parts& parts);
 
   TlsContext(const TlsContext&) = delete;
@@ -46,6 +49,10 @@ class TlsContext {
   ~TlsContext();
 
   [[nodiscard]] const TlsPolicy& policy() const { return policy_; }
+  /// Whom a certificate stands for that was verified here.
+  [[nodiscard]] std::optional<std::string> user_of(const PeerCertificate& certificate) const {
+    return pop::user_of(certificate, policy_.client_user, client_users_);
+  }
 
  private:
   friend class TlsStream;
@@ -81,6 +88,7 @@ class TlsContext {
   [[nodiscard]] ssl_st* new_connection() const;
 
   TlsPolicy policy_;
+  ClientUserMap client_users_;
   std::shared_ptr<const TicketKeys> tickets_;
   const Clock& clock_;
   std::unique_ptr<evp_cipher_st, FreeCipher> ticket_cipher_;

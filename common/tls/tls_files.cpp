@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/text.h"
+#include "tls/client_user.h"
 #include "tls/openssl_handle.h"
 #include "tls/tls_failure.h"
 
@@ -31,7 +32,8 @@ constexpr std::size_t most_names = 1000;
 
 // --- Files
 
-enum class Privacy : std::uint8_t { anybody, owner_only };
+/// guarded: read by anybody, and refused when everybody may write it.
+enum class Privacy : std::uint8_t { anybody, owner_only, guarded };
 
 void warn_of_mode(const struct stat& st, const Path& path, Privacy privacy, Warnings& warnings) {
   if ((st.st_mode & 022) != 0) {
@@ -78,6 +80,9 @@ Result<Secret> read_file(const Path& path, Privacy privacy, Warnings& warnings) 
   if (!S_ISREG(st.st_mode)) return fail(Errc::denied, path.native() + ": not a regular file");
   if (static_cast<std::size_t>(st.st_size) > largest_file) {
     return fail(Errc::limit, path.native() + ": more than 1 MiB");
+  }
+  if (privacy == Privacy::guarded && (st.st_mode & 02) != 0) {
+    return fail(Errc::denied, path.native() + ": everybody may write to it; take that right away");
   }
   warn_of_mode(st, path, privacy, warnings);
   return whole_content(file, path, static_cast<std::size_t>(st.st_size));
@@ -334,6 +339,27 @@ Result<TlsPairFiles> pair_named_by(std::string_view word) {
                                ": no more than three files with commas between");
 }
 
+Result<void> name_client_files(TlsFiles& files, const Settings& settings) {
+  const bool by_map = settings.tls_client_user == ClientUser::map;
+  if (by_map != !settings.tls_client_user_map.empty()) {
+    return fail(Errc::usage, by_map
+                                 ? "tls-client-user = map: set tls-client-user-map"
+                                 : "tls-client-user-map is read with tls-client-user = map only");
+  }
+  if (settings.tls_client_certificates == ClientCertificates::ignored) {
+    if (settings.tls_client_user == ClientUser::nobody) return {};
+    return fail(Errc::usage,
+                "tls-client-user needs certificates of clients: set tls-client-certificates");
+  }
+  if (settings.tls_client_ca_file.empty()) {
+    return fail(Errc::usage,
+                "tls-client-certificates needs authorities to believe: set tls-client-ca-file");
+  }
+  files.client_authorities = settings.tls_client_ca_file;
+  files.client_users = settings.tls_client_user_map;
+  return {};
+}
+
 // --- All of it
 
 Result<TlsPair> load_pair(const TlsPairFiles& files, Time now, Warnings& warnings) {
@@ -390,6 +416,15 @@ Result<std::string> load_authorities(const Path& path, Warnings& warnings) {
   return std::string{pem->octets()};
 }
 
+// Whoever writes there decides who is who.
+Result<std::string> load_client_users(const Path& path, Warnings& warnings) {
+  const Result<Secret> text = read_file(path, Privacy::guarded, warnings);
+  if (!text) return std::unexpected(text.error());
+  Result<ClientUserMap> users = ClientUserMap::parse(text->octets());
+  if (!users) return std::unexpected(std::move(users).error().in(path.native()));
+  return std::string{text->octets()};
+}
+
 bool same(const timespec& a, const timespec& b) {
   return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
@@ -426,6 +461,7 @@ std::vector<TlsFileStamp> stamps_of(const TlsFiles& files) {
     add(pair.ocsp_response);
   }
   add(files.client_authorities);
+  add(files.client_users);
   return stamps;
 }
 
@@ -447,12 +483,9 @@ Result<TlsFiles> tls_files_of(const Settings& settings) {
     if (!pair) return std::unexpected(pair.error());
     files.pairs.push_back(std::move(*pair));
   }
-  if (settings.tls_client_certificates == ClientCertificates::ignored) return files;
-  if (settings.tls_client_ca_file.empty()) {
-    return fail(Errc::usage,
-                "tls-client-certificates needs authorities to believe: set tls-client-ca-file");
+  if (Result<void> named = name_client_files(files, settings); !named) {
+    return std::unexpected(named.error());
   }
-  files.client_authorities = settings.tls_client_ca_file;
   return files;
 }
 
@@ -472,6 +505,11 @@ Result<LoadedTlsMaterial> load_tls_material(const TlsFiles& files, const Clock& 
     Result<std::string> pem = load_authorities(files.client_authorities, loaded.warnings);
     if (!pem) return std::unexpected(pem.error());
     loaded.material.client_authorities = std::move(*pem);
+  }
+  if (!files.client_users.empty()) {
+    Result<std::string> users = load_client_users(files.client_users, loaded.warnings);
+    if (!users) return std::unexpected(users.error());
+    loaded.material.client_users = std::move(*users);
   }
   if (stamps_of(files) != loaded.stamps) {
     return fail(Errc::changed, "the certificate files changed while they were read");

@@ -25,9 +25,11 @@ struct TlsPairFiles {
 struct TlsFiles {
   std::vector<TlsPairFiles> pairs;
   std::filesystem::path client_authorities;  // PEM; empty: none
+  std::filesystem::path client_users;        // as ClientUserMap reads it; empty: none
 };
 
-/// What the tls-* options name. Errc::usage for tls-more-certificates that cannot be read as such.
+/// What the tls-* options name. Errc::usage for tls-more-certificates that cannot be read as such,
+/// and for options about clients' certificates that make no sense together.
 [[nodiscard]] Result<TlsFiles> tls_files_of(const Settings& settings);
 
 /// Which file a path leads to, and in which state. A file that cannot be asked compares equal to
@@ -52,7 +54,8 @@ struct LoadedTlsMaterial {
 };
 
 /// Reads and checks all files. Blocks on the disk; for the master, as root. Every error names the
-/// file and what to do. Errc::not_found and Errc::denied for files that cannot be read,
+/// file and what to do. Errc::not_found and Errc::denied for files that cannot be read (or,
+/// of client users, that everybody may write),
 /// Errc::corrupt for one that does not hold what it should, Errc::changed for a key that does not
 /// belong to its certificate or files that change meanwhile (a renewal may be half done),
 /// Errc::limit beyond 1 MiB a file, Errc::usage for no pair at all.

@@ -15,7 +15,7 @@ namespace {
 
 using Time = std::chrono::system_clock::time_point;
 
-constexpr std::string_view magic = "popper-tls-1\n";
+constexpr std::string_view magic = "popper-tls-2\n";
 constexpr std::size_t largest_sealed = std::size_t{16} << 20;
 constexpr std::uint32_t most_items = 10'000;
 
@@ -155,6 +155,7 @@ Secret encode(const TlsMaterial& material) {
   out.number(material.pairs.size());
   for (const TlsPair& pair : material.pairs) write_pair(out, pair);
   out.text(material.client_authorities);
+  out.text(material.client_users);
   return out.take();
 }
 
@@ -166,6 +167,7 @@ Result<TlsMaterial> decode_tls_material(std::string_view octets) {
     material.pairs.push_back(read_pair(in));
   }
   material.client_authorities = in.text();
+  material.client_users = in.text();
   if (!in.ok() || !in.at_end()) return fail(Errc::corrupt, "TLS material: damaged");
   return material;
 }

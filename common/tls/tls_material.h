@@ -33,6 +33,7 @@ struct TlsPair {
 struct TlsMaterial {
   std::vector<TlsPair> pairs;      // the first one is for clients that name no server
   std::string client_authorities;  // PEM, certificates and revocation lists; "" for none
+  std::string client_users;        // as ClientUserMap reads it
 };
 
 /// Errc::denied names the first pair that is not valid yet, or no more.

@@ -160,6 +160,7 @@ TlsPolicyReading tls_policy_of(const Settings& settings) {
   reading.policy.cipher_list = settings.tls_cipher_list;
   reading.policy.cipher_suites = settings.tls_cipher_suites;
   reading.policy.client_certificates = settings.tls_client_certificates;
+  reading.policy.client_user = settings.tls_client_user;
   reading.policy.session_lifetime = settings.tls_session_lifetime;
   if (settings.tls_workarounds) {
     reading.policy.options = workaround_bits();

@@ -45,6 +45,7 @@ struct TlsPolicy {
   std::string groups;         // key exchange, names with colons; "": ours
   std::uint64_t options = 0;  // as take_option_bits() returns them
   ClientCertificates client_certificates = ClientCertificates::ignored;
+  ClientUser client_user = ClientUser::nobody;
   std::chrono::seconds session_lifetime = std::chrono::hours{16};  // 0: no resumption
 
   /// TLS 1.0 and up with the ciphers and signatures of its time. Whoever listens with it limits it

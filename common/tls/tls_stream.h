@@ -11,19 +11,11 @@
 
 #include "base/error.h"
 #include "base/secret.h"
+#include "tls/peer_certificate.h"
 #include "tls/tls_context.h"
 #include "tls/tls_wire.h"
 
 namespace pop {
-
-/// The certificate that a client showed and that its authority signed. Names are as they stand in
-/// it: the authority vouches for them, but they may hold any octet but NUL.
-struct PeerCertificate {
-  std::string subject;      // RFC 2253, one line
-  std::string common_name;  // "" for none
-  std::vector<std::string> dns_names, mail_addresses, uris;
-  std::string sha256;  // fingerprint, 64 hex digits
-};
 
 /// What was agreed on; for the log and for decisions.
 struct TlsFacts {
@@ -111,6 +103,9 @@ class TlsStream {
   [[nodiscard]] const std::string& failure() const { return failure_; }
   /// After the handshake.
   [[nodiscard]] TlsFacts facts() const;
+  /// After the handshake: whom the client's verified certificate stands for, as tls-client-user
+  /// says.
+  [[nodiscard]] std::optional<std::string> client_user() const;
   /// After the handshake; Errc::usage where the kind is not defined or not safe: tls-unique under
   /// TLS 1.3; tls-server-end-point of a resumed session, whose certificate is not known any more;
   /// the others without an extended master secret.
@@ -129,6 +124,7 @@ class TlsStream {
   [[nodiscard]] TlsStep fail_with(std::string reason);
   [[nodiscard]] TlsStep hung_up();
   [[nodiscard]] bool client_is_out_of_date() const;
+  [[nodiscard]] std::optional<PeerCertificate> client() const;
 
   std::shared_ptr<const TlsContext> context_;
   std::unique_ptr<TlsWire> wire_;

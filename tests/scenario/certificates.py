@@ -17,6 +17,12 @@ EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
 RSA = ("-newkey", "rsa:2048")
 
 
+def alternative_name(name):
+    if "@" in name:
+        return "email:" + name
+    return ("IP:" if name[0].isdigit() else "DNS:") + name
+
+
 class Authority:
     def __init__(self, folder, name="Test Root"):
         os.mkdir(folder)
@@ -40,8 +46,7 @@ class Authority:
                 "-subj", subject or f"/CN={names[0]}", "-CA", self.certificate, "-CAkey", self.key,
                 "-keyout", key, "-out", certificate,
                 "-addext", "basicConstraints=CA:FALSE", "-addext", "extendedKeyUsage=" + usage,
-                "-addext", "subjectAltName=" + ",".join(
-                    ("IP:" if name[0].isdigit() else "DNS:") + name for name in names))
+                "-addext", "subjectAltName=" + ",".join(alternative_name(name) for name in names))
         with open(certificate, "a") as chain, open(self.certificate) as root:
             chain.write(root.read())
         return certificate, key

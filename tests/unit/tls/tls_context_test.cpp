@@ -364,7 +364,47 @@ TEST_CASE("A client's certificate is checked and its names are told", "[tls][con
                     [&](SSL* ssl) { show(ssl, setting.jo); }};
     REQUIRE(meeting.shake_hands());
     CHECK_FALSE(meeting.stream.facts().client);
+    CHECK_FALSE(meeting.stream.client_user());
   }
+}
+
+TEST_CASE("A client's certificate stands for a user, also when the session is resumed",
+          "[tls][context]") {
+  ClientCertificateCase setting;
+  setting.material.client_users = "joseph CN=jo\n";
+  const auto [rule, user] = GENERATE(
+      table<ClientUser, std::optional<std::string>>({{ClientUser::nobody, std::nullopt},
+                                                     {ClientUser::subject_cn, "jo"},
+                                                     {ClientUser::san_email, "jo@example.org"},
+                                                     {ClientUser::map, "joseph"}}));
+  CAPTURE(static_cast<int>(rule));
+  const auto context = server(
+      setting.material, {.client_certificates = ClientCertificates::optional, .client_user = rule},
+      fresh_keys());
+  const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
+  const ClientContext client = client_context(version, version);
+  Meeting first{context, client.get(), [&](SSL* ssl) { show(ssl, setting.jo); }};
+  CHECK_FALSE(first.stream.client_user());  // not before the handshake
+  REQUIRE(first.shake_hands());
+  CHECK(first.stream.client_user() == user);
+  const ClientSession session = first.client.session();
+  Meeting again{context, client.get(), [&](SSL* ssl) { offer_session(ssl, session); }};
+  REQUIRE(again.shake_hands());
+  CHECK(again.stream.facts().session == TlsFacts::Session::resumed);
+  CHECK(again.stream.client_user() == user);
+  Meeting without{context, client.get()};
+  REQUIRE(without.shake_hands());
+  CHECK_FALSE(without.stream.client_user());
+}
+
+TEST_CASE("A map of client users with an error makes no context", "[tls][context]") {
+  ClientCertificateCase setting;
+  setting.material.client_users = "# fine\njo\n";
+  const TlsPolicy policy{.client_certificates = ClientCertificates::optional,
+                         .client_user = ClientUser::map};
+  const auto context = TlsContext::create({setting.material, policy, nullptr, the_clock()});
+  REQUIRE_FALSE(context);
+  CHECK(context.error().text.starts_with("tls-client-user-map: line 2: "));
 }
 
 TEST_CASE("A resumed session does not outlive the client's certificate", "[tls][context]") {

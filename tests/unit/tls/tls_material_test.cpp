@@ -18,6 +18,7 @@ TlsMaterial two_pairs() {
   material.pairs.back().ocsp_response = std::string{"DER\0response", 12};
   material.pairs.back().ocsp_until = std::chrono::system_clock::now();
   material.client_authorities = "-----BEGIN";
+  material.client_users = "jo CN=jo";
   return material;
 }
 
@@ -42,6 +43,7 @@ TEST_CASE("TLS material survives the way to another process", "[tls][material]")
     CHECK(after.title == before.title);
   }
   CHECK(decoded->client_authorities == "-----BEGIN");
+  CHECK(decoded->client_users == "jo CN=jo");
   CHECK(encode(*decoded).octets() == encoded.octets());
 }
 
