@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "mail/defect_finder.h"
 #include "mail/from_line.h"
 #include "mail/mbox_scanner.h"
 #include "mail/wire_text.h"
@@ -134,6 +135,36 @@ void scan_file(const char* path) {
   sink = found;
 }
 
+class FileLookAhead final : public LookAhead {
+ public:
+  FileLookAhead(int file, std::uint64_t size) : file_{file}, size_{size} {}
+  [[nodiscard]] FileBytes size() const override { return {size_}; }
+  [[nodiscard]] std::string_view bytes(FileBytes offset, std::size_t count) override {
+    buffer_.resize(count);
+    const ssize_t got = ::pread(file_, buffer_.data(), count, static_cast<off_t>(offset.count));
+    return std::string_view{buffer_}.substr(0, got > 0 ? static_cast<std::size_t>(got) : 0);
+  }
+
+ private:
+  int file_;
+  std::uint64_t size_;
+  std::string buffer_;
+};
+
+void check_file(const char* path, std::uint64_t size) {
+  const int file = ::open(path, O_RDONLY | O_CLOEXEC);
+  std::vector<char> buffer(piece_size);
+  FileLookAhead text{file, size};
+  DefectFinder finder{{}, text};
+  for (ssize_t got = 0; (got = ::read(file, buffer.data(), buffer.size())) > 0;) {
+    finder.feed({buffer.data(), static_cast<std::size_t>(got)});
+  }
+  const SpoolFindings found = finder.finish();
+  if (!found.defects.empty()) std::abort();
+  ::close(file);
+  sink = found.messages.size();
+}
+
 void count_file_lines(const char* path) {
   const int file = ::open(path, O_RDONLY | O_CLOEXEC);
   std::vector<char> buffer(piece_size);
@@ -217,6 +248,9 @@ int main(int argc, char** argv) {
   print({"read file and count lines", seconds([&] { count_file_lines(argv[2]); }), spool.size()},
         copy_rate, count_rate);
   print({"read file and scan, native ids", seconds([&] { scan_file(argv[2]); }), spool.size()},
+        copy_rate, count_rate);
+  print({"read file and find defects", seconds([&] { check_file(argv[2], spool.size()); }),
+         spool.size()},
         copy_rate, count_rate);
   return 0;
 }
