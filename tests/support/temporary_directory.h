@@ -1,8 +1,10 @@
 #pragma once
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -15,8 +17,14 @@ namespace pop::test {
 /// A new directory, removed with all it holds.
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "popper-test-XXXXXX").native();
+  /// `memory`: where there is a directory in memory, for tests of many small fsyncs.
+  enum class Place : std::uint8_t { any, memory };
+
+  explicit TemporaryDirectory(Place place = Place::any) {
+    const bool in_memory = place == Place::memory && ::access("/dev/shm", W_OK) == 0;
+    const std::filesystem::path above =
+        in_memory ? "/dev/shm" : std::filesystem::temp_directory_path();
+    std::string name = (above / "popper-test-XXXXXX").native();
     if (::mkdtemp(name.data()) == nullptr) {
       throw std::system_error(errno, std::generic_category(), name);
     }
