@@ -110,6 +110,8 @@ struct DefectFinder::State {
   void on_word(std::uint64_t offset, std::uint64_t line);
   bool counts_there(std::uint64_t offset);
   void on_control(std::uint64_t offset, std::uint64_t line);
+  void note_controls(std::uint64_t offset, std::uint64_t count, std::uint64_t line);
+  void settle_controls();
   void end_nul_run();
   void advance_to(std::uint64_t offset);
 
@@ -161,13 +163,17 @@ struct DefectFinder::State {
   std::uint64_t line_begin = 0;
   std::uint64_t resume_at = 0;           // hits before it have been dealt with
   std::optional<std::uint64_t> nul_run;  // its beginning, while it goes on
-  std::uint64_t nul_run_end = 0, nul_block_end = 0;
+  std::uint64_t nul_run_line = 0, nul_run_end = 0, nul_block_end = 0;
   bool seen_line_end = false, crlf_first = false;
   std::uint64_t line_ends = 0, other_line_ends = 0;
   std::optional<std::uint64_t> other_line_end;
 
   std::vector<Sighting> sightings;
   std::uint64_t first_control = 0, controls = 0;
+  struct LineControls {
+    std::uint64_t line = 0, first = 0, count = 0;
+  };
+  LineControls line_controls;
   std::size_t judged = 0;
   std::size_t judging = 0;  // number of the message that is judged, 0 for none
   std::string header_copy;
@@ -229,7 +235,9 @@ SpoolFindings DefectFinder::State::finish() {
             .detail = std::to_string(other_line_ends) + " of " + std::to_string(line_ends) +
                       " lines end with " + (crlf_first ? "LF, not CRLF" : "CRLF, not LF")});
   }
-  std::ranges::stable_sort(found.defects, {}, &Defect::at);
+  std::ranges::stable_sort(found.defects, {}, [](const Defect& defect) {
+    return std::pair{defect.at, defect.kind};
+  });
   number_lines();
   return std::move(found);
 }
@@ -453,6 +461,7 @@ void DefectFinder::State::on_paragraph(std::uint64_t offset) {
   const std::string_view line = without_line_end(line_at(offset));
   const bool from = line.starts_with("From ");
   if (from && is_from_line(line)) return;
+  if (std::min(line.find_first_not_of('\0'), line.size()) >= shortest_nul_block) return;
   const bool may_be_field = line.starts_with("R") || line.starts_with("X-UID") ||
                             line.starts_with("D") || line.starts_with("F");
   const bool has_date = line.size() > 20 && line.back() >= '0' && line.back() <= '9';
@@ -518,40 +527,64 @@ void DefectFinder::State::on_control(std::uint64_t offset, std::uint64_t line) {
   }
   if (c == '\0') {
     if (nul_run && nul_run_end != offset) end_nul_run();
-    if (!nul_run) nul_run = offset;
+    if (!nul_run) {
+      nul_run = offset;
+      nul_run_line = line;
+    }
     const std::string_view rest = piece.substr(offset - piece_at);
     const std::size_t run = std::min(rest.find_first_not_of('\0'), rest.size());
     resume_at = nul_run_end = offset + run;
     if (run < rest.size()) end_nul_run();
     return;
   }
-  advance_to(offset);
-  if (controls++ == 0) first_control = offset;
+  note_controls(offset, 1, line);
+}
+
+/// Those of a line that is not over yet wait: a separator may turn out to begin there.
+void DefectFinder::State::note_controls(std::uint64_t offset, std::uint64_t count,
+                                        std::uint64_t line) {
+  if (line_controls.count > 0 && line_controls.line != line) settle_controls();
+  if (line_controls.count == 0) line_controls = {line, offset, 0};
+  line_controls.count += count;
+}
+
+void DefectFinder::State::settle_controls() {
+  const LineControls settled = std::exchange(line_controls, {});
+  if (settled.count == 0) return;
+  advance_to(settled.line);
+  if (controls == 0) first_control = settled.first;
+  controls += settled.count;
 }
 
 void DefectFinder::State::end_nul_run() {
   if (!nul_run) return;
   const std::uint64_t begin = *std::exchange(nul_run, std::nullopt);
   const std::uint64_t count = nul_run_end - begin;
+  if (count < shortest_nul_block) return note_controls(begin, count, nul_run_line);
   advance_to(begin);
-  if (count >= shortest_nul_block) {
-    nul_block_end = nul_run_end;
-    sightings.push_back({.what = Sight::nul_block, .at = begin, .size = count});
-    return;
-  }
-  if (controls == 0) first_control = begin;
-  controls += count;
+  nul_block_end = nul_run_end;
+  sightings.push_back({.what = Sight::nul_block, .at = begin, .size = count});
 }
 
 /// Judges all messages that end at or before `offset`.
 void DefectFinder::State::advance_to(std::uint64_t offset) {
   if (nul_run && nul_run_end < offset) end_nul_run();
   while (judged < found.messages.size() && found.messages[judged].end.count <= offset) {
-    if (nul_run && *nul_run < found.messages[judged].end.count) break;
+    const std::uint64_t end = found.messages[judged].end.count;
+    if (nul_run && *nul_run < end) break;
+    if (line_controls.count > 0 && line_controls.line < end) {
+      settle_controls();
+      continue;
+    }
+    const auto later = std::ranges::stable_partition(
+        sightings, [end](const Sighting& sighting) { return sighting.at < end; });
+    std::vector<Sighting> kept{std::make_move_iterator(later.begin()),
+                               std::make_move_iterator(later.end())};
+    sightings.erase(later.begin(), later.end());
     judging = judged + 1;
     judge(judged++);
     judging = 0;
-    sightings.clear();
+    sightings = std::move(kept);
     controls = 0;
   }
 }

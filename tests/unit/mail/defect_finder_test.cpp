@@ -91,6 +91,22 @@ TEST_CASE("The finder finds the same wherever the input is cut", "[mail][defects
   }
 }
 
+TEST_CASE("NULs and controls inside a From_ line belong to its message, wherever it is cut",
+          "[mail][defects]") {
+  for (const std::string& rubbish : {std::string(17, '\0'), std::string{"\1\2"}}) {
+    const std::string spool = sound_message(1, "", "one\n") +
+                              replaced(sound_message(2, "", "two\n"), "From ann",
+                                       "From an" + rubbish + "n");
+    const std::vector<std::string> whole = told(findings(spool, spool.size()));
+    REQUIRE(whole.size() == 1);
+    CHECK(whole.front().find("message 2") != std::string::npos);
+    for (std::size_t step = 1; step < 300; ++step) {
+      CAPTURE(step);
+      CHECK(told(findings(spool, step)) == whole);
+    }
+  }
+}
+
 TEST_CASE("Each damage is repaired as far as it can be", "[mail][defects]") {
   for (const Damage& damage : damaged_spools()) {
     CAPTURE(damage.name);
