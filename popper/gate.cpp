@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "daemon/listener.h"
 #include "pop3/reply.h"
 #include "popper/gate_events.h"
 #include "popper/name_lookup.h"
@@ -45,6 +46,10 @@ Gate::Gate(const GateContext& context, Fd epoll)
           NetworkList::parse(context.handover.settings.proxy_networks).value_or(NetworkList{})},
       epoll_{std::move(epoll)},
       last_id_{static_cast<std::uint64_t>(::getpid()) << 32} {
+  for (const ListenAddress& listener : context.handover.for_old_devices) {
+    old_devices_doors_.push_back(
+        {listener, NetworkList::parse(listener.old_devices->networks).value_or(NetworkList{})});
+  }
   plan_shedding();
 }
 
@@ -59,7 +64,15 @@ void Gate::add_keeper(Channel keeper) {
 void Gate::add_listener(Fd socket, ListenTls tls) {
   epoll_event event = event_for(Source::listener, listeners_.size(), EPOLLIN | EPOLLEXCLUSIVE);
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket.get(), &event);
-  listeners_.push_back({std::move(socket), tls});
+  OldDevicesDoor* const old_devices = old_devices_door(socket);
+  listeners_.push_back({std::move(socket), tls, old_devices});
+}
+
+Gate::OldDevicesDoor* Gate::old_devices_door(const Fd& listener) {
+  const ListenAddress* const found = listener_of(listener.get(), context_.handover.for_old_devices);
+  const auto door = std::ranges::find_if(
+      old_devices_doors_, [found](const OldDevicesDoor& one) { return &one.listener == found; });
+  return door == old_devices_doors_.end() ? nullptr : &*door;
 }
 
 void Gate::serve_tls(std::shared_ptr<const TlsContext> context) {
@@ -215,6 +228,13 @@ Result<void> Gate::take_certificates(const Fd& sealed) {
   Result<std::shared_ptr<const TlsContext>> context =
       TlsContext::create({*material, reading.policy, tickets_, context_.clock});
   if (!context) return std::unexpected(context.error());
+  if (!old_devices_doors_.empty()) {
+    const TlsPolicy policy = old_device_policy_of(context_.handover.settings);
+    Result<std::shared_ptr<const TlsContext>> old =
+        TlsContext::create({*material, policy, tickets_, context_.clock});
+    if (!old) return std::unexpected(old.error());
+    old_tls_ = std::move(*old);
+  }
   serve_tls(std::move(*context));
   return {};
 }
@@ -257,7 +277,7 @@ void Gate::accept_from(const Door& door) {
   for (std::int64_t i = 0; i < context_.handover.settings.accepts; ++i) {
     Fd client{::accept4(door.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
     if (client.is_open()) {
-      adopt(std::move(client), door.tls);
+      adopt(std::move(client), door);
       continue;
     }
     const int saved = errno;

@@ -95,12 +95,23 @@ class Gate {
     checking,  // a keeper has it
     leaving    // our last words are on the way
   };
+  /// An event that a flood of strangers must not make a flood in the log.
+  struct Repeated {
+    std::size_t times = 0;  // since it was logged last
+    Time next{};
+  };
   /// From the first octet on that a stranger sends.
   struct Conversation {
     std::optional<LoginDialogue> dialogue;  // from the first line on
     LineReader lines;
     std::size_t lines_taken = 0, octets_read = 0;
     std::size_t name_key = 0;  // of the attempt that is under way
+  };
+  /// What a listener for old devices allows.
+  struct OldDevicesDoor {
+    const ListenAddress& listener;
+    NetworkList networks;
+    Repeated turned_away{};
   };
   /// There may be very many who never say a word, so what few need is made when
   /// they need it.
@@ -113,6 +124,7 @@ class Gate {
     bool is_counted = false;        // by its address
     std::uint32_t watched_for = 0;  // epoll events; 0: not in the set
     std::uint32_t octets_discarded = 0;
+    OldDevicesDoor* old_devices = nullptr;  // where it came in, if that is a listener for these
     AddressKey key;
     std::string address;       // the client's, numeric
     std::string banner_stamp;  // until a keeper has taken it
@@ -139,6 +151,7 @@ class Gate {
   struct Door {
     Fd socket;
     ListenTls tls;
+    OldDevicesDoor* old_devices = nullptr;
   };
   struct KeeperLine {
     Channel channel;
@@ -146,11 +159,6 @@ class Gate {
     enum class Busy : std::uint8_t { no, stamps, attempt } busy = Busy::no;
     std::uint64_t connection = 0;  // busy with its attempt
     Time asked{};                  // busy since
-  };
-  /// An event that a flood of strangers must not make a flood in the log.
-  struct Repeated {
-    std::size_t times = 0;  // since it was logged last
-    Time next{};
   };
   struct Stamp {
     std::string text;
@@ -172,6 +180,8 @@ class Gate {
   [[nodiscard]] Result<void> take_certificates(const Fd& sealed);
   [[nodiscard]] Result<void> take_tickets(const Fd& sealed);
   void accept_from(const Door& door);
+  void adopt(Fd client, const Door& door);
+  [[nodiscard]] OldDevicesDoor* old_devices_door(const Fd& listener);
   void pause_listening(int saved_errno);
   void stop_listening();
   void resume_listening();
@@ -195,6 +205,8 @@ class Gate {
   void read_header(std::uint64_t id, Stranger& stranger, std::string_view input);
   void log_proxy(std::uint64_t id, const Stranger& stranger, const std::string& proxy);
   void welcome(std::uint64_t id, Stranger& stranger);
+  [[nodiscard]] std::string why_not_served(const Stranger& stranger) const;
+  void log_turned_away(const Stranger& stranger, std::string why);
   void await_greeting(std::uint64_t id, Stranger& stranger);
   void greet(std::uint64_t id, Stranger& stranger, std::string stamp);
   void read_from(std::uint64_t id, Stranger& stranger);
@@ -278,7 +290,10 @@ class Gate {
   bool retiring_ = false;
   Strangers strangers_;
   std::shared_ptr<const TlsContext> tls_;  // of handshakes to come
-  std::shared_ptr<TicketKeys> tickets_;    // that contexts share; null until there are some
+  std::shared_ptr<const TlsContext>
+      old_tls_;  // same, with old devices; null where nobody serves them
+  std::vector<OldDevicesDoor> old_devices_doors_;  // never changes, so that others point into it
+  std::shared_ptr<TicketKeys> tickets_;            // that contexts share; null until there are some
   std::unordered_map<std::uint64_t, Relayed> relays_;
   std::set<std::uint64_t> again_;  // who has more to do than the sockets tell
   std::vector<char> scratch_;      // of the relays

@@ -143,17 +143,22 @@ void Gate::set_state(std::uint64_t id, Stranger& stranger, State state) {
 }
 
 void Gate::adopt(Fd client, ListenTls tls) {
+  adopt(std::move(client), Door{Fd{}, tls});
+}
+
+void Gate::adopt(Fd client, const Door& door) {
   const Result<std::string> peer = peer_address(client.get());
   if (!peer) return;  // gone already
   if (!make_room()) {
     log_repeated("too-many-connections", turned_away_, *peer);
-    return say_last_words(client, tls);
+    return say_last_words(client, door.tls);
   }
   make_non_blocking(client.get());
   const std::uint64_t id = ++last_id_;
   Stranger& stranger = strangers_[id];
   stranger.socket = std::move(client);
-  stranger.entry = tls;
+  stranger.entry = door.tls;
+  stranger.old_devices = door.old_devices;
   stranger.address = *peer;
   stranger.key = address_key(*peer);
   stranger.begun = stranger.heard = context_.clock.steady();
@@ -167,6 +172,10 @@ void Gate::adopt(Fd client, ListenTls tls) {
 
 // Now the client's address is known.
 void Gate::welcome(std::uint64_t id, Stranger& stranger) {
+  if (std::string why = why_not_served(stranger); !why.empty()) {
+    log_turned_away(stranger, std::move(why));
+    return drop(id);
+  }
   if (!context_.limits.has_room_for_address(context_.census.connections_from(stranger.key))) {
     log_repeated("too-many-connections-from-address", too_many_from_address_, stranger.address);
     say_last_words(stranger.socket, stranger.entry);
@@ -179,6 +188,30 @@ void Gate::welcome(std::uint64_t id, Stranger& stranger) {
   begin_tls(id, stranger);
   deadlines_.add(id, *deadline_of(stranger));
   settle(id);
+}
+
+// At a listener for old devices only.
+std::string Gate::why_not_served(const Stranger& stranger) const {
+  if (stranger.old_devices == nullptr) return "";
+  const OldDevices& old = *stranger.old_devices->listener.old_devices;
+  if (is_over(old, context_.clock.wall())) {
+    return "old-devices-until " + to_string(old.until) + " is over";
+  }
+  if (stranger.old_devices->networks.contains(stranger.address)) return "";
+  return "not in old-devices-networks";
+}
+
+void Gate::log_turned_away(const Stranger& stranger, std::string why) {
+  Repeated& repeated = stranger.old_devices->turned_away;
+  const Time now = context_.clock.steady();
+  ++repeated.times;
+  if (now < repeated.next) return;
+  context_.log.event(Severity::warning, "old-device-refused",
+                     {{"from", stranger.address},
+                      {"on", to_string(stranger.old_devices->listener)},
+                      {"why", std::move(why)},
+                      {"times", std::to_string(repeated.times)}});
+  repeated = {0, now + std::chrono::seconds{1}};
 }
 
 void Gate::await_greeting(std::uint64_t id, Stranger& stranger) {

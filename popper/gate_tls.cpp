@@ -74,12 +74,14 @@ void Gate::begin_tls(std::uint64_t id, Stranger& stranger) {
 // False when the stranger is settled, or gone.
 bool Gate::shake_hands(std::uint64_t id, Stranger& stranger) {
   if (!stranger.stream) {
-    if (!flush(stranger) || !tls_) {
+    const auto& context = stranger.old_devices == nullptr ? tls_ : old_tls_;
+    if (!flush(stranger) || !context) {
       drop(id);
       return false;
     }
     if (!stranger.unsent.empty()) return true;  // the last that is said in clear
-    stranger.stream = std::make_unique<TlsStream>(TlsStream::accept(tls_, stranger.socket.get()));
+    stranger.stream =
+        std::make_unique<TlsStream>(TlsStream::accept(context, stranger.socket.get()));
   }
   switch (stranger.stream->handshake()) {
     case TlsStep::want_read:
@@ -130,6 +132,12 @@ void Gate::log_handshake(std::uint64_t id, const Stranger& stranger) {
                       {"alpn", facts.application_protocol},
                       {"certificate", facts.client ? facts.client->subject : ""},
                       {"user", certificate_user(stranger).value_or("")}});
+  if (facts.protocol != "TLSv1" && facts.protocol != "TLSv1.1") return;
+  context_.log.event(Severity::warning, "old-tls",
+                     {{"id", connection_name(id)},
+                      {"from", stranger.address},
+                      {"protocol", facts.protocol},
+                      {"until", to_string(stranger.old_devices->listener.old_devices->until)}});
 }
 
 // A proxy tells no more of a certificate than the common name.

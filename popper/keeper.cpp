@@ -139,7 +139,7 @@ Result<KeeperMessage> Keeper::answer(PasswordAttempt& attempt, Fd client) {
     if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
     return KeeperMessage{put_off(who, honest.error())};
   }
-  Result<Account> account = check(attempt);
+  Result<Account> account = check(attempt, only_users_of(who.client));
   attempt.password = {};  // before anything may fork
   return KeeperMessage{judge(std::move(who), std::move(account))};
 }
@@ -161,7 +161,8 @@ Result<KeeperMessage> Keeper::answer(ApopAttempt& attempt, Fd client) {
   }
   context_.log.sentence(Severity::info, "apop \"" + name_in_sentence(who.user) + "\"",
                         {{"id", connection_name(who.connection)}});
-  return KeeperMessage{judge(std::move(who), check(attempt))};
+  const Users* const only = only_users_of(who.client);
+  return KeeperMessage{judge(std::move(who), check(attempt, only))};
 }
 
 // The kernel's word counts, not the gate's: rules and logs go by the address. Only where the peer
@@ -183,22 +184,33 @@ Result<void> Keeper::check_address(const Attempt& attempt) const {
   return fail(Errc::corrupt, "a wrong client address");
 }
 
-Result<Account> Keeper::check(const PasswordAttempt& attempt) const {
-  return context_.checker.check_password(attempt.user, attempt.password,
-                                         {attempt.address, attempt.over_tls});
+// By the socket, so that no gate can say otherwise.
+const Keeper::Users* Keeper::only_users_of(const Fd& client) const {
+  const ListenAddress* const listener =
+      listener_of(client.get(), context_.handover.for_old_devices);
+  return listener == nullptr ? nullptr : &listener->old_devices->users;
 }
 
-Result<Account> Keeper::check(const ApopAttempt& attempt) const {
+Result<Account> Keeper::check(const PasswordAttempt& attempt, const Users* only) const {
+  return context_.checker.check_password(attempt.user, attempt.password,
+                                         {attempt.address, attempt.over_tls, only});
+}
+
+Result<Account> Keeper::check(const ApopAttempt& attempt, const Users* only) const {
   if (!context_.stamps.take(attempt.banner_stamp, context_.handover.host, seconds_since_epoch())) {
     return fail(Errc::denied, "the banner stamp is too old or was used before");
   }
   return context_.checker.check_apop(attempt.user, attempt.banner_stamp, attempt.digest,
-                                     {attempt.address, attempt.over_tls});
+                                     {attempt.address, attempt.over_tls, only});
 }
 
 Verdict Keeper::judge(Attempt attempt, Result<Account> account) {
   if (!account && account.error().code == Errc::denied) return reject(attempt, account.error());
   if (!account) return put_off(attempt, account.error());
+  const Users* const only = only_users_of(attempt.client);
+  if (only != nullptr && std::ranges::find(*only, account->name) == only->end()) {
+    return reject(attempt, {Errc::denied, "not one of the users of this listener"});
+  }
   if (Result<void> started = start(attempt, std::move(*account)); !started) {
     if (started.error().code != Errc::denied) return put_off(attempt, started.error());
     return reject(attempt, started.error());

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "auth/login_name.h"
 #include "auth/password_check.h"
@@ -85,8 +86,11 @@ class Keeper {
   [[nodiscard]] Result<KeeperMessage> answer(ApopAttempt& attempt, Fd client);
 
   [[nodiscard]] Result<void> check_address(const Attempt& attempt) const;
-  [[nodiscard]] Result<Account> check(const PasswordAttempt& attempt) const;
-  [[nodiscard]] Result<Account> check(const ApopAttempt& attempt) const;
+  using Users = std::vector<std::string>;
+  /// Who alone may log in there; nullptr: anybody.
+  [[nodiscard]] const Users* only_users_of(const Fd& client) const;
+  [[nodiscard]] Result<Account> check(const PasswordAttempt& attempt, const Users* only) const;
+  [[nodiscard]] Result<Account> check(const ApopAttempt& attempt, const Users* only) const;
   [[nodiscard]] Verdict judge(Attempt attempt, Result<Account> account);
   [[nodiscard]] Result<void> start(Attempt& attempt, Account account);
   [[nodiscard]] Verdict reject(const Attempt& attempt, const Error& why);

@@ -16,8 +16,10 @@
 
 #include "auth/account_rules.h"
 #include "auth/password_check.h"
+#include "base/text.h"
 #include "daemon/connection_limits.h"
 #include "daemon/host_name.h"
+#include "daemon/listener.h"
 #include "daemon/signals.h"
 #include "popper/gate.h"
 #include "popper/privileges.h"
@@ -159,9 +161,27 @@ void Master::say_what_is_served() {
     const ListenTls tls = resolved(listener.tls, generation_->values.tls_support);
     log_->event(Severity::notice, "listening",
                 {{"on", listener.name}, {"tls", std::string{word_of(tls)}}});
+    if (listener.address && listener.address->old_devices) warn_of_old_devices(*listener.address);
   }
   if (generation_->tls) generation_->tls->tell_warnings(*log_);
   systemd_.ready("Serving on " + listeners_.names());
+}
+
+// Nobody shall forget that it is there.
+void Master::warn_of_old_devices(const ListenAddress& listener) {
+  const OldDevices& old = *listener.old_devices;
+  const std::string where = to_string(listener) + ": ";
+  if (is_over(old, clock_.wall())) {
+    return log_->sentence(Severity::error, where + "old-devices-until " + to_string(old.until) +
+                                               " is over, so nobody is served; remove this "
+                                               "[[listen]] table, or give it another day");
+  }
+  std::string users;
+  for (const std::string& user : old.users) users += (users.empty() ? "" : " ") + user;
+  log_->sentence(Severity::warning, where +
+                                        "TLS 1.0 and 1.1, which can be broken, are spoken until " +
+                                        to_string(old.until) + " with " + old.networks +
+                                        " for the users " + escaped(users, 512));
 }
 
 void Master::start_what_is_due() {
@@ -317,6 +337,9 @@ Result<void> Master::take_over(Configuration configuration) {
   if (!tls) return std::unexpected(tls.error());
   Handover handover{std::move(configuration.settings), {}, handover_.log};
   handover.host = host_name(handover.settings);
+  if (!listeners_.were_handed_over()) {
+    handover.for_old_devices = for_old_devices(configuration.listeners);
+  }
   Result<std::shared_ptr<const Generation>> generation =
       Generation::create(handover, std::move(*tls), generation_.get());
   if (!generation) return std::unexpected(generation.error());

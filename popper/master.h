@@ -64,6 +64,7 @@ class Master {
 
   void start_groups();
   void say_what_is_served();
+  void warn_of_old_devices(const ListenAddress& listener);
   void start_what_is_due();
   void wait_for_events();
   void take_due();

@@ -149,6 +149,9 @@ bool speaks_tls(const PopperCommandLine& line, const Given& given) {
 Result<MasterPlan> make_plan(const PopperCommandLine& line, Given given) {
   MasterPlan plan;
   plan.handover = handover_of(line);
+  if (!is_listening_somewhere(given)) {
+    plan.handover.for_old_devices = for_old_devices(line.configuration.listeners);
+  }
   if (const Result<void> good = check_servable(plan.handover.settings); !good) {
     return std::unexpected(good.error());
   }

@@ -1,5 +1,6 @@
 #include "auth/account_rules.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -36,6 +37,9 @@ Result<void> AccountRules::check_name(std::string_view user) {
   }
   if (!is_allowed) return fail(Errc::denied, "not listed in auth-file");
   if (*is_refused) return fail(Errc::denied, "listed in nonauth-file");
+  if (only_ != nullptr && std::ranges::find(*only_, user) == only_->end()) {
+    return fail(Errc::denied, "not one of the users of this listener");
+  }
   return {};
 }
 

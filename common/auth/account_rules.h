@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "auth/user_list.h"
 #include "base/error.h"
@@ -27,6 +29,9 @@ class AccountRules {
   /// never could since the rules were made: nothing can be said about anybody then. Blocks on the
   /// disk.
   [[nodiscard]] Result<void> check_name(std::string_view user);
+  /// From now on check_name() lets nobody else pass; nullptr: everybody again. The names must
+  /// outlive that.
+  void admit_only(const std::vector<std::string>* users) { only_ = users; }
   /// Root is refused always.
   [[nodiscard]] Result<void> check_uid(uid_t uid) const;
 
@@ -40,6 +45,7 @@ class AccountRules {
 
   std::int64_t highest_blocked_uid_;
   std::optional<NamedList> allowed_, refused_;
+  const std::vector<std::string>* only_ = nullptr;
   Log* log_;
 };
 

@@ -131,6 +131,7 @@ Result<Account> ConfiguredChecker::check_password(std::string_view typed, const 
   const LoginCost::CpuTime start = LoginCost::now();
   LoginName name = names_.treat(typed);
   compared_.clear();
+  rules_.admit_only(origin.only);
   Result<Account> account = judge_password(name, password, origin);
   if (!account && account.error().code == Errc::denied) {
     cost_.even_out(LoginCost::now() - start, compared_);
@@ -307,6 +308,7 @@ Result<PamTransaction> ConfiguredChecker::start_pam(std::string_view user, const
 Result<Account> ConfiguredChecker::check_apop(std::string_view typed, std::string_view banner_stamp,
                                               std::string_view digest, const LoginOrigin& origin) {
   LoginName name = names_.treat(typed);
+  rules_.admit_only(origin.only);
   Result<Account> account = judge_digest(name, banner_stamp, digest, origin);
   return with_login(std::move(account), typed, std::move(name));
 }

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "auth/account.h"
 #include "base/error.h"
@@ -17,6 +18,7 @@ namespace pop {
 struct LoginOrigin {
   std::string address;
   bool over_tls = false;  // nobody on the way can read it
+  const std::vector<std::string>* only = nullptr;  // nobody else gets in there; nullptr: anybody may
 };
 
 /// Checks credentials in a keeper. Blocks: hashing takes milliseconds, PAM may take seconds.

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,12 +18,21 @@ namespace pop {
 /// by_support: as tls-support says.
 enum class ListenTls : std::uint8_t { by_support, none, stls, implicit };
 
+/// Of a listener that serves TLS 1.0 and 1.1, too: for whom, and until when.
+struct OldDevices {
+  std::chrono::sys_days until;     // the last day, in UTC
+  std::string networks;            // as NetworkList reads it, not empty
+  std::vector<std::string> users;  // not empty; as LoginNames treats names
+  bool operator==(const OldDevices&) const = default;
+};
+
 /// Where connections are accepted. `address` is a numeric IPv4 or IPv6 address without brackets;
 /// empty: every address of this host.
 struct ListenAddress {
   std::string address;
   std::uint16_t port = 110;
   ListenTls tls = ListenTls::by_support;
+  std::optional<OldDevices> old_devices{};  // only where TLS is spoken
   bool operator==(const ListenAddress&) const = default;
 };
 
@@ -36,6 +47,10 @@ struct ListenAddress {
 [[nodiscard]] Judged<ListenAddress> parse_listen_address(std::string_view text);
 /// "127.0.0.1:110", "[::1]:110", ":110".
 [[nodiscard]] std::string to_string(const ListenAddress& listener);
+
+/// Reads "2027-12-31"; a day that there is.
+[[nodiscard]] std::optional<std::chrono::sys_days> parse_day(std::string_view text);
+[[nodiscard]] std::string to_string(std::chrono::sys_days day);
 
 /// What the files and the command line say, and who said it.
 struct Configuration {

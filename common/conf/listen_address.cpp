@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <fmt/format.h>
 
 #include <array>
 #include <optional>
@@ -106,6 +107,24 @@ ListenTls resolved(ListenTls tls, TlsSupport support) {
 std::string_view word_of(ListenTls tls) {
   constexpr std::array<std::string_view, 4> words{"", "none", "stls", "implicit"};
   return words[static_cast<std::size_t>(tls)];
+}
+
+std::optional<std::chrono::sys_days> parse_day(std::string_view text) {
+  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
+  const auto year = decimal(text.substr(0, 4)), month = decimal(text.substr(5, 2)),
+             day = decimal(text.substr(8, 2));
+  if (!year || !month || !day) return std::nullopt;
+  const std::chrono::year_month_day date{std::chrono::year{static_cast<int>(*year)},
+                                         std::chrono::month{static_cast<unsigned>(*month)},
+                                         std::chrono::day{static_cast<unsigned>(*day)}};
+  if (!date.ok()) return std::nullopt;
+  return std::chrono::sys_days{date};
+}
+
+std::string to_string(std::chrono::sys_days day) {
+  const std::chrono::year_month_day date{day};
+  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
 }
 
 std::string to_string(const ListenAddress& listener) {

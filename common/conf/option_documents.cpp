@@ -266,10 +266,16 @@ std::string sample_toml() {
   text +=
       "\n\n# Where to listen\n# ---------------\n\n"
       "# Accept connections here; one table for each address. An address is\n"
-      "# [ADDRESS][:PORT] with IPv6 in brackets. A line tls = \"none\", \"stls\" or \"implicit\" says\n"
+      "# [ADDRESS][:PORT] with IPv6 in brackets. A line tls = \"none\", \"stls\" or \"implicit\" "
+      "says\n"
       "# how TLS is spoken there; without one tls-support does. These tables come last in\n"
       "# the file.\n"
-      "#[[listen]]\n#address = \":110\"\n";
+      "#[[listen]]\n#address = \":110\"\n"
+      "\n# Devices that speak nothing newer than TLS 1.0 get a port of their own, for these\n"
+      "# networks and users only, until this day.\n"
+      "#[[listen]]\n#address = \":1995\"\n#tls = \"implicit\"\n"
+      "#old-devices-until = 2027-12-31\n#old-devices-networks = \"192.0.2.0/24\"\n"
+      "#old-devices-users = \"scanner fax\"\n";
   return text;
 }
 
@@ -283,8 +289,8 @@ std::string sample_classic() {
 
 std::string bash_completion() {
   std::string cases;
-  std::vector<std::string> names{"--help", "--version", "--show-config", "--foreground", "--preauth",
-                                 "--config"};
+  std::vector<std::string> names{"--help",       "--version", "--show-config",
+                                 "--foreground", "--preauth", "--config"};
   for (const Option& option : all_options()) {
     if (option.ready == Ready::later) continue;
     names.push_back("--" + std::string{option.name});

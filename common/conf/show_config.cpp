@@ -33,6 +33,15 @@ std::string origin_text(const Place& origin) {
   return escaped(to_string(line), 512);
 }
 
+std::string shown_old_devices(const OldDevices& old) {
+  std::string text = "old-devices-until=" + to_string(old.until) + " old-devices-networks=\"" +
+                     escaped(old.networks, 512) + "\" old-devices-users=\"";
+  for (const std::string& user : old.users) {
+    text += (&user == old.users.data() ? "" : " ") + escaped(user, 80);
+  }
+  return text + "\"";
+}
+
 }  // namespace
 
 std::string render_effective(const Configuration& configuration) {
@@ -49,6 +58,7 @@ std::string render_effective(const Configuration& configuration) {
     if (listener.tls != ListenTls::by_support) {
       text += " tls=" + std::string{word_of(listener.tls)};
     }
+    if (listener.old_devices) text += " " + shown_old_devices(*listener.old_devices);
     text += "\n";
   }
   for (const Complaint& remark : configuration.remarks) {

@@ -21,6 +21,7 @@ constexpr void toml_assertion(bool holds) {
 #include <utility>
 
 #include "base/text.h"
+#include "conf/network_list.h"
 
 namespace pop {
 namespace {
@@ -130,23 +131,104 @@ class TomlReader {
     ListenAddress listener;
     bool has_address = false;
     ListenTls tls = ListenTls::by_support;
+    OldDevices old;
+    std::size_t old_keys = 0;
     for (const auto& [key, node] : table) {
       if (key.str() == "address") {
         has_address = true;
         read_address(node, listener);
       } else if (key.str() == "tls") {
         tls = read_tls(node);
+      } else if (read_old_devices(key.str(), node, old)) {
+        ++old_keys;
       } else {
-        const auto near =
-            nearest(key.str().substr(0, 64), std::array<std::string_view, 2>{"address", "tls"});
+        const auto near = nearest(key.str().substr(0, 64), listener_keys);
         complain(place_of(key.source()), "unknown key " + shown(key.str()) + " in [[listen]]" +
                                              (near ? "; did you mean " + std::string{*near} : ""));
       }
     }
     listener.tls = tls;
+    if (old_keys > 0) {
+      check_old_devices(place, old_keys, tls);
+      listener.old_devices = std::move(old);
+    }
     if (!has_address) complain(place, "[[listen]] wants address = \"[address][:port]\"");
     parsed_.listeners.push_back(std::move(listener));
     parsed_.listener_places.push_back(place);
+  }
+
+  static constexpr std::string_view until_key = "old-devices-until",
+                                    networks_key = "old-devices-networks",
+                                    users_key = "old-devices-users";
+  static constexpr std::array<std::string_view, 5> listener_keys{"address", "tls", until_key,
+                                                                 networks_key, users_key};
+
+  /// False for another key.
+  bool read_old_devices(std::string_view key, const toml::node& node, OldDevices& old) {
+    if (key == until_key) {
+      read_until(node, old);
+    } else if (key == networks_key) {
+      read_networks(node, old);
+    } else if (key == users_key) {
+      read_users(node, old);
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  void read_until(const toml::node& node, OldDevices& old) {
+    std::optional<std::chrono::sys_days> day;
+    if (const auto* text = node.as_string()) day = parse_day(text->get());
+    if (const auto* date = node.as_date()) {
+      day = std::chrono::sys_days{std::chrono::year{date->get().year} /
+                                  std::chrono::month{date->get().month} /
+                                  std::chrono::day{date->get().day}};
+    }
+    if (!day) {
+      return complain(place_of(node.source()),
+                      "old-devices-until wants the last day, as in 2027-12-31");
+    }
+    old.until = *day;
+  }
+
+  void read_networks(const toml::node& node, OldDevices& old) {
+    const auto* text = node.as_string();
+    const Judged<NetworkList> networks =
+        text ? NetworkList::parse(text->get()) : std::unexpected(std::string{"a text in quotes"});
+    if (networks && !networks->empty()) {
+      old.networks = text->get();
+      return;
+    }
+    complain(place_of(node.source()),
+             "old-devices-networks wants networks with blanks between, as in \"192.0.2.0/24\"" +
+                 (text && !networks ? ": " + networks.error() : ""));
+  }
+
+  void read_users(const toml::node& node, OldDevices& old) {
+    const auto* text = node.as_string();
+    std::string_view rest = text ? std::string_view{text->get()} : std::string_view{};
+    while (!rest.empty()) {
+      const std::size_t end = std::min(rest.find_first_of(" \t"), rest.size());
+      if (end > 0) old.users.emplace_back(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20; };
+    const bool is_fine = std::ranges::none_of(
+        old.users, [&](const std::string& user) { return std::ranges::any_of(user, is_control); });
+    if (!old.users.empty() && is_fine) return;
+    complain(place_of(node.source()), "old-devices-users wants users with blanks between");
+  }
+
+  void check_old_devices(const Place& place, std::size_t keys, ListenTls tls) {
+    if (keys < 3) {
+      complain(place,
+               "a listener for old devices wants old-devices-until, old-devices-networks and "
+               "old-devices-users");
+    }
+    if (tls != ListenTls::stls && tls != ListenTls::implicit) {
+      complain(place, "a listener for old devices wants tls = \"stls\" or \"implicit\"");
+    }
   }
 
   void read_address(const toml::node& node, ListenAddress& listener) {
@@ -154,7 +236,8 @@ class TomlReader {
     if (!text) return complain(place_of(node.source()), "address wants a text in quotes");
     Judged<ListenAddress> parsed = parse_listen_address(text->get());
     if (!parsed) return complain(place_of(node.source()), std::move(parsed).error());
-    listener = *std::move(parsed);
+    listener.address = std::move(parsed->address);
+    listener.port = parsed->port;
   }
 
   ListenTls read_tls(const toml::node& node) {

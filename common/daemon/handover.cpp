@@ -17,11 +17,23 @@ namespace {
 constexpr std::string_view to_standard_error = "stderr";
 constexpr std::string_view to_syslog = "syslog";
 
-// Two lines of our own, then the settings in the classic grammar.
+constexpr char separator = '\t';  // that no field holds
+
+std::string line_of(const ListenAddress& listener) {
+  const OldDevices& old = *listener.old_devices;
+  std::string line = to_string(listener) + separator + to_string(old.until) + separator;
+  for (const char c : old.networks) line += c == separator ? ' ' : c;
+  for (const std::string& user : old.users) line += separator + user;
+  return line;
+}
+
+// Two lines of our own, one for each listener for old devices, an empty one, then the settings in
+// the classic grammar.
 std::string text_of(const Handover& handover) {
   std::string text{handover.log == LogTarget::syslog ? to_syslog : to_standard_error};
-  text += "\n" + handover.host + "\n" + render_classic(handover.settings);
-  return text;
+  text += "\n" + handover.host + "\n";
+  for (const ListenAddress& listener : handover.for_old_devices) text += line_of(listener) + "\n";
+  return text + "\n" + render_classic(handover.settings);
 }
 
 Result<std::string> whole_content(const Fd& memory) {
@@ -37,11 +49,27 @@ Result<std::string> whole_content(const Fd& memory) {
   return text;
 }
 
-std::string take_line(std::string_view& text) {
-  const std::size_t end = std::min(text.find('\n'), text.size());
-  std::string line{text.substr(0, end)};
+std::string take_until(std::string_view& text, char end_mark) {
+  const std::size_t end = std::min(text.find(end_mark), text.size());
+  std::string piece{text.substr(0, end)};
   text.remove_prefix(std::min(end + 1, text.size()));
-  return line;
+  return piece;
+}
+
+std::string take_line(std::string_view& text) {
+  return take_until(text, '\n');
+}
+
+Result<ListenAddress> listener_in(std::string_view line) {
+  const Judged<ListenAddress> address = parse_listen_address(take_until(line, separator));
+  const std::optional<std::chrono::sys_days> until = parse_day(take_until(line, separator));
+  if (!address || !until) return fail(Errc::corrupt, "a listener that cannot be read");
+  ListenAddress listener = *address;
+  OldDevices& old = listener.old_devices.emplace();
+  old.until = *until;
+  old.networks = take_until(line, separator);
+  while (!line.empty()) old.users.push_back(take_until(line, separator));
+  return listener;
 }
 
 void forget(std::string& secret) {
@@ -54,6 +82,14 @@ Result<std::string> no_more_files(const std::string& path) {
 }
 
 }  // namespace
+
+std::vector<ListenAddress> for_old_devices(const std::vector<ListenAddress>& listeners) {
+  std::vector<ListenAddress> old;
+  for (const ListenAddress& listener : listeners) {
+    if (listener.old_devices) old.push_back(listener);
+  }
+  return old;
+}
 
 void forget_tls_secrets(Settings& settings) {
   forget(settings.tls_passphrase);
@@ -88,6 +124,11 @@ Result<Handover> take_handover(const Fd& memory) {
   Handover handover;
   handover.log = take_line(text) == to_syslog ? LogTarget::syslog : LogTarget::standard_error;
   handover.host = take_line(text);
+  for (std::string line = take_line(text); !line.empty(); line = take_line(text)) {
+    Result<ListenAddress> listener = listener_in(line);
+    if (!listener) return std::unexpected(listener.error());
+    handover.for_old_devices.push_back(std::move(*listener));
+  }
   Configuration configuration;
   Checked<void> applied =
       apply_text(configuration, text, "handed-over settings", FileScope::start_up, no_more_files);

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "conf/configuration.h"
 #include "conf/settings.h"
 #include "daemon/program_log.h"
 
@@ -14,7 +16,12 @@ struct Handover {
   Settings settings;
   std::string host;  // as greetings and stamps name this machine
   LogTarget log = LogTarget::syslog;
+  std::vector<ListenAddress> for_old_devices{};  // those of our listeners
 };
+
+/// Those of the listeners that are for old devices.
+[[nodiscard]] std::vector<ListenAddress> for_old_devices(
+    const std::vector<ListenAddress>& listeners);
 
 /// Overwrites tls-passphrase: who is to have the key gets it decrypted.
 void forget_tls_secrets(Settings& settings);

@@ -7,10 +7,14 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <optional>
+
+#include "conf/network_list.h"
 
 namespace pop {
 namespace {
@@ -86,6 +90,33 @@ Result<Fd> listen_on_any(const addrinfo* first) {
   return last;
 }
 
+struct LocalEnd {
+  AddressOctets address;
+  std::uint16_t port;
+};
+
+std::optional<LocalEnd> local_end(const sockaddr_storage& bound) {
+  LocalEnd end{};
+  if (bound.ss_family == AF_INET) {
+    sockaddr_in ipv4;
+    std::memcpy(&ipv4, &bound, sizeof ipv4);
+    end.address[10] = end.address[11] = 0xff;
+    std::memcpy(&end.address[12], &ipv4.sin_addr, 4);
+    end.port = ntohs(ipv4.sin_port);
+    return end;
+  }
+  if (bound.ss_family != AF_INET6) return std::nullopt;
+  sockaddr_in6 ipv6;
+  std::memcpy(&ipv6, &bound, sizeof ipv6);
+  std::memcpy(end.address.data(), &ipv6.sin6_addr, end.address.size());
+  end.port = ntohs(ipv6.sin6_port);
+  return end;
+}
+
+bool is_every_address(std::string_view address) {
+  return address.empty() || address == "::" || address == "0.0.0.0";
+}
+
 }  // namespace
 
 Result<Fd> open_listener(const ListenAddress& where) {
@@ -135,6 +166,25 @@ std::string socket_name(int socket) {
   if (failed != 0) return "unknown";
   const std::string address{host.data()};
   return (bound.ss_family == AF_INET6 ? "[" + address + "]" : address) + ":" + port.data();
+}
+
+const ListenAddress* listener_of(int socket, const std::vector<ListenAddress>& listeners) {
+  if (listeners.empty()) return nullptr;
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &size) != 0) return nullptr;
+  const std::optional<LocalEnd> end = local_end(bound);
+  if (!end) return nullptr;
+  const auto found = std::ranges::find_if(listeners, [&end](const ListenAddress& one) {
+    return one.port == end->port &&
+           (is_every_address(one.address) || address_octets(one.address) == end->address);
+  });
+  return found == listeners.end() ? nullptr : &*found;
+}
+
+// In days: of the far future the clock's own unit can say nothing.
+bool is_over(const OldDevices& old, std::chrono::system_clock::time_point now) {
+  return std::chrono::floor<std::chrono::days>(now) > old.until;
 }
 
 Result<std::string> peer_address(int socket) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -19,6 +21,14 @@ namespace pop {
 [[nodiscard]] Result<void> take_listener(const Fd& socket);
 /// Where the socket is bound, for logs: "127.0.0.1:110", "[::]:110", "/run/popper/socket".
 [[nodiscard]] std::string socket_name(int socket);
+
+/// To which of the listeners this socket belongs: one that listens, or a connection that it has
+/// accepted. The kernel's word; nullptr for none.
+[[nodiscard]] const ListenAddress* listener_of(int socket,
+                                               const std::vector<ListenAddress>& listeners);
+
+/// Whether the last day has passed.
+[[nodiscard]] bool is_over(const OldDevices& old, std::chrono::system_clock::time_point now);
 
 /// The numeric address of the other end, without port, IPv4 in its own form. The other end of a
 /// local socket is this machine: 127.0.0.1. Errc::not_found when it has gone already.

@@ -56,7 +56,11 @@ Result<void> Listeners::set(const std::vector<ListenAddress>& wanted) {
         wanted, [&](const ListenAddress& place) { return is_same_place(place, *one.address); });
   });
   std::ranges::move(opened, std::back_inserter(open_));
-  for (const ListenAddress& address : wanted) find(open_, address)->tls = address.tls;
+  for (const ListenAddress& address : wanted) {
+    const auto found = find(open_, address);
+    found->tls = address.tls;
+    found->address = address;
+  }
   return {};
 }
 

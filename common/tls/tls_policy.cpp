@@ -78,6 +78,12 @@ bool is_taken(std::uint64_t bit) {
   return false;
 }
 
+void take_client_options(TlsPolicy& policy, const Settings& settings) {
+  policy.client_certificates = settings.tls_client_certificates;
+  policy.client_user = settings.tls_client_user;
+  policy.session_lifetime = settings.tls_session_lifetime;
+}
+
 }  // namespace
 
 std::string_view name_of(ProtocolVersion version) {
@@ -150,6 +156,12 @@ std::uint64_t workaround_bits() {
   return SSL_OP_ALL;
 }
 
+TlsPolicy old_device_policy_of(const Settings& settings) {
+  TlsPolicy policy = TlsPolicy::for_old_devices();
+  take_client_options(policy, settings);
+  return policy;
+}
+
 TlsPolicyReading tls_policy_of(const Settings& settings) {
   TlsPolicyReading reading;
   const OldVersionMeaning meaning = meaning_of(settings.tls_version);
@@ -159,9 +171,7 @@ TlsPolicyReading tls_policy_of(const Settings& settings) {
   }
   reading.policy.cipher_list = settings.tls_cipher_list;
   reading.policy.cipher_suites = settings.tls_cipher_suites;
-  reading.policy.client_certificates = settings.tls_client_certificates;
-  reading.policy.client_user = settings.tls_client_user;
-  reading.policy.session_lifetime = settings.tls_session_lifetime;
+  take_client_options(reading.policy, settings);
   if (settings.tls_workarounds) {
     reading.policy.options = workaround_bits();
     return reading;

@@ -63,6 +63,9 @@ struct OptionBits {
 /// What tls-workarounds stands for; it replaces tls-options, as documented.
 [[nodiscard]] std::uint64_t workaround_bits();
 
+/// for_old_devices(), with what the options say of clients' certificates and of sessions.
+[[nodiscard]] TlsPolicy old_device_policy_of(const Settings& settings);
+
 /// The policy that the tls-* options ask for, and what the administrator should hear about them.
 struct TlsPolicyReading {
   TlsPolicy policy;

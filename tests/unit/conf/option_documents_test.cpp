@@ -38,8 +38,10 @@ void check_sample(const std::string& sample) {
 TEST_CASE("The samples set nothing, and uncommented they set the defaults", "[conf][documents]") {
   check_sample(sample_toml());
   check_sample(sample_classic());
-  CHECK(parse_configuration_text(uncommented(sample_toml()), "s").listeners ==
-        std::vector{ListenAddress{}});
+  const ParsedText parsed = parse_configuration_text(uncommented(sample_toml()), "s");
+  REQUIRE(parsed.listeners.size() == 2);
+  CHECK(parsed.listeners[0] == ListenAddress{});
+  CHECK(parsed.listeners[1].old_devices.has_value());  // which must say all that it wants
 }
 
 TEST_CASE("The manual has an entry for every option, word and alias", "[conf][documents]") {

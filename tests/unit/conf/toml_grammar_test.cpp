@@ -177,3 +177,56 @@ TEST_CASE("Letters outside ASCII stand in quotes and comments only", "[conf][tom
   CHECK(digest("spool-dir = \"\"\"\\\n\xc3\xa9\"\"\"") == no_three);
   CHECK(digest("spool-dir = '''/a'''") == no_three);
 }
+
+namespace {
+
+std::string complaints_of(const ParsedText& parsed) {
+  std::string all;
+  for (const Complaint& complaint : parsed.complaints) all += to_string(complaint) + "\n";
+  return all;
+}
+
+ParsedText listener_with(const std::string& lines) {
+  return parse_toml("[[listen]]\naddress = \":1995\"\n" + lines, "f");
+}
+
+}  // namespace
+
+TEST_CASE("A listener for old devices has users, networks and an end", "[conf][toml]") {
+  for (const std::string day : {"\"2027-02-28\"", "2027-02-28"}) {
+    const ParsedText parsed = listener_with("tls = \"implicit\"\nold-devices-until = " + day +
+                                            "\nold-devices-networks = \"192.0.2.0/24 ::1\"\n"
+                                            "old-devices-users = \" scanner  fax\"\n");
+    CHECK(complaints_of(parsed).empty());
+    REQUIRE(parsed.listeners.size() == 1);
+    REQUIRE(parsed.listeners[0].old_devices);
+    CHECK(parsed.listeners[0].port == 1995);
+    CHECK(to_string(parsed.listeners[0].old_devices->until) == "2027-02-28");
+    CHECK(parsed.listeners[0].old_devices->networks == "192.0.2.0/24 ::1");
+    CHECK(parsed.listeners[0].old_devices->users == std::vector<std::string>{"scanner", "fax"});
+  }
+  CHECK_FALSE(listener_with("tls = \"implicit\"\n").listeners[0].old_devices);
+}
+
+TEST_CASE("Old devices are served within limits only", "[conf][toml]") {
+  const std::string until = "old-devices-until = 2027-02-28\n",
+                    networks = "old-devices-networks = \"::1\"\n",
+                    users = "old-devices-users = \"fax\"\n", tls = "tls = \"stls\"\n";
+  const std::vector<std::pair<std::string, std::string>> wrong{
+      {tls + until, "wants old-devices-until, old-devices-networks and"},
+      {tls + networks + users, "wants old-devices-until, old-devices-networks and"},
+      {until + networks + users, "wants tls = \"stls\" or \"implicit\""},
+      {"tls = \"none\"\n" + until + networks + users, "wants tls = \"stls\" or \"implicit\""},
+      {tls + networks + users + "old-devices-until = \"2027-02-29\"\n", "wants the last day"},
+      {tls + networks + users + "old-devices-until = \"soon\"\n", "wants the last day"},
+      {tls + networks + users + "old-devices-until = 2027-02-28T01:02:03Z\n", "wants the last day"},
+      {tls + until + users + "old-devices-networks = \"\"\n", "wants networks"},
+      {tls + until + users + "old-devices-networks = \"192.0.2.0/40\"\n", "wants networks"},
+      {tls + until + networks + "old-devices-users = \" \"\n", "wants users"},
+      {tls + until + networks + "old-devices-users = \"a\\nb\"\n", "wants users"},
+      {tls + until + networks + "old-device-users = \"a\"\n", "did you mean old-devices-users"}};
+  for (const auto& [lines, words] : wrong) {
+    CAPTURE(lines);
+    CHECK(complaints_of(listener_with(lines)).find(words) != std::string::npos);
+  }
+}

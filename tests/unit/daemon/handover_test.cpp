@@ -13,6 +13,11 @@ TEST_CASE("A role gets the settings that the master has", "[daemon]") {
   given.settings.timeout = std::chrono::seconds{77};
   given.settings.server_mode = true;
   given.settings.gate_user = "popgate";
+  for (const char* const where : {"127.0.0.1:1110", "[::1]:1995"}) {
+    ListenAddress& listener = given.for_old_devices.emplace_back(*parse_listen_address(where));
+    listener.old_devices =
+        OldDevices{*parse_day("2027-02-28"), "192.0.2.0/24 2001:db8::/32", {"scanner", "fax"}};
+  }
   const Result<Fd> memory = seal_handover(given);
   REQUIRE(memory);
   for (int reader = 0; reader < 2; ++reader) {  // every role reads the same file
@@ -20,6 +25,7 @@ TEST_CASE("A role gets the settings that the master has", "[daemon]") {
     REQUIRE(taken);
     CHECK(taken->host == given.host);
     CHECK(taken->log == given.log);
+    CHECK(taken->for_old_devices == given.for_old_devices);
     CHECK(differing_options(taken->settings, given.settings).empty());
   }
 }
