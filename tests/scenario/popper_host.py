@@ -223,6 +223,7 @@ class Host:
         if TLS:
             values.update(self.tls_options())
         values.update({key.replace("_", "-"): value for key, value in options.items()})
+        values.pop(os.environ.get("POPPER_TEST_WITHOUT"), None)
         text = "".join(f"set {key} = {written(value)}\n"
                        for key, value in values.items() if value is not None)
         return self.write(self.path(name), text.encode(), mode=0o644)
