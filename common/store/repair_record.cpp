@@ -203,4 +203,18 @@ Result<bool> begins_with(Disk& disk, const Fd& file, const ByteSum& wanted,
   return *sum == wanted;
 }
 
+Result<RepairState> state_of_repair(Disk& disk, const Fd& spool, const RepairRecord& record,
+                                    const BetweenPieces& between) {
+  // One of the two may be the other's beginning, as when a double at the end was taken away: then
+  // only the longer one proves anything.
+  const bool new_first = record.new_spool.size > record.old_spool.size;
+  for (const bool look_for_new : {new_first, !new_first}) {
+    const ByteSum& wanted = look_for_new ? record.new_spool : record.old_spool;
+    const Result<bool> there = begins_with(disk, spool, wanted, between);
+    if (!there) return std::unexpected(there.error());
+    if (*there) return look_for_new ? RepairState::happened : RepairState::not_happened;
+  }
+  return RepairState::overtaken;
+}
+
 }  // namespace pop

@@ -60,4 +60,14 @@ struct RepairFiles {
 [[nodiscard]] Result<bool> begins_with(Disk& disk, const Fd& file, const ByteSum& wanted,
                                        const BetweenPieces& between);
 
+/// What a spool says about a repair.
+enum class RepairState : std::uint8_t {
+  happened,      // it begins with the new spool; arrivals may follow
+  not_happened,  // it begins with the old one: a crash came first, or it has been undone
+  overtaken,     // somebody has changed it since
+};
+[[nodiscard]] Result<RepairState> state_of_repair(Disk& disk, const Fd& spool,
+                                                  const RepairRecord& record,
+                                                  const BetweenPieces& between);
+
 }  // namespace pop

@@ -115,8 +115,8 @@ Result<bool> tail_is_whole(Disk& disk, const Journal& journal, const BetweenPiec
 
 /// nullopt: no journal of ours, though it bears the name.
 Result<std::optional<Journal>> read_journal(Disk& disk, const FilePlace& place, uid_t owner,
-                                            const BetweenPieces& between = {}) {
-  Result<Fd> file = open_mail_file(disk, place, O_RDWR, owner, Exposure::not_accessible_by_others);
+                                            const BetweenPieces& between = {}, int flags = O_RDWR) {
+  Result<Fd> file = open_mail_file(disk, place, flags, owner, Exposure::not_accessible_by_others);
   if (!file) return std::unexpected(file.error());
   Journal journal{.file = std::move(*file)};
   char first[tail_offset.count];
@@ -456,6 +456,13 @@ Result<Recovery> recover_journal(Disk& disk, const FilePlace& place, SpoolLock& 
   }
   if (!done) return std::unexpected(std::move(done).error().in("finish " + place.path()));
   return Recovery::finished;
+}
+
+Result<JournalState> journal_state(Disk& disk, const FilePlace& place, uid_t owner) {
+  const Result<std::optional<Journal>> journal = read_journal(disk, place, owner, {}, O_RDONLY);
+  if (!journal && journal.error().code == Errc::not_found) return JournalState::none;
+  if (!journal) return std::unexpected(journal.error());
+  return *journal && (*journal)->tail_is_whole ? JournalState::finished : JournalState::damaged;
 }
 
 Result<bool> journal_exists(Disk& disk, const FilePlace& journal) {

@@ -76,6 +76,15 @@ enum class Recovery : std::uint8_t {
 [[nodiscard]] Result<Recovery> recover_journal(Disk& disk, const FilePlace& journal,
                                                SpoolLock& lock, uid_t owner);
 
+/// What a journal is worth, without changing anything.
+enum class JournalState : std::uint8_t {
+  none,
+  finished,  // whole: the next open carries it out, or finds that it belongs to another spool
+  damaged,
+};
+/// Reads all of it. Errc::denied: not `owner`'s own plain file.
+[[nodiscard]] Result<JournalState> journal_state(Disk& disk, const FilePlace& journal, uid_t owner);
+
 /// Whether a journal, or the beginning of one, is there.
 [[nodiscard]] Result<bool> journal_exists(Disk& disk, const FilePlace& journal);
 

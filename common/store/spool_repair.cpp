@@ -165,14 +165,10 @@ class Repair {
     const RepairFiles files = RepairFiles::of(location_, last);
     const Result<RepairRecord> record = load_record(disk_, files.record, owner_);
     if (!record) return last + 1;
-    const Result<bool> happened =
-        begins_with(disk_, spool_.file(), record->new_spool, spool_.refreshing());
-    if (!happened) return std::unexpected(happened.error());
-    if (*happened) return last + 1;
-    const Result<bool> still_old =
-        begins_with(disk_, spool_.file(), record->old_spool, spool_.refreshing());
-    if (!still_old) return std::unexpected(still_old.error());
-    if (!*still_old) return last + 1;
+    const Result<RepairState> state =
+        state_of_repair(disk_, spool_.file(), *record, spool_.refreshing());
+    if (!state) return std::unexpected(state.error());
+    if (*state != RepairState::not_happened) return last + 1;
     if (Result<void> removed = remove_repair(disk_, files); !removed) {
       return std::unexpected(std::move(removed).error());
     }

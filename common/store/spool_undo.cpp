@@ -26,12 +26,10 @@ class Undo {
       files_ = RepairFiles::of(location_, number);
       const Result<RepairRecord> record = load_record(disk_, files_.record, owner_);
       if (!record) return std::unexpected(record.error());
-      const Result<bool> happened = holds(record->new_spool);
-      if (!happened) return std::unexpected(happened.error());
-      if (*happened) return undo(number, *record);
-      const Result<bool> old = holds(record->old_spool);
-      if (!old) return std::unexpected(old.error());
-      if (!*old) return changed_since();
+      const Result<RepairState> state = state_of(*record);
+      if (!state) return std::unexpected(state.error());
+      if (*state == RepairState::happened) return undo(number, *record);
+      if (*state == RepairState::overtaken) return changed_since();
       // It never happened, or has been undone already.
       if (Result<void> removed = remove_repair(disk_, files_); !removed) {
         return std::unexpected(std::move(removed).error());
@@ -40,9 +38,9 @@ class Undo {
   }
 
  private:
-  Result<bool> holds(const ByteSum& wanted) {
-    if (!spool_.has_file()) return false;
-    return begins_with(disk_, spool_.file(), wanted, spool_.refreshing());
+  Result<RepairState> state_of(const RepairRecord& record) {
+    if (!spool_.has_file()) return RepairState::overtaken;
+    return state_of_repair(disk_, spool_.file(), record, spool_.refreshing());
   }
 
   [[nodiscard]] Result<UndoneRepair> changed_since() const {

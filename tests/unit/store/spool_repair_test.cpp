@@ -216,6 +216,19 @@ TEST_CASE("Repairs are undone one after the other", "[store][repair]") {
   CHECK(none.error().code == Errc::not_found);
 }
 
+TEST_CASE("An undo that a crash ended before its files went doubles no mail", "[store][repair]") {
+  const std::string doubled = sound_spool() + sound_messages()[3];
+  Bed bed{doubled};
+  REQUIRE(bed.repair(Decision::repair));
+  CHECK(bed.read("jo") == sound_spool());
+  bed.write("jo", doubled);  // undone: what was left out stands where arrivals would
+  const Result<UndoneRepair> undone = bed.undo();
+  REQUIRE_FALSE(undone);
+  CHECK(undone.error().code == Errc::not_found);
+  CHECK(bed.read("jo") == doubled);
+  CHECK(bed.names() == std::set<std::string>{"jo"});
+}
+
 TEST_CASE("A repair waits for no session", "[store][repair]") {
   Bed bed{"\n" + sound_spool()};
   Bed other{sound_spool()};
