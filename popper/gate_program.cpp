@@ -9,7 +9,7 @@
 #include "daemon/sandbox.h"
 #include "daemon/signals.h"
 #include "popper/gate.h"
-#include "popper/privileges.h"
+#include "daemon/privileges.h"
 #include "popper/role_log.h"
 #include "tls/tls_context.h"
 #include "tls/tls_files.h"

@@ -22,7 +22,7 @@
 #include "daemon/listener.h"
 #include "daemon/signals.h"
 #include "popper/gate.h"
-#include "popper/privileges.h"
+#include "daemon/privileges.h"
 #include "popper/role_log.h"
 #include "popper/site_check.h"
 #include "store/maildrop_location.h"

@@ -14,7 +14,7 @@
 #include "popper/client_name.h"
 #include "popper/name_finders.h"
 #include "popper/name_lookup.h"
-#include "popper/privileges.h"
+#include "daemon/privileges.h"
 #include "popper/role_log.h"
 
 namespace pop {

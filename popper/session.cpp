@@ -35,32 +35,17 @@ constexpr std::size_t smallest_piece = std::size_t{4} * 1024;
 
 Settings user_settings(const SessionStart& start, const Settings& settings, Log& log) {
   const Account& account = start.account;
-  if (!settings.user_options && !settings.spool_options) return settings;
-  Configuration configuration;
-  configuration.settings = settings;
-  const auto apply = [&](const std::filesystem::path& path, auto apply_file_in) {
-    Result<Fd> directory = open_directory(path.native());
-    if (!directory) {
-      return log.failure("read the user's options", directory.error(), {{"id", start.connection}});
-    }
-    const Checked<void> applied = apply_file_in(UserDirectory{directory->get(), path.native()});
-    if (applied) return;
-    for (const Complaint& complaint : applied.error()) {
-      log.sentence(Severity::notice, to_string(complaint), {{"id", start.connection}},
-                   SentenceEnd::open);
-    }
-  };
-  if (settings.user_options) {
-    apply(account.home, [&](const UserDirectory& home) {
-      return apply_home_file(configuration, system_disk(), home, account.uid);
-    });
+  UserSettings found = settings_of_user(
+      settings, system_disk(),
+      {.name = account.name, .uid = account.uid, .home = account.home.native()});
+  for (const Error& failure : found.failures) {
+    log.failure("read the user's options", failure, {{"id", start.connection}});
   }
-  if (settings.spool_options) {
-    apply(settings.spool_dir, [&](const UserDirectory& spool) {
-      return apply_spool_file(configuration, system_disk(), spool, account.name, account.uid);
-    });
+  for (const Complaint& complaint : found.complaints) {
+    log.sentence(Severity::notice, to_string(complaint), {{"id", start.connection}},
+                 SentenceEnd::open);
   }
-  return std::move(configuration.settings);
+  return std::move(found.settings);
 }
 
 CapabilityFacts facts_of(const Settings& settings, const std::string& host,

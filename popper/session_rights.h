@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "conf/settings.h"
 #include "log/log.h"
-#include "popper/privileges.h"
+#include "daemon/session_identity.h"
 #include "popper/session_filter.h"
 
 namespace pop {

@@ -12,7 +12,7 @@
 
 #include "base/text.h"
 #include "daemon/connection_limits.h"
-#include "popper/privileges.h"
+#include "daemon/session_identity.h"
 
 namespace pop {
 namespace {

@@ -38,6 +38,22 @@ bool means_unknown(int error) {
   return error == 0 || error == ENOENT || error == ESRCH;
 }
 
+/// `look_up` is getpwnam_r or getpwuid_r with its key.
+template <class LookUp>
+Result<Account> look_up_account(const LookUp& look_up) {
+  std::vector<char> buffer(suggested_size());
+  passwd entry{};
+  passwd* found = nullptr;
+  int error = look_up(entry, buffer, found);
+  while (error == EINTR || (error == ERANGE && buffer.size() < largest_entry)) {
+    if (error == ERANGE) buffer.resize(buffer.size() * 2);
+    error = look_up(entry, buffer, found);
+  }
+  if (found != nullptr) return account_of(entry);
+  if (means_unknown(error)) return fail(Errc::not_found, "no such user");
+  return std::unexpected(Error{Errc::io, errno_error(error, "look up the user").text});
+}
+
 }  // namespace
 
 bool is_safe_user_name(std::string_view name) {
@@ -48,17 +64,23 @@ bool is_safe_user_name(std::string_view name) {
 
 Result<Account> find_system_account(std::string_view name) {
   const std::string wanted{name};
-  std::vector<char> buffer(suggested_size());
-  passwd entry{};
-  passwd* found = nullptr;
-  int error = ::getpwnam_r(wanted.c_str(), &entry, buffer.data(), buffer.size(), &found);
-  while (error == EINTR || (error == ERANGE && buffer.size() < largest_entry)) {
-    if (error == ERANGE) buffer.resize(buffer.size() * 2);
-    error = ::getpwnam_r(wanted.c_str(), &entry, buffer.data(), buffer.size(), &found);
-  }
-  if (found != nullptr) return account_of(entry);
-  if (means_unknown(error)) return fail(Errc::not_found, "no such user");
-  return std::unexpected(Error{Errc::io, errno_error(error, "look up the user").text});
+  return look_up_account([&](passwd& entry, std::vector<char>& buffer, passwd*& found) {
+    return ::getpwnam_r(wanted.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  });
+}
+
+Result<Account> find_system_account(uid_t uid) {
+  return look_up_account([&](passwd& entry, std::vector<char>& buffer, passwd*& found) {
+    return ::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found);
+  });
+}
+
+std::vector<Account> system_accounts() {
+  std::vector<Account> accounts;
+  ::setpwent();
+  while (const passwd* entry = ::getpwent()) accounts.push_back(account_of(*entry));
+  ::endpwent();
+  return accounts;
 }
 
 }  // namespace pop

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 
@@ -36,5 +37,10 @@ enum class ExpiredPassword : std::uint8_t { deny, accept };
 /// getpwnam_r. Errc::not_found for an unknown user; Errc::io when NSS failed, which must not be
 /// taken for "unknown". May block on a directory service.
 [[nodiscard]] Result<Account> find_system_account(std::string_view name);
+/// Same by number: the first account that has it.
+[[nodiscard]] Result<Account> find_system_account(uid_t uid);
+
+/// Every account that NSS lists, in its order; a directory service may not list its own. Blocks.
+[[nodiscard]] std::vector<Account> system_accounts();
 
 }  // namespace pop

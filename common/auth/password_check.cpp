@@ -9,6 +9,7 @@
 #include "auth/login_cost.h"
 #include "auth/login_name.h"
 #include "auth/login_policy.h"
+#include "auth/mail_account.h"
 #include "auth/pam_transaction.h"
 #include "auth/password_hash.h"
 #include "auth/shadow_entry.h"
@@ -30,18 +31,6 @@ ApopSecret apop_secret_of(const Record& record) {
 /// Not being able to look is not a verdict on the user, whatever the look-up calls it.
 Error as_unavailable(Error error) {
   return {Errc::io, std::move(error.text)};
-}
-
-Result<Account> virtual_account(std::string_view user, const Credential::Virtual& who) {
-  if (who.uid == 0) return fail(Errc::denied, "a virtual user must not be root");
-  if (who.gid == 0) return fail(Errc::denied, "a virtual user must not have root's group");
-  return Account{.name = std::string{user},
-                 .uid = who.uid,
-                 .gid = who.gid,
-                 .home = who.home,
-                 .maildrop = who.maildrop,
-                 .shell = {},
-                 .is_virtual = true};
 }
 
 std::chrono::sys_seconds now_in_seconds() {

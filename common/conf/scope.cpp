@@ -93,4 +93,30 @@ Checked<void> apply_spool_file(Configuration& configuration, Disk& disk, const U
                          FileScope::spool_file, {owner, 0, writable_by_group_or_others});
 }
 
+UserSettings settings_of_user(const Settings& settings, Disk& disk, const OptionFilesOf& user) {
+  UserSettings found{.settings = settings, .complaints = {}, .failures = {}};
+  if (!settings.user_options && !settings.spool_options) return found;
+  Configuration configuration;
+  configuration.settings = settings;
+  const auto apply = [&](const std::string& path, auto apply_file_in) {
+    Result<Fd> directory = open_directory(path);
+    if (!directory) return found.failures.push_back(std::move(directory).error());
+    const Checked<void> applied = apply_file_in(UserDirectory{directory->get(), path});
+    if (applied) return;
+    for (const Complaint& complaint : applied.error()) found.complaints.push_back(complaint);
+  };
+  if (settings.user_options) {
+    apply(user.home, [&](const UserDirectory& home) {
+      return apply_home_file(configuration, disk, home, user.uid);
+    });
+  }
+  if (settings.spool_options) {
+    apply(settings.spool_dir.native(), [&](const UserDirectory& spool) {
+      return apply_spool_file(configuration, disk, spool, user.name, user.uid);
+    });
+  }
+  found.settings = std::move(configuration.settings);
+  return found;
+}
+
 }  // namespace pop

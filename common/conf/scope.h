@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "base/disk.h"
 #include "conf/configuration.h"
@@ -31,5 +32,23 @@ inline constexpr FileBytes largest_user_file{65536};
 [[nodiscard]] Checked<void> apply_spool_file(Configuration& configuration, Disk& disk,
                                              const UserDirectory& spool,
                                              const std::string& user_name, uid_t user);
+
+/// Whose option files are read.
+struct OptionFilesOf {
+  std::string name;
+  uid_t uid = 0;
+  std::string home;
+};
+
+/// The settings as both files of a user leave them, and what was wrong with the files.
+struct UserSettings {
+  Settings settings;
+  Complaints complaints;
+  std::vector<Error> failures;  // directories that could not be opened
+};
+
+/// Reads those of the two files that user-options and spool-options want, as the user.
+[[nodiscard]] UserSettings settings_of_user(const Settings& settings, Disk& disk,
+                                            const OptionFilesOf& user);
 
 }  // namespace pop

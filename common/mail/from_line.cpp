@@ -1,5 +1,6 @@
 #include "mail/from_line.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -133,6 +134,35 @@ bool ends_in_date(std::string_view text) {
   return is_one_of(words.last(), weekdays);
 }
 
+int value_of(std::string_view digits) {
+  int value = 0;
+  for (const char c : digits) value = value * 10 + (c - '0');
+  return value;
+}
+
+/// Of "+hhmm"; 0 for letters.
+std::chrono::minutes offset_of(std::string_view zone) {
+  if (zone.front() != '+' && zone.front() != '-') return {};
+  const std::chrono::minutes offset{value_of(zone.substr(1, 2)) * 60 + value_of(zone.substr(3, 2))};
+  return zone.front() == '-' ? -offset : offset;
+}
+
+/// hh:mm[:ss] that is_time() has let pass.
+std::chrono::seconds seconds_of(std::string_view time) {
+  const std::size_t first = time.find(':');
+  const std::chrono::minutes minutes{value_of(time.substr(0, first)) * 60 +
+                                     value_of(time.substr(first + 1, 2))};
+  const std::size_t second = time.find(':', first + 1);
+  if (second == std::string_view::npos) return minutes;
+  return minutes + std::chrono::seconds{value_of(time.substr(second + 1))};
+}
+
+unsigned month_of(std::string_view word) {
+  const auto* const at = std::ranges::find_if(
+      months, [word](std::string_view name) { return equal_ignoring_case(word, name); });
+  return static_cast<unsigned>(at - months.begin()) + 1;
+}
+
 /// So that the whole line stays far below longest_from_line.
 constexpr std::size_t longest_sender = 512;
 
@@ -151,6 +181,27 @@ std::string clean_sender(std::string_view sender) {
 bool is_from_line(std::string_view line) {
   if (line.size() > longest_from_line || !line.starts_with(prefix)) return false;
   return ends_in_date(without_relay(line).substr(prefix.size()));
+}
+
+std::optional<std::int64_t> from_line_time(std::string_view line) {
+  if (!is_from_line(line)) return std::nullopt;
+  Words words{without_relay(line).substr(prefix.size())};
+  std::chrono::minutes offset{};
+  const auto take_zone = [&] {
+    offset += offset_of(words.last());
+    words.drop();
+  };
+  if (!is_year(words.last())) take_zone();
+  const std::chrono::year year{value_of(words.last())};
+  words.drop();
+  if (!is_time(words.last())) take_zone();
+  const std::chrono::seconds time = seconds_of(words.last());
+  words.drop();
+  const std::chrono::day day{static_cast<unsigned>(value_of(words.last()))};
+  words.drop();
+  const std::chrono::year_month_day date{year, std::chrono::month{month_of(words.last())}, day};
+  if (!date.ok()) return std::nullopt;
+  return (std::chrono::sys_days{date} + time - offset).time_since_epoch().count();
 }
 
 std::string make_from_line(std::string_view sender, std::chrono::system_clock::time_point when) {

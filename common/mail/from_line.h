@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +17,10 @@ namespace pop {
 
 /// Longest line that is_from_line() looks at; longer ones are no separators.
 inline constexpr std::size_t longest_from_line = 1024;
+
+/// When a From_ line says that the message came, seconds since 1970: by its zone where that is a
+/// number, else as UTC. nullopt for a line that is none, or a day that no calendar has.
+[[nodiscard]] std::optional<std::int64_t> from_line_time(std::string_view line);
 
 /// "From SENDER Thu Jan  1 00:00:00 1970" in UTC with its LF. Blanks and controls in the sender
 /// become '-', an empty sender MAILER-DAEMON.

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "store/maildir_name.h"
+#include "store/message_readers.h"
+#include "store/scan_options.h"
 
 namespace pop {
 namespace {
@@ -12,43 +14,6 @@ namespace {
 /// must not keep a session busy for ever.
 constexpr int name_searches_at_most = 100;
 constexpr int tries_at_most = 5;
-
-UniqueIdRecipe recipe_of(const Settings& settings) {
-  if (settings.old_style_uid) return UniqueIdRecipe::qpopper_old;
-  if (settings.uid_format == UidFormat::qpopper) return UniqueIdRecipe::qpopper;
-  return UniqueIdRecipe::native;
-}
-
-bool same_content(const FileStatus& a, const FileStatus& b) {
-  return a.size == b.size && a.modified.tv_sec == b.modified.tv_sec &&
-         a.modified.tv_nsec == b.modified.tv_nsec;
-}
-
-class FileMessageReader final : public MessageReader {
- public:
-  FileMessageReader(Disk& disk, Fd file, const FileStatus& status)
-      : disk_{disk}, file_{std::move(file)}, status_{status} {}
-
-  Result<std::size_t> read(std::span<char> buffer) override {
-    const std::size_t want = std::min<std::uint64_t>(buffer.size(), (status_.size - at_).count);
-    const Result<std::size_t> got = disk_.read(file_, buffer.first(want), at_);
-    if (got && *got < want) return fail(Errc::changed, "the message became shorter");
-    if (!got) return got;
-    const Result<FileStatus> now = disk_.status(file_);
-    if (!now) return std::unexpected(now.error());
-    if (!same_content(*now, status_)) {
-      return fail(Errc::changed, "another program wrote into the message");
-    }
-    at_ += {*got};
-    return got;
-  }
-
- private:
-  Disk& disk_;
-  Fd file_;
-  FileStatus status_;
-  FileBytes at_;
-};
 
 /// No Maildir has been made yet.
 class EmptyMaildrop final : public Maildrop {
@@ -98,7 +63,7 @@ MaildirSource MaildirMaildrop::source() const {
 }
 
 Result<void> MaildirMaildrop::load() {
-  const UniqueIdRecipe recipe = recipe_of(context_.settings);
+  const UniqueIdRecipe recipe = scan_options(context_.settings).recipe;
   Result<MaildirIndex> index = MaildirIndex::load(context_.disk, location_.index, user_.uid);
   if (index && index->recipe == recipe) index_ = std::move(*index);
   index_.recipe = recipe;
@@ -147,8 +112,7 @@ Result<std::unique_ptr<MessageReader>> MaildirMaildrop::open(MessageNumber numbe
                                    ": the size after \",W=\" in its name is wrong; the sizes of "
                                    "all messages were read anew for the next session");
   }
-  return std::make_unique<FileMessageReader>(context_.disk, std::move((*opened)->file),
-                                             (*opened)->status);
+  return open_file_message(context_.disk, std::move((*opened)->file), (*opened)->status);
 }
 
 /// nullopt: the message has gone.

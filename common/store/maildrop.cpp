@@ -13,10 +13,8 @@ std::size_t MessageSet::count() const {
   return static_cast<std::size_t>(std::ranges::count(members_, true));
 }
 
-namespace {
-
-Result<MailFormat> format_there(const MaildropContext& context, const MailUser& user,
-                                const MaildropLocation& location) {
+Result<MailFormat> format_of_maildrop(const MaildropContext& context, const MailUser& user,
+                                      const MaildropLocation& location) {
   MailFormat format = context.settings.mail_format;
   if (format == MailFormat::by_place) {
     const Result<bool> is_maildir = is_maildir_place(context.disk, location.spool);
@@ -30,13 +28,11 @@ Result<MailFormat> format_there(const MaildropContext& context, const MailUser& 
   return format;
 }
 
-}  // namespace
-
 Result<std::unique_ptr<Maildrop>> open_maildrop(const MaildropContext& context,
                                                 const MailUser& user) {
   const Result<MaildropLocation> location = locate_maildrop(context.disk, context.settings, user);
   if (!location) return std::unexpected(location.error());
-  const Result<MailFormat> format = format_there(context, user, *location);
+  const Result<MailFormat> format = format_of_maildrop(context, user, *location);
   if (!format) return std::unexpected(format.error());
   Result<std::unique_ptr<Maildrop>> maildrop = *format == MailFormat::maildir
                                                    ? MaildirMaildrop::open(context, user, *location)

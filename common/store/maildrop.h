@@ -102,6 +102,14 @@ struct MaildropContext {
   Clock& clock;
 };
 
+struct MaildropLocation;
+
+/// What stands, or would be made, where the user's mail is: mbox or maildir, never by_place.
+/// Errc::not_found: a folder is asked for and there is no Maildir.
+[[nodiscard]] Result<MailFormat> format_of_maildrop(const MaildropContext& context,
+                                                    const MailUser& user,
+                                                    const MaildropLocation& location);
+
 /// Opens and locks the user's maildrop, finishing whatever an earlier crash left: a Maildir or an
 /// mbox, as settings.mail_format says. One that does not exist is an empty maildrop; a folder must
 /// exist (Errc::not_found). Blocks up to settings.lock_wait for the spool locks, never for

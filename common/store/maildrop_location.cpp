@@ -398,6 +398,12 @@ Result<void> check_file_names(const Settings& settings) {
   return {};
 }
 
+Result<fs::path> spool_path(const Settings& settings, const MailUser& user) {
+  const Result<Plan> plan = plan_maildrop(settings, user);
+  if (!plan) return std::unexpected(plan.error());
+  return plan->spool.path() / plan->spool_name;
+}
+
 Result<MaildropLocation> locate_maildrop(Disk& disk, const Settings& settings,
                                          const MailUser& user) {
   Result<Plan> plan = plan_maildrop(settings, user);

@@ -65,6 +65,10 @@ struct MaildropLocation {
 [[nodiscard]] Result<MaildropLocation> locate_maildrop(Disk& disk, const Settings& settings,
                                                        const MailUser& user);
 
+/// The path of the spool alone; opens nothing. Errc::usage as above.
+[[nodiscard]] Result<std::filesystem::path> spool_path(const Settings& settings,
+                                                       const MailUser& user);
+
 /// For the start: Errc::usage if the options give two files of every maildrop one name, with the
 /// text that locate_maildrop() would have for a user USER. Looks at no file, so what only links or
 /// one user's name or maildrop path bring about is left to locate_maildrop().

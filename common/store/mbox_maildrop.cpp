@@ -1,55 +1,14 @@
 #include "store/mbox_maildrop.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "store/leftover_mail.h"
+#include "store/message_readers.h"
+#include "store/scan_options.h"
 #include "store/spool_file.h"
 #include "store/spool_journal.h"
 
 namespace pop {
-namespace {
-
-ScanOptions scan_options(const Settings& settings) {
-  ScanOptions options{.uw_kluge = settings.uw_kluge};
-  if (settings.old_style_uid) {
-    options.recipe = UniqueIdRecipe::qpopper_old;
-  } else if (settings.uid_format == UidFormat::qpopper) {
-    options.recipe = UniqueIdRecipe::qpopper;
-  }
-  return options;
-}
-
-bool same_state(const FileStatus& a, const FileStatus& b) {
-  return a.same_file(b) && a.size == b.size && a.modified.tv_sec == b.modified.tv_sec &&
-         a.modified.tv_nsec == b.modified.tv_nsec;
-}
-
-class SpoolMessageReader final : public MessageReader {
- public:
-  /// `unchanged` tells whether the message still stands; it is asked after each read.
-  using Check = std::function<Result<void>()>;
-  SpoolMessageReader(Disk& disk, const Fd& source, FileBytes begin, FileBytes end, Check unchanged)
-      : disk_{disk}, source_{source}, at_{begin}, end_{end}, unchanged_{std::move(unchanged)} {}
-
-  Result<std::size_t> read(std::span<char> buffer) override {
-    const std::size_t want = std::min<std::uint64_t>(buffer.size(), (end_ - at_).count);
-    const Result<std::size_t> got = disk_.read(source_, buffer.first(want), at_);
-    if (got && *got < want) return fail(Errc::changed, "the spool became shorter");
-    if (!got) return got;
-    if (Result<void> fine = unchanged_(); !fine) return std::unexpected(std::move(fine).error());
-    at_ += {*got};
-    return got;
-  }
-
- private:
-  Disk& disk_;
-  const Fd& source_;
-  FileBytes at_, end_;
-  Check unchanged_;
-};
-
-}  // namespace
 
 Result<std::unique_ptr<Maildrop>> MboxMaildrop::open(const MaildropContext& context,
                                                      const MailUser& user,
@@ -223,34 +182,14 @@ Result<void> MboxMaildrop::bring_index_up_to_date(SpoolLock& lock) {
   if (freshness == SpoolIndex::Freshness::grown && !context_.settings.conservative_cache) {
     listing = std::move(known->listing);
   }
-  Result<SpoolListing> whole = completed(lock, now->size, std::move(listing));
+  Result<SpoolListing> whole = completed_listing(
+      disk, spool, now->size, options_, std::move(listing), [&] { return lock.refresh(); });
   if (!whole) return std::unexpected(std::move(whole).error());
   Result<SpoolIndex> index = SpoolIndex::of(disk, spool, *now, options_, *std::move(whole));
   if (!index) return std::unexpected(std::move(index).error());
   index_ = std::move(*index);
   index_is_new_ = true;
   return {};
-}
-
-/// `known` is what an index says of a spool that has grown. Head and tail agree, but what lies
-/// between may have been moved about: then the mail itself says so, and all of it is read.
-Result<SpoolListing> MboxMaildrop::completed(SpoolLock& lock, FileBytes size,
-                                             SpoolListing known) const {
-  const auto keep_lock = [&] { return lock.refresh(); };
-  if (!known.messages.empty()) {
-    const Result<bool> stands = sample_stands(context_.disk, lock.file(), known, options_);
-    if (!stands) return std::unexpected(stands.error());
-    if (*stands) {
-      const Result<void> grown =
-          scan_spool(context_.disk, lock.file(), size, options_, known, keep_lock);
-      if (grown) return known;
-      if (grown.error().code != Errc::corrupt) return std::unexpected(grown.error());
-    }
-  }
-  SpoolListing listing;
-  Result<void> scanned = scan_spool(context_.disk, lock.file(), size, options_, listing, keep_lock);
-  if (!scanned) return std::unexpected(std::move(scanned).error());
-  return listing;
 }
 
 Result<void> MboxMaildrop::choose_source(SpoolLock& lock) {
@@ -311,33 +250,14 @@ std::size_t MboxMaildrop::position_of(MessageNumber number) const {
 }
 
 Result<std::unique_ptr<MessageReader>> MboxMaildrop::open(MessageNumber number) {
-  const SpoolMessage& message = index_.listing.messages[position_of(number)];
-  FileStatus seen = source_status_;
-  if (Result<void> fine = check_unchanged(number, seen); !fine) {
-    return std::unexpected(std::move(fine).error());
-  }
-  return std::make_unique<SpoolMessageReader>(
-      context_.disk, source_, message.header, message.content_end,
-      [this, number, seen]() mutable { return check_unchanged(number, seen); });
-}
-
-/// `seen` is the state in which the message was known to stand. It comes up to date, so that a
-/// delivery costs one look at the message and not one at each piece.
-Result<void> MboxMaildrop::check_unchanged(MessageNumber number, FileStatus& seen) {
-  const Result<FileStatus> now = context_.disk.status(source_);
-  if (!now) return std::unexpected(now.error());
-  if (same_state(*now, seen)) return {};
-  const SpoolMessage& message = index_.listing.messages[position_of(number)];
-  const Result<bool> there =
-      still_stands(context_.disk, source_, message, index_.listing.format, options_);
-  if (!there) return std::unexpected(there.error());
-  if (!*there) {
-    return fail(Errc::changed, "message " + std::to_string(number.value) + " of " +
-                                   location_.spool.path() +
-                                   " was changed by another program during the session");
-  }
-  seen = *now;
-  return {};
+  return open_spool_message(
+      {.disk = context_.disk,
+       .file = source_,
+       .seen = source_status_,
+       .format = index_.listing.format,
+       .options = options_},
+      index_.listing.messages[position_of(number)],
+      "message " + std::to_string(number.value) + " of " + location_.spool.path());
 }
 
 SpoolChange MboxMaildrop::change_of(const SessionOutcome& outcome) const {
@@ -420,7 +340,8 @@ Result<MboxMaildrop::Current> MboxMaildrop::see_current(SpoolLock& lock,
     if (!stand) return std::unexpected(stand.error());
     if (*stand) listing = index_.listing;
   }
-  Result<SpoolListing> whole = completed(lock, now->size, std::move(listing));
+  Result<SpoolListing> whole = completed_listing(
+      disk, spool, now->size, options_, std::move(listing), [&] { return lock.refresh(); });
   if (!whole) return std::unexpected(std::move(whole).error());
   return relocate(*std::move(whole), change);
 }

@@ -56,15 +56,12 @@ class MboxMaildrop final : public Maildrop {
   Result<void> merge_and_empty(SpoolLock& lock, const Fd& leftover);
   Result<void> merge_old_drop(SpoolLock& lock, const FilePlace& place);
   Result<void> bring_index_up_to_date(SpoolLock& lock);
-  [[nodiscard]] Result<SpoolListing> completed(SpoolLock& lock, FileBytes size,
-                                               SpoolListing known) const;
   Result<void> choose_source(SpoolLock& lock);
   Result<Fd> spool_to_read();
   Result<Fd> copied_spool(SpoolLock& lock);
   Result<void> copy_spool(SpoolLock& lock, const Fd& copy);
   void fill_listed();
 
-  Result<void> check_unchanged(MessageNumber number, FileStatus& seen);
   [[nodiscard]] std::size_t position_of(MessageNumber number) const;
   [[nodiscard]] SpoolChange change_of(const SessionOutcome& outcome) const;
   [[nodiscard]] bool changes_anything(const SpoolChange& change) const;

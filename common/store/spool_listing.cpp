@@ -220,6 +220,24 @@ Result<bool> sample_stands(Disk& disk, const Fd& spool, const SpoolListing& list
   return true;
 }
 
+Result<SpoolListing> completed_listing(Disk& disk, const Fd& spool, FileBytes size,
+                                       const ScanOptions& options, SpoolListing known,
+                                       const BetweenPieces& between_pieces) {
+  if (!known.messages.empty()) {
+    const Result<bool> stands = sample_stands(disk, spool, known, options);
+    if (!stands) return std::unexpected(stands.error());
+    if (*stands) {
+      const Result<void> grown = scan_spool(disk, spool, size, options, known, between_pieces);
+      if (grown) return known;
+      if (grown.error().code != Errc::corrupt) return std::unexpected(grown.error());
+    }
+  }
+  SpoolListing listing;
+  Result<void> scanned = scan_spool(disk, spool, size, options, listing, between_pieces);
+  if (!scanned) return std::unexpected(std::move(scanned).error());
+  return listing;
+}
+
 std::vector<std::size_t> relocated(const SpoolListing& old, const SpoolListing& now) {
   const auto by_fingerprint = [](const SpoolListing& listing) {
     std::vector<std::size_t> order(listing.messages.size());

@@ -76,6 +76,13 @@ struct SpoolListing {
 [[nodiscard]] Result<bool> sample_stands(Disk& disk, const Fd& spool, const SpoolListing& listing,
                                          const ScanOptions& options);
 
+/// The listing of a spool of `size` bytes from what an index `known` says of its beginning: only
+/// the growth is read. Head and tail of that beginning agree; what lies between may have been moved
+/// about, and where a sample shows it, all of the mail is read. Errors as of scan_spool().
+[[nodiscard]] Result<SpoolListing> completed_listing(Disk& disk, const Fd& spool, FileBytes size,
+                                                     const ScanOptions& options, SpoolListing known,
+                                                     const BetweenPieces& between_pieces = {});
+
 /// Where each message of `old` stands in `now`: the index of the one with the same fingerprint, the
 /// k-th of several equal ones for the k-th; npos for one that is not there any more. Linear.
 inline constexpr std::size_t npos = static_cast<std::size_t>(-1);

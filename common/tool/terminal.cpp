@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t keep_at_most = 64 * 1024;
 constexpr std::size_t longest_line = 8 * 1024;
+constexpr std::size_t largest_input = std::size_t{64} * 1024 * 1024;
 
 Result<void> write_all(int descriptor, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -159,6 +160,19 @@ Result<Secret> read_secret_line_of(int descriptor) {
   }
   wipe(line);
   return read;
+}
+
+Result<std::string> Terminal::read_input() {
+  std::string text;
+  std::array<char, std::size_t{64} * 1024> piece;
+  for (;;) {
+    const ssize_t got = ::read(streams_.in, piece.data(), piece.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_errno(errno, "read standard input");
+    if (got == 0) return text;
+    text.append(piece.data(), static_cast<std::size_t>(got));
+    if (text.size() > largest_input) return fail(Errc::limit, "standard input is too long");
+  }
 }
 
 }  // namespace pop

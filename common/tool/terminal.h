@@ -47,6 +47,8 @@ class Terminal {
   /// One line of standard input without its line end. Errc::usage when there is none, Errc::limit
   /// beyond 8 KiB.
   [[nodiscard]] Result<Secret> read_secret_line();
+  /// All of standard input; Errc::limit beyond 64 MiB.
+  [[nodiscard]] Result<std::string> read_input();
 
  private:
   std::string program_;

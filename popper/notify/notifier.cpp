@@ -19,7 +19,7 @@
 #include "daemon/signals.h"
 #include "popper/notify/login_notifier.h"
 #include "popper/notify/service_queue.h"
-#include "popper/privileges.h"
+#include "daemon/privileges.h"
 #include "popper/role_log.h"
 
 namespace pop {

@@ -95,3 +95,16 @@ TEST_CASE("make_from_line writes what is_from_line reads", "[mail][from]") {
     CHECK(is_from_line(line));
   }
 }
+
+TEST_CASE("From_ lines tell when the message came", "[mail][from_line]") {
+  using Time = std::optional<std::int64_t>;
+  CHECK(from_line_time("From a@b Thu Jan  1 00:00:00 1970") == Time{0});
+  CHECK(from_line_time("From a@b Fri Nov 20 10:00:00 2026") == Time{1795168800});
+  CHECK(from_line_time("From a@b Fri Nov 20 10:00 2026") == Time{1795168800});
+  CHECK(from_line_time("From a@b Fri Nov 20 10:00:00 2026 +0130") == Time{1795168800 - 5400});
+  CHECK(from_line_time("From a@b Fri Nov 20 10:00:00 -0800 2026") == Time{1795168800 + 28800});
+  CHECK(from_line_time("From a@b Fri Nov 20 10:00:00 PST 2026 remote from x") == Time{1795168800});
+  CHECK(from_line_time("From a@b Thu Feb 30 10:00:00 2026") == std::nullopt);
+  CHECK(from_line_time("From a@b") == std::nullopt);
+  CHECK(from_line_time("") == std::nullopt);
+}

@@ -1,4 +1,4 @@
-#include "popper/privileges.h"
+#include "daemon/session_identity.h"
 
 #include <grp.h>
 #include <sys/stat.h>
@@ -28,9 +28,9 @@ std::vector<gid_t> groups_of(const Account& account) {
 
 // The directory's group may write there and it means more than "everybody" and less than root:
 // then holding it is what lets a delivery agent, and us, make lock files.
-std::optional<gid_t> spool_group(const Settings& settings) {
+std::optional<gid_t> spool_group(const std::filesystem::path& spool_dir) {
   struct stat st {};
-  if (::stat(settings.spool_dir.c_str(), &st) != 0) return std::nullopt;
+  if (::stat(spool_dir.c_str(), &st) != 0) return std::nullopt;
   if (st.st_gid == 0 || (st.st_mode & S_IWGRP) == 0 || (st.st_mode & S_IWOTH) != 0) {
     return std::nullopt;
   }

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <filesystem>
 #include <optional>
 
 #include "auth/account.h"
@@ -18,6 +19,9 @@ namespace pop {
 
 /// The group without which locks cannot be made in the spool directory; nullopt where everybody may
 /// write there, or its group may not, or is 0. Reads its status.
-[[nodiscard]] std::optional<gid_t> spool_group(const Settings& settings);
+[[nodiscard]] std::optional<gid_t> spool_group(const std::filesystem::path& spool_dir);
+[[nodiscard]] inline std::optional<gid_t> spool_group(const Settings& settings) {
+  return spool_group(settings.spool_dir);
+}
 
 }  // namespace pop

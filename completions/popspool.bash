@@ -1,0 +1,39 @@
+# bash completion for popspool(8).
+
+_popspool() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+  local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
+  local targets="--all --stdin -j --jobs --resume"
+  local verbs="list"
+  local verb= word
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    if [[ -z $verb && " $verbs " == *" $word "* ]]; then
+      verb=$word
+    fi
+  done
+  # bash breaks --option=value at the "=".
+  if [[ $cur == "=" ]]; then
+    cur=
+  elif [[ $prev == "=" && $COMP_CWORD -gt 1 ]]; then
+    prev=${COMP_WORDS[COMP_CWORD-2]}
+  fi
+  case $prev in
+    -f | --config | --resume)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
+    -j | --jobs)
+      return
+      ;;
+  esac
+  if [[ -n $verb && $cur == */* ]]; then
+    COMPREPLY=($(compgen -f -- "$cur"))
+    return
+  fi
+  case $verb in
+    "") COMPREPLY=($(compgen -W "$verbs $shared" -- "$cur")) ;;
+    *) COMPREPLY=($(compgen -u -W "$targets $shared" -- "$cur")) ;;
+  esac
+}
+
+complete -F _popspool popspool

@@ -1,0 +1,210 @@
+// The process tells its parent what it finds in frames over a pipe: a kind, four bytes of length,
+// the content. It has the rights of the mail's owner, so the parent believes none of it further
+// than it must: lengths are bounded and JSON is read anew.
+
+#include "popspool/target_process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <exception>
+
+#include "base/clock.h"
+#include "base/read_only_disk.h"
+#include "base/text.h"
+#include "conf/scope.h"
+
+namespace pop {
+namespace {
+
+constexpr char text_frame = 't';
+constexpr char complaint_frame = 'c';
+constexpr char error_frame = 'e';
+constexpr char member_frame = 'm';
+
+constexpr std::size_t largest_frame = std::size_t{256} << 20;
+constexpr std::size_t gathered_at_most = std::size_t{32} << 10;
+
+/// The child's end.
+class PipeOutput final : public TargetOutput {
+ public:
+  PipeOutput(Fd pipe, OutputForm form) : pipe_{std::move(pipe)}, form_{form} {}
+
+  void print(std::string_view text) override {
+    if (form_ == OutputForm::json) return;
+    while (!text.empty()) {
+      const std::string_view piece = text.substr(0, gathered_at_most);
+      send(text_frame, piece);
+      text.remove_prefix(piece.size());
+    }
+  }
+  void complain(std::string_view text) override { send(complaint_frame, text); }
+  void add(std::string key, Json value) override {
+    send(member_frame, key + '\n' + to_line(value));
+  }
+  void fail_with(const Error& error) { send(error_frame, error.text); }
+
+  /// A parent that has gone does not keep us from ending what was begun.
+  void flush() {
+    std::string_view rest = gathered_;
+    while (!rest.empty()) {
+      const ssize_t put = ::write(pipe_.get(), rest.data(), rest.size());
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) break;
+      rest.remove_prefix(static_cast<std::size_t>(put));
+    }
+    gathered_.clear();
+  }
+
+ private:
+  void send(char kind, std::string_view content) {
+    const auto size = static_cast<std::uint32_t>(content.size());
+    std::array<char, sizeof size> length{};
+    std::memcpy(length.data(), &size, sizeof size);
+    gathered_ += kind;
+    gathered_.append(length.data(), length.size());
+    gathered_ += content;
+    if (gathered_.size() >= gathered_at_most) flush();
+  }
+
+  Fd pipe_;
+  OutputForm form_;
+  std::string gathered_;
+};
+
+/// What of the parent the child must not keep: other targets' pipes above all, which would not end.
+Result<void> let_go_of_all_but(const Fd& pipe) {
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0 || ::dup2(null, STDIN_FILENO) < 0 || ::dup2(null, STDOUT_FILENO) < 0) {
+    return fail_errno(errno, "open the null device");
+  }
+  const auto kept = static_cast<unsigned>(pipe.get());
+  if (kept > 3) (void)::close_range(3, kept - 1, 0);
+  (void)::close_range(kept + 1, ~0U, 0);
+  return {};
+}
+
+Result<ExitStatus> work_on(const TargetVerb& verb, const MailTarget& target,
+                           const Settings& settings, const ToolFlags& flags, bool is_alone,
+                           TargetOutput& output) {
+  if (target.identity) {
+    if (Result<void> done = become(*target.identity); !done) {
+      return std::unexpected(std::move(done).error());
+    }
+  }
+  ReadOnlyDisk looking{system_disk()};
+  const bool reads = verb.access == TargetVerb::Access::reading;
+  Disk& disk = reads ? static_cast<Disk&>(looking) : system_disk();
+  const UserSettings own = settings_of_user(
+      settings, disk,
+      {.name = target.user.name, .uid = target.user.uid, .home = target.user.home.native()});
+  for (const Error& failure : own.failures) output.complain(failure.text);
+  for (const Complaint& complaint : own.complaints) output.complain(to_string(complaint));
+  const MaildropContext context{own.settings, disk, system_clock()};
+  return verb.work({.target = target,
+                    .user = target.user,
+                    .context = context,
+                    .flags = flags,
+                    .is_alone = is_alone,
+                    .output = output});
+}
+
+[[noreturn]] void be_the_process(const TargetVerb& verb, const MailTarget& target,
+                                 const Settings& settings, const ToolFlags& flags, bool is_alone,
+                                 Fd pipe) {
+  ExitStatus status = ExitStatus::software;
+  if (verb.access == TargetVerb::Access::reading) ::signal(SIGPIPE, SIG_DFL);
+  const Result<void> alone = let_go_of_all_but(pipe);
+  PipeOutput output{std::move(pipe), flags.form};
+  try {
+    const Result<ExitStatus> done = alone ? work_on(verb, target, settings, flags, is_alone, output)
+                                          : std::unexpected(alone.error());
+    if (!done) output.fail_with(done.error());
+    status = done ? *done : consequence_of(done.error().code).exit;
+  } catch (const std::exception& bug) {
+    output.fail_with({Errc::io, std::string{"internal error: "} + bug.what()});
+  }
+  output.flush();
+  ::_exit(static_cast<int>(status));
+}
+
+}  // namespace
+
+Result<TargetProcess> TargetProcess::start(const TargetVerb& verb, const MailTarget& target,
+                                           const Settings& settings, const ToolFlags& flags,
+                                           bool is_alone) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "make a pipe");
+  Fd reading{ends[0]};
+  Fd writing{ends[1]};
+  const pid_t pid = ::fork();
+  if (pid < 0) return fail_errno(errno, "fork");
+  if (pid == 0) be_the_process(verb, target, settings, flags, is_alone, std::move(writing));
+  return TargetProcess{pid, std::move(reading)};
+}
+
+bool TargetProcess::take_in() {
+  std::array<char, std::size_t{64} << 10> piece;
+  const ssize_t got = ::read(pipe_.get(), piece.data(), piece.size());
+  if (got < 0 && errno == EINTR) return true;
+  if (got <= 0) {
+    end();
+    return false;
+  }
+  received_.append(piece.data(), static_cast<std::size_t>(got));
+  understand();
+  return true;
+}
+
+void TargetProcess::understand() {
+  constexpr std::size_t head = 1 + sizeof(std::uint32_t);
+  std::string_view rest = received_;
+  while (rest.size() >= head) {
+    std::uint32_t size = 0;
+    std::memcpy(&size, rest.data() + 1, sizeof size);
+    if (size > largest_frame) {
+      complaints_.push_back(
+          {"internal error: its process says nothing that can be understood", true});
+      ::kill(pid_, SIGKILL);
+      received_.clear();
+      return;
+    }
+    if (rest.size() - head < size) break;
+    understand_frame(rest.front(), rest.substr(head, size));
+    rest.remove_prefix(head + size);
+  }
+  received_.erase(0, received_.size() - rest.size());
+}
+
+void TargetProcess::understand_frame(char kind, std::string_view content) {
+  if (kind == text_frame) {
+    text_ += content;
+  } else if (kind == complaint_frame || kind == error_frame) {
+    complaints_.push_back({std::string{content}, kind == error_frame});
+  } else if (kind == member_frame) {
+    const std::size_t key_end = content.find('\n');
+    if (key_end == content.npos) return;
+    Result<Json> value = parse_json(content.substr(key_end + 1));
+    if (value) members_.emplace_back(content.substr(0, key_end), std::move(*value));
+  }
+}
+
+void TargetProcess::end() {
+  int how = 0;
+  while (::waitpid(pid_, &how, 0) < 0 && errno == EINTR) {
+  }
+  pipe_ = Fd{};
+  if (WIFEXITED(how)) {
+    status_ = static_cast<ExitStatus>(WEXITSTATUS(how));
+  } else {
+    complaints_.push_back(
+        {"its process was ended by signal " + std::to_string(WTERMSIG(how)), true});
+  }
+}
+
+}  // namespace pop

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "conf/settings.h"
+#include "popspool/target.h"
+#include "store/maildrop.h"
+#include "tool/json.h"
+#include "tool/run_tool.h"
+
+namespace pop {
+
+/// Which maildrops a verb works on, and how, as the command line says it.
+struct TargetSelection {
+  std::vector<std::string> named;
+  bool all = false;
+  bool from_stdin = false;          // one name a line, besides those named
+  std::optional<std::string> jobs;  // so many at once; nothing: as many as there are processors
+  std::optional<std::string> resume_file;
+};
+
+/// Declares TARGET..., --all, --stdin, -j and --resume.
+void declare_targets(Arguments& arguments, TargetSelection& selection);
+
+/// What a verb says about one target. Everything comes out in the order of the targets, however
+/// many are worked on at once.
+class TargetOutput {
+ public:
+  virtual ~TargetOutput() = default;
+  /// Text for standard output; nothing with --json.
+  virtual void print(std::string_view text) = 0;
+  /// To standard error, behind "popspool: VERB TARGET: "; escaped by the caller.
+  virtual void complain(std::string_view text) = 0;
+  /// Members of the target's object with --json, in order; and for TargetVerb::gather.
+  virtual void add(std::string key, Json value) = 0;
+};
+
+/// What a verb works with on one target.
+struct TargetRun {
+  const MailTarget& target;
+  const MailUser& user;            // target.user
+  const MaildropContext& context;  // the user's settings; a disk that changes nothing, for
+                                   // Access::reading
+  const ToolFlags& flags;
+  bool is_alone = true;  // no other target is worked on: text need not name it
+  TargetOutput& output;
+};
+
+/// A verb that treats each target by itself, in a process of its own that has become its owner:
+/// what goes wrong with one leaves the others alone.
+struct TargetVerb {
+  enum class Access : std::uint8_t { reading, changing };
+  /// bulk: what it prints may be as large as the mail, so its process waits until it is read.
+  /// Never for work under a lock.
+  enum class Output : std::uint8_t { kept, bulk };
+
+  std::string name;
+  std::string task;  // the name and whatever makes another run of it do something else: --resume
+                     // goes on with no other
+  /// An error is complained about and gives the target's exit status; ExitStatus::found is no
+  /// failure.
+  std::function<Result<ExitStatus>(const TargetRun&)> work;
+  Access access = Access::reading;
+  Output output = Output::kept;
+  /// For a verb that sums up: called here, in the order of the targets, with what add() was given;
+  /// then --json prints nothing of it.
+  std::function<void(const std::string& target, const Json::Object& members)> gather{};
+};
+
+/// Works on all the targets and says on standard error how it went, if there was more than one.
+/// With --json, and unless the verb gathers: an object with `targets`, an array of one object for
+/// each ("target", "status", "error", then what the verb added), and `summary`.
+/// ExitStatus::ok; ExitStatus::found if any target had that; the first failure's status otherwise.
+[[nodiscard]] ExitStatus run_on_targets(const TargetVerb& verb, const TargetSelection& selection,
+                                        const Settings& settings, const ToolRun& run);
+
+}  // namespace pop
