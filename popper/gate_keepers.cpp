@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "base/secret.h"
+#include "daemon/connection_name.h"
 #include "pop3/command.h"
 #include "pop3/reply.h"
-#include "popper/connection_name.h"
 #include "popper/gate.h"
 
 namespace pop {

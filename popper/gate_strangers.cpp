@@ -11,9 +11,9 @@
 
 #include "auth/login_policy.h"
 #include "base/secret.h"
+#include "daemon/connection_name.h"
 #include "daemon/listener.h"
 #include "pop3/reply.h"
-#include "popper/connection_name.h"
 #include "popper/gate.h"
 #include "popper/gate_events.h"
 

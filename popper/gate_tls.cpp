@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "base/secret.h"
-#include "popper/connection_name.h"
+#include "daemon/connection_name.h"
 #include "popper/gate.h"
 #include "popper/gate_events.h"
 

@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "daemon/connection_name.h"
 #include "daemon/listener.h"
 #include "pop3/reply.h"
-#include "popper/connection_name.h"
 #include "popper/name_lookup.h"
 
 namespace pop {

@@ -113,6 +113,11 @@ struct Settings {
   std::filesystem::path nonauth_file;
   std::int64_t block_uid = 10;  // users with this uid and below; -1: only root, as always
   bool check_password_expired = true;
+  bool poppassd_clear_text = false;         // also without TLS from other hosts
+  std::int64_t poppassd_connections = 32;   // each has two processes
+  std::int64_t poppassd_min_length = 8;     // octets of a new password
+  std::string poppassd_pam_service = "poppassd";
+  std::chrono::seconds poppassd_timeout{30};  // for one change
   bool downcase_user = false;
   bool trim_domain = false;
   bool kerberos = false;

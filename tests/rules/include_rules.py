@@ -17,7 +17,7 @@ CONFINED = [
     (r"^gdbm\.h$", r"^common/dbm/dbm_file\.cpp$"),
     (r"^openssl/ssl\.h$", r"^common/tls/"),
     (r"^openssl/", r"^common/(auth|mail|tls)/[^/]+\.cpp$|^common/tls/"),
-    (r"^security/", r"^common/auth/pam_transaction[^/]*$"),
+    (r"^security/", r"^common/auth/pam_(transaction|password_change)[^/]*$"),
     (r"^crypt\.h$", r"^common/auth/[^/]+\.cpp$"),
     (r"^toml\+\+/|^toml\.hpp$", r"^common/conf/toml_grammar\.cpp$"),
     (r"^CLI/", r"^common/(conf/command_line\.cpp$|tool/)"),

@@ -452,7 +452,8 @@ def remove_leftovers():
             with contextlib.suppress(AssertionError):  # another test was first
                 change_accounts("userdel", entry.pw_name)
     for name in os.listdir("/etc/pam.d"):
-        if name.startswith("popt") and name[4:].isdigit() and not is_alive(int(name[4:])):
+        number = name[4:].split("-")[0]
+        if name.startswith("popt") and number.isdigit() and not is_alive(int(number)):
             remove_if_there("/etc/pam.d/" + name)
 
 
