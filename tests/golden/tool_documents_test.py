@@ -1,5 +1,6 @@
-"""tool_documents_test.py PROGRAM MANUAL COMPLETION: what a tool's help says of its subcommands and
-their options stands in its manual page and in its completion, too."""
+"""tool_documents_test.py PROGRAM MANUAL COMPLETION: what a program's help says of its subcommands and
+their options stands in its manual page and in its completion, too. A program without subcommands has
+options of its own."""
 
 import re
 import subprocess
@@ -18,7 +19,7 @@ def subcommands(text):
 
 def options(text):
     """Long options, or the short one where there is no long one."""
-    found = re.findall(r"^  (-\w)?,?(--[\w-]+)?[ \n]", text, re.MULTILINE)
+    found = re.findall(r"^  (-\w)?,? *(--[\w-]+)?[ \n]", text, re.MULTILINE)
     return sorted({long or short for short, long in found if long or short})
 
 
@@ -35,19 +36,23 @@ def main(program, manual, completion):
     source = open(manual, encoding="utf-8").read()
     top = help_of(program)
     shared = set(options(top))
+
+    def look_for(wanted, of):
+        for option in wanted:
+            for text, where in ((page, manual), (completed, completion)):
+                if not re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text):
+                    missing.append(f"{where}: {of} has {option}")
+
     for verb in subcommands(top):
         if not re.search(rf"^\.Ss {re.escape(verb)}$", source, re.MULTILINE):
             missing.append(f"{manual}: no section of {verb}")
         if not re.search(rf"(?<![\w-]){re.escape(verb)}(?![\w-])", completed):
             missing.append(f"{completion}: nothing of {verb}")
-        for option in options(help_of(program, verb)):
-            if option in shared:
-                continue
-            for text, where in ((page, manual), (completed, completion)):
-                if not re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text):
-                    missing.append(f"{where}: {verb} has {option}")
+        look_for([option for option in options(help_of(program, verb)) if option not in shared], verb)
     if not subcommands(top):
-        missing.append(f"{program} --help lists no subcommand")
+        look_for(sorted(shared), "it")
+    if not shared:
+        missing.append(f"{program} --help lists no option")
     print("\n".join(missing), file=sys.stderr)
     return 1 if missing else 0
 
