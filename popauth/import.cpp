@@ -63,6 +63,21 @@ Result<ImportFormat> format_of(const ImportArguments& arguments, std::string_vie
   return fail(Errc::usage, "could be of two kinds: say --format text or --format passwd-file");
 }
 
+/// Without this the file would only be called damaged.
+Error explained(Error error, const std::string& file) {
+  const std::filesystem::path path{file};
+  std::error_code unknown;
+  const std::filesystem::path stem =
+      path.extension() == ".pag" ? path.parent_path() / path.stem() : path;
+  const bool is_ndbm = std::filesystem::exists(stem.native() + ".pag", unknown) &&
+                       std::filesystem::exists(stem.native() + ".dir", unknown);
+  if (!is_ndbm || error.code == Errc::io) return error;
+  return {Errc::usage, file +
+                           ": an ndbm file of another library than GDBM, which cannot be read "
+                           "here: on the host that made it, copy it into a GDBM file, as "
+                           "popauth(8) shows, and import that"};
+}
+
 Result<ImportSource> read_source(const ImportArguments& arguments) {
   Result<Fd> file = open_source(arguments.file);
   if (!file) return std::unexpected(file.error());
@@ -80,7 +95,9 @@ Result<ImportSource> read_source(const ImportArguments& arguments) {
     case ImportFormat::qpopper:
       break;
   }
-  return read_qpopper_file(std::move(*file), arguments.file);
+  Result<ImportSource> source = read_qpopper_file(std::move(*file), arguments.file);
+  if (!source) return std::unexpected(explained(std::move(source).error(), arguments.file));
+  return source;
 }
 
 // ---------------------------------------------------------------------------- what is taken

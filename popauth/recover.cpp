@@ -115,6 +115,7 @@ void print(const Rescue& rescue, const ToolRun& run) {
   for (const std::string& user : rescue.lost) {
     run.terminal.complain("recover: lost: " + (user.empty() ? "a record" : escaped(user)));
   }
+  if (rescue.saved.empty()) run.terminal.complain("recover: no record of it can be read");
   if (run.flags.verbosity == Verbosity::quiet) return;
   run.terminal.print((dry ? "would save " : "saved ") + std::to_string(rescue.saved.size()) +
                      " users" +
@@ -133,7 +134,8 @@ ExitStatus run_recover(const CredentialSite& site, const ToolRun& run) {
   Result<Rescue> rescue = recover(site, run);
   if (!rescue) return give_up(run.terminal, std::move(rescue).error().in("recover"));
   print(*rescue, run);
-  return rescue->lost.empty() ? ExitStatus::ok : ExitStatus::found;
+  const bool is_whole = rescue->lost.empty() && !rescue->saved.empty();
+  return is_whole ? ExitStatus::ok : ExitStatus::found;
 }
 
 }  // namespace pop

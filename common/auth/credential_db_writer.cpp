@@ -64,6 +64,21 @@ Result<void> share_lock(Disk& disk, const CredentialFilePlace& place, const Fd& 
   return owner ? give_to(disk, lock, *owner) : std::unexpected(owner.error());
 }
 
+/// For who waits in vain. Not told by flock(2), and not worth a failure.
+void leave_our_number(const Fd& lock) {
+  const std::string number = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(lock.get(), 0) != 0) return;
+  (void)!::pwrite(lock.get(), number.data(), number.size(), 0);
+}
+
+std::string holder_of(const Fd& lock) {
+  std::array<char, 16> text{};
+  const ssize_t got = ::pread(lock.get(), text.data(), text.size(), 0);
+  const std::string_view line{text.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))};
+  const std::optional<std::uint64_t> number = decimal(line.substr(0, line.find('\n')));
+  return number && line.ends_with('\n') ? ", process " + std::to_string(*number) + "," : "";
+}
+
 /// The descriptor holds the lock: closing it, also by the death of the process, lets it go. The
 /// file stays, because removing it would let two writers hold two different locks.
 Result<Fd> acquire_lock(Disk& disk, const CredentialFilePlace& place,
@@ -79,10 +94,11 @@ Result<Fd> acquire_lock(Disk& disk, const CredentialFilePlace& place,
     const int saved = errno;
     if (saved != EWOULDBLOCK && saved != EINTR) return fail_errno(saved, "lock " + name);
     if (system_clock().steady() >= deadline) {
-      return fail(Errc::busy, name + ": another writer holds the lock");
+      return fail(Errc::busy, name + ": another writer" + holder_of(*fd) + " holds the lock");
     }
     system_clock().sleep(lock_poll);
   }
+  leave_our_number(*fd);
   return fd;
 }
 

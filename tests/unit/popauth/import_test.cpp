@@ -70,6 +70,31 @@ TEST_CASE("popauth import takes a pop.auth of Qpopper", "[popauth][import]") {
         std::string::npos);
 }
 
+TEST_CASE("popauth import says what an ndbm file is that GDBM did not make", "[popauth][import]") {
+  const Site site;
+  // One block as ndbm has them: the number of items, where each begins, and the items at its end.
+  std::string block(1024, '\0');
+  const auto put = [&block](std::size_t at, std::size_t number) {
+    block[at] = static_cast<char>(number & 0xff);
+    block[at + 1] = static_cast<char>(number >> 8);
+  };
+  put(0, 2);
+  put(2, 1021);
+  put(4, 1013);
+  block.replace(1013, 11, turned("tanstaaf") + "jo\0"s);
+  test::put_file(site.path("pop.auth.pag"), block);
+  test::put_file(site.path("pop.auth.dir"), "");
+  for (const char* name : {"pop.auth", "pop.auth.pag"}) {
+    const Outcome outcome = site.call({"import", site.path(name).native()});
+    CHECK(outcome.status == ExitStatus::usage);
+    CHECK(outcome.err.find("an ndbm file of another library than GDBM") != std::string::npos);
+  }
+  std::filesystem::remove(site.path("pop.auth.dir"));
+  const Outcome outcome = site.call({"import", site.path("pop.auth").native()});
+  CHECK(outcome.status == ExitStatus::data);
+  CHECK(outcome.err.find("ndbm") == std::string::npos);
+}
+
 TEST_CASE("popauth import takes secrets of a text file", "[popauth][import]") {
   const Site site;
   const std::string text =
@@ -348,7 +373,11 @@ TEST_CASE("popauth recover keeps what an earlier one kept", "[popauth][recover]"
 TEST_CASE("popauth recover makes an empty file of nothing but damage", "[popauth][recover]") {
   const Site site;
   test::put_file(site.file(), std::string(5000, '\xff'));
-  CHECK(site.call({"recover"}).out.starts_with("saved 0 users; "));
+  CHECK(site.call({"recover", "-n"}).status == ExitStatus::found);
+  const Outcome outcome = site.call({"recover"});
+  CHECK(outcome.out.starts_with("saved 0 users; "));
+  CHECK(outcome.err == "popauth: recover: no record of it can be read\n");
+  CHECK(outcome.status == ExitStatus::found);
   CHECK(site.call({"list"}).out.empty());
 }
 
