@@ -40,7 +40,8 @@ Result<Gate> Gate::create(const GateContext& context) {
 Gate::Gate(const GateContext& context, Fd epoll)
     : context_{context},
       names_{context.handover.settings},
-      delays_{context.handover.settings},
+      guess_hash_{context.census.seed()},
+      failures_{context.handover.settings, context.census},
       // Checked when the configuration was read.
       proxies_{
           NetworkList::parse(context.handover.settings.proxy_networks).value_or(NetworkList{})},

@@ -12,12 +12,14 @@
 #include <unordered_map>
 #include <vector>
 
+#include "auth/guess_hash.h"
 #include "auth/login_name.h"
 #include "base/clock.h"
 #include "conf/configuration.h"
 #include "conf/network_list.h"
 #include "daemon/connection_census.h"
 #include "daemon/connection_limits.h"
+#include "daemon/login_failures.h"
 #include "ipc/channel.h"
 #include "ipc/frame.h"
 #include "log/log.h"
@@ -106,6 +108,8 @@ class Gate {
     LineReader lines;
     std::size_t lines_taken = 0, octets_read = 0;
     std::size_t name_key = 0;  // of the attempt that is under way
+    GuessKeys guess;           // same
+    bool has_waited = false;   // for what others have tried
   };
   /// What a listener for old devices allows.
   struct OldDevicesDoor {
@@ -258,6 +262,7 @@ class Gate {
   [[nodiscard]] std::optional<std::uint64_t> take_from(std::deque<std::uint64_t>& queue);
   [[nodiscard]] bool is_doubtful(const Stranger& stranger) const;
   [[nodiscard]] bool may_serve_doubtful() const;
+  [[nodiscard]] GuessKeys guess_of(const GateMessage& attempt) const;
   void enter_attempt(Stranger& stranger);
   void leave_attempt(const Stranger& stranger);
   [[nodiscard]] bool must_wait(std::uint64_t id, Stranger& stranger);
@@ -269,6 +274,7 @@ class Gate {
   void on_keeper(std::uint64_t number);
   void take_message(KeeperLine& keeper, Stamps stamps, Fd descriptor);
   void take_message(KeeperLine& keeper, Verdict verdict, Fd session);
+  void note_verdict(const Stranger& stranger, const Verdict& verdict);
   void lose_keeper(std::uint64_t number, std::string_view why);
   void end_check(std::uint64_t id, const LoginVerdict& verdict);
   [[nodiscard]] bool stamps_are_short();
@@ -281,7 +287,8 @@ class Gate {
   GateContext context_;
   StrangerLimits per_stranger_;
   LoginNames names_;
-  FailureDelays delays_;
+  GuessHash guess_hash_;
+  LoginFailures failures_;
   NetworkList proxies_;
   Fd epoll_;
   std::optional<Channel> master_, resolver_;

@@ -54,7 +54,19 @@ Gate::KeeperLine* Gate::free_keeper() {
   return found == keepers_.end() ? nullptr : &*found;
 }
 
+// As far as a gate can tell: the keeper's verdict says what counts.
+GuessKeys Gate::guess_of(const GateMessage& attempt) const {
+  if (const auto* const password = std::get_if<PasswordAttempt>(&attempt)) {
+    return guess_hash_.of(names_.treat(password->user).user, password->password);
+  }
+  const auto* const apop = std::get_if<ApopAttempt>(&attempt);
+  return apop ? guess_hash_.of(names_.treat(apop->user).user) : GuessKeys{};
+}
+
 void Gate::queue(std::uint64_t id, Stranger& stranger) {
+  if (!stranger.conversation->has_waited) {
+    stranger.conversation->guess = guess_of(*stranger.attempt);
+  }
   (is_doubtful(stranger) ? queued_doubtful_ : queued_).push_back(id);
   set_state(id, stranger, State::queued);
   unwatch(stranger);
@@ -65,10 +77,9 @@ void Gate::queue(std::uint64_t id, Stranger& stranger) {
 // for a name that is slow to check, could keep all keepers busy. So whoever may
 // be one of those goes behind the others and never gets the last free keeper.
 bool Gate::is_doubtful(const Stranger& stranger) const {
-  const Failures failures =
-      context_.census.failures_of(stranger.key, context_.clock.steady(), delays_.memory());
-  return failures.count > 0 || under_way_.contains(key_of(stranger.key)) ||
-         under_way_.contains(key_of(*stranger.attempt));
+  return under_way_.contains(key_of(stranger.key)) ||
+         under_way_.contains(key_of(*stranger.attempt)) ||
+         failures_.is_doubtful(stranger.key, stranger.conversation->guess, context_.clock.steady());
 }
 
 bool Gate::may_serve_doubtful() const {
@@ -127,12 +138,16 @@ void Gate::dispatch() {
 // side.
 bool Gate::must_wait(std::uint64_t id, Stranger& stranger) {
   const Time now = context_.clock.steady();
-  const Failures failures = context_.census.failures_of(stranger.key, now, delays_.memory());
-  const std::chrono::milliseconds left = delays_.left(failures);
+  Conversation& conversation = *stranger.conversation;
+  std::chrono::milliseconds left = failures_.left(stranger.key, now);
+  if (!conversation.has_waited) {
+    left = std::max(left, failures_.wait(stranger.key, conversation.guess, now));
+  }
   if (left == left.zero()) {
-    context_.census.note_attempt(stranger.key, now, delays_.memory());
+    failures_.note_attempt(stranger.key, now);
     return false;
   }
+  conversation.has_waited = true;
   stranger.until = now + left;
   set_state(id, stranger, State::delayed);
   deadlines_.add(id, *deadline_of(stranger));
@@ -181,6 +196,10 @@ void Gate::send_attempt(KeeperLine& keeper, std::uint64_t id, Stranger& stranger
         if constexpr (requires { attempt.pipelined; }) {
           if (attempt.pipelined.empty())
             attempt.pipelined = stranger.conversation->lines.take_rest();
+          if constexpr (requires { attempt.repeated; }) {
+            attempt.repeated = failures_.is_repeated(stranger.key, stranger.conversation->guess,
+                                                     context_.clock.steady());
+          }
           if (stranger.name) attempt.client_name = *stranger.name;
           attempt.relayed = stranger.stream != nullptr;
           attempt.over_tls = is_over_tls(stranger);
@@ -270,9 +289,7 @@ void Gate::take_message(KeeperLine& keeper, Verdict verdict, Fd session) {
   }
   keeper.busy = KeeperLine::Busy::no;
   const auto found = strangers_.find(verdict.connection);
-  if (found != strangers_.end() && verdict.outcome == Verdict::Outcome::rejected) {
-    context_.census.note_failure(found->second.key, context_.clock.steady(), delays_.memory());
-  }
+  if (found != strangers_.end()) note_verdict(found->second, verdict);
   if (session.is_open() && verdict.outcome == Verdict::Outcome::accepted) {
     return begin_relay(verdict.connection, std::move(session));
   }
@@ -280,11 +297,22 @@ void Gate::take_message(KeeperLine& keeper, Verdict verdict, Fd session) {
             {static_cast<LoginVerdict::Outcome>(verdict.outcome), std::move(verdict.reply)});
 }
 
+// The one place where what comes of an attempt is counted, whatever the mechanism.
+void Gate::note_verdict(const Stranger& stranger, const Verdict& verdict) {
+  const Time now = context_.clock.steady();
+  if (verdict.outcome == Verdict::Outcome::rejected) {
+    failures_.note_failure(stranger.key, verdict.guess, now);
+  } else if (verdict.outcome == Verdict::Outcome::accepted) {
+    failures_.note_success(stranger.key, verdict.guess, now);
+  }
+}
+
 void Gate::end_check(std::uint64_t id, const LoginVerdict& verdict) {
   const auto found = strangers_.find(id);
   if (found == strangers_.end()) return;
   if (verdict.outcome == LoginVerdict::Outcome::accepted) return drop(id);
   set_state(id, found->second, State::talking);
+  found->second.conversation->has_waited = false;
   perform(id, found->second, found->second.conversation->dialogue->on_verdict(verdict));
   settle(id);
 }

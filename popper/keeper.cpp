@@ -54,6 +54,17 @@ Result<std::pair<Fd, Fd>> make_relay_ends() {
   return std::pair{Fd{ends[0]}, Fd{ends[1]}};
 }
 
+// Of the secret, or of an account whose secret was right; not "come again".
+bool is_refusal(Errc code) {
+  return code == Errc::denied || code == Errc::account_expired || code == Errc::password_expired;
+}
+
+// For who reads the log to shut guessers out.
+std::string_view kind_of_guess(bool repeated, Errc why) {
+  if (why != Errc::denied) return "none";
+  return repeated ? "repeated" : "new";
+}
+
 std::uint64_t connection_of(const GateMessage& message) {
   if (const auto* attempt = std::get_if<PasswordAttempt>(&message)) return attempt->connection;
   if (const auto* attempt = std::get_if<ApopAttempt>(&message)) return attempt->connection;
@@ -72,6 +83,7 @@ const std::array<Keeper::RequestRule, std::variant_size_v<GateMessage>> Keeper::
 Keeper::Keeper(const KeeperContext& context, Logins logins, StartSession start_session)
     : context_{context},
       names_{context.handover.settings},
+      guesses_{context.guess_seed},
       logins_{logins},
       start_session_{std::move(start_session)},
       // Checked when the configuration was read.
@@ -134,11 +146,14 @@ Result<KeeperMessage> Keeper::answer(PasswordAttempt& attempt, Fd client) {
               .rejection = reply::password_incorrect,
               .client = std::move(client),
               .relayed = attempt.relayed,
-              .over_tls = attempt.over_tls};
+              .over_tls = attempt.over_tls,
+              .guess = {},
+              .repeated = attempt.repeated};
   if (Result<void> honest = check_address(who); !honest) {
     if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
     return KeeperMessage{put_off(who, honest.error())};
   }
+  who.guess = guesses_.of(who.user, attempt.password);
   Result<Account> account = check(attempt, only_users_of(who.client));
   attempt.password = {};  // before anything may fork
   return KeeperMessage{judge(std::move(who), std::move(account))};
@@ -154,7 +169,8 @@ Result<KeeperMessage> Keeper::answer(ApopAttempt& attempt, Fd client) {
               .rejection = [](std::string_view) { return reply::digest_incorrect(); },
               .client = std::move(client),
               .relayed = attempt.relayed,
-              .over_tls = attempt.over_tls};
+              .over_tls = attempt.over_tls,
+              .guess = guesses_.of(names_.treat(attempt.user).user)};
   if (Result<void> honest = check_address(who); !honest) {
     if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
     return KeeperMessage{put_off(who, honest.error())};
@@ -205,19 +221,20 @@ Result<Account> Keeper::check(const ApopAttempt& attempt, const Users* only) con
 }
 
 Verdict Keeper::judge(Attempt attempt, Result<Account> account) {
-  if (!account && account.error().code == Errc::denied) return reject(attempt, account.error());
+  if (!account && is_refusal(account.error().code)) return reject(attempt, account.error());
   if (!account) return put_off(attempt, account.error());
   const Users* const only = only_users_of(attempt.client);
   if (only != nullptr && std::ranges::find(*only, account->name) == only->end()) {
     return reject(attempt, {Errc::denied, "not one of the users of this listener"});
   }
+  const GuessKeys guess = attempt.guess;
   if (Result<void> started = start(attempt, std::move(*account)); !started) {
-    if (started.error().code != Errc::denied) return put_off(attempt, started.error());
+    if (!is_refusal(started.error().code)) return put_off(attempt, started.error());
     return reject(attempt, started.error());
   }
   remember_judged(attempt.connection);
   if (logins_ == Logins::one) phase_ = Phase::over;
-  return {attempt.connection, Verdict::Outcome::accepted, ""};
+  return {attempt.connection, Verdict::Outcome::accepted, "", guess};
 }
 
 Result<void> Keeper::start(Attempt& attempt, Account account) {
@@ -255,11 +272,17 @@ Result<void> Keeper::start(Attempt& attempt, Account account) {
   return started;
 }
 
+std::string Keeper::refusal_of(const Attempt& attempt, Errc why, const std::string& user) {
+  if (why == Errc::account_expired) return reply::account_expired(user);
+  if (why == Errc::password_expired) return reply::password_expired(user);
+  return attempt.rejection(user);
+}
+
 // Log analysers know both sentences, in this order.
 Verdict Keeper::reject(const Attempt& attempt, const Error& why) {
   remember_judged(attempt.connection);
   const std::string user = name_in_sentence(attempt.user);
-  log_refusal(attempt, attempt.rejection(user));
+  log_refusal(attempt, refusal_of(attempt, why.code, user));
   context_.log.sentence(Severity::notice,
                         "[AUTH] Failed attempted login to " + user + " from host (" +
                             attempt.client_name + ") " + attempt.address,
@@ -269,8 +292,10 @@ Verdict Keeper::reject(const Attempt& attempt, const Error& why) {
                       {"user", attempt.user},
                       {"from", attempt.address},
                       {"by", std::string{attempt.mechanism}},
+                      {"guess", std::string{kind_of_guess(attempt.repeated, why.code)}},
                       {"why", why.text}});
-  return {attempt.connection, Verdict::Outcome::rejected, bare(attempt.rejection(attempt.user))};
+  return {attempt.connection, Verdict::Outcome::rejected,
+          bare(refusal_of(attempt, why.code, attempt.user)), attempt.guess};
 }
 
 Verdict Keeper::put_off(const Attempt& attempt, const Error& why) {
@@ -279,7 +304,7 @@ Verdict Keeper::put_off(const Attempt& attempt, const Error& why) {
   log_refusal(attempt, reply);
   context_.log.failure("log " + name_in_sentence(attempt.user) + " in", why,
                        {{"id", connection_name(attempt.connection)}});
-  return {attempt.connection, Verdict::Outcome::unavailable, bare(std::move(reply))};
+  return {attempt.connection, Verdict::Outcome::unavailable, bare(std::move(reply)), {}};
 }
 
 void Keeper::log_refusal(const Attempt& attempt, std::string_view reply) const {

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "auth/guess_hash.h"
 #include "auth/login_name.h"
 #include "auth/password_check.h"
 #include "base/clock.h"
@@ -29,6 +30,7 @@ struct KeeperContext {
   PasswordChecker& checker;
   StampLedger& stamps;
   Log& log;
+  std::uint64_t guess_seed = 0;  // as the gate's
 };
 
 /// Answers one gate's requests: the only door between what strangers sent and root. Checks
@@ -77,6 +79,8 @@ class Keeper {
     std::string (*rejection)(std::string_view user);  // of this mechanism
     Fd client;
     bool relayed = false, over_tls = false;
+    GuessKeys guess;
+    bool repeated = false;
     std::chrono::steady_clock::time_point begun = system_clock().steady();
   };
 
@@ -93,6 +97,8 @@ class Keeper {
   [[nodiscard]] Result<Account> check(const ApopAttempt& attempt, const Users* only) const;
   [[nodiscard]] Verdict judge(Attempt attempt, Result<Account> account);
   [[nodiscard]] Result<void> start(Attempt& attempt, Account account);
+  [[nodiscard]] static std::string refusal_of(const Attempt& attempt, Errc why,
+                                              const std::string& user);
   [[nodiscard]] Verdict reject(const Attempt& attempt, const Error& why);
   [[nodiscard]] Verdict put_off(const Attempt& attempt, const Error& why);
   void log_refusal(const Attempt& attempt, std::string_view reply) const;
@@ -102,6 +108,7 @@ class Keeper {
 
   KeeperContext context_;
   LoginNames names_;
+  GuessHash guesses_;
   Logins logins_;
   StartSession start_session_;
   NetworkList proxies_;

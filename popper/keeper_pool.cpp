@@ -101,7 +101,7 @@ KeeperPool::KeeperPool(const SessionBirth& birth, std::optional<Log>& log, Passw
       gate_{std::move(gate)},
       orders_{std::move(orders)},
       pulse_{std::move(pulse)},
-      keeper_{{birth.handover, checker, stamps, *log},
+      keeper_{{birth.handover, checker, stamps, *log, census.seed()},
               Keeper::Logins::many,
               [this](SessionStart start) { return sessions_.start(std::move(start)); }},
       signals_{receive_signals({SIGCHLD, SIGTERM})} {

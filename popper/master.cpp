@@ -17,13 +17,14 @@
 #include "auth/account_rules.h"
 #include "auth/password_check.h"
 #include "base/text.h"
-#include "daemon/connection_limits.h"
 #include "daemon/host_name.h"
 #include "daemon/listener.h"
+#include "daemon/login_failures.h"
 #include "daemon/signals.h"
 #include "popper/gate.h"
 #include "daemon/privileges.h"
 #include "popper/role_log.h"
+#include "popper/session_process.h"
 #include "popper/site_check.h"
 #include "store/maildrop_location.h"
 
@@ -50,7 +51,8 @@ void keep_no_freed_memory() {
 bool has_session_name(pid_t process) {
   std::ifstream stream{"/proc/" + std::to_string(process) + "/comm"};
   std::string name;
-  return std::getline(stream, name) && (name == "pop-session" || name == "pop-idle");
+  return std::getline(stream, name) &&
+         (name == "pop-session" || name == "pop-idle" || name == "pop-pam");
 }
 
 // A session-program has a name of its own. It is in the session, in setsid(2)'s sense, that its
@@ -141,8 +143,8 @@ std::set<pid_t> Master::adopted_from(pid_t keeper) const {
 void Master::start_groups() {
   log_socket_ = log_socket();
   if (!handover_.settings.session_program.empty()) had_session_program_ = true;
-  const FailureDelays delays{handover_.settings};
-  if (const Result<void> kept = census_.keep_failures(clock_, delays.memory()); !kept) {
+  const TallyMemory memory = LoginFailures::memory(handover_.settings);
+  if (const Result<void> kept = census_.keep_tallies(clock_, memory); !kept) {
     log_->failure("keep failures of who ends", kept.error());
   }
   for (std::size_t i = 0; i < core_count(); ++i) {
@@ -408,7 +410,7 @@ void Master::end() {
 
 void Master::signal_all(int signal) const {
   for (const pid_t child : leaving_) ::kill(child, signal);
-  for (const pid_t session : adopted()) ::kill(session, signal);
+  for (const pid_t session : adopted()) signal_session(session, signal);
 }
 
 }  // namespace pop

@@ -250,7 +250,7 @@ std::optional<SessionPool::Time> SessionPool::end_long_idle() {
 
 void SessionPool::signal_sessions(int signal) {
   for (const auto& [pid, process] : processes_) {
-    if (process.serving) ::kill(pid, signal);
+    if (process.serving) signal_session(pid, signal);
   }
 }
 

@@ -4,13 +4,16 @@
 #include <malloc.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
 
+#include "auth/pam_transaction.h"
 #include "base/disk.h"
 #include "base/secret.h"
 #include "popper/client_stream.h"
@@ -26,6 +29,10 @@ namespace {
 // As ps(1) shows them.
 constexpr const char* serving_name = "pop-session";
 constexpr const char* idle_name = "pop-idle";
+constexpr const char* holding_name = "pop-pam";
+
+// PAM modules may hang: then what holds them is killed, and all goes that it leads.
+constexpr unsigned longest_step_of_pam = 60;
 
 // Keeps 0 to 2 and the one, which becomes 3.
 Result<Fd> close_all_but(Fd kept) {
@@ -87,9 +94,7 @@ bool serve_next(Channel& channel, const SessionBirth& birth, std::optional<Log>&
   return well;
 }
 
-}  // namespace
-
-int run_session(SessionStart start, const SessionBirth& birth, std::optional<Log>& log) {
+int serve_as_user(SessionStart start, const SessionBirth& birth, std::optional<Log>& log) {
   begin_session_process();
   ::mallopt(M_PERTURB, 0);  // the keeper's care for freed secrets; here is only the user's own mail
   if (const Result<void> done = take_user_over(start, birth, log); !done) {
@@ -102,6 +107,101 @@ int run_session(SessionStart start, const SessionBirth& birth, std::optional<Log
     return become_session_program(std::move(start), birth.handover, *log);
   }
   return serve_session(std::move(start), birth.handover, log) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+// --- Sessions with one of PAM's
+
+// SIGTERM goes to the group: the user's process ends then, and this one after it.
+void stay_for_the_end(int) {}
+
+void begin_holding() {
+  ::prctl(PR_SET_NAME, holding_name);
+  ::setpgid(0, 0);
+  ::signal(SIGCHLD, SIG_DFL);
+  struct sigaction stay {};
+  stay.sa_handler = stay_for_the_end;
+  stay.sa_flags = SA_RESTART;
+  ::sigaction(SIGTERM, &stay, nullptr);
+  ::sigaction(SIGHUP, &stay, nullptr);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+int status_of(pid_t child) {
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return EXIT_FAILURE << 8;
+  }
+  return status;
+}
+
+// So that the keeper learns of a crash as of any session's.
+int end_alike(int status) {
+  if (!WIFSIGNALED(status)) return WEXITSTATUS(status);
+  ::signal(WTERMSIG(status), SIG_DFL);
+  ::raise(WTERMSIG(status));
+  return EXIT_FAILURE;
+}
+
+Result<void> begin_pam_session(PamSession& pam, SessionStart& start, const SessionBirth& birth,
+                               std::optional<Log>& log) {
+  // Before the modules open what must last.
+  Result<Fd> client = close_inherited(std::move(start.client), birth.handover, log);
+  if (!client) return std::unexpected(client.error());
+  start.client = std::move(*client);
+  ::alarm(longest_step_of_pam);
+  Result<void> begun = pam.begin();
+  ::alarm(0);
+  return begun;
+}
+
+// This process leads the session for PAM's modules, which may bind what they do to a process.
+int serve_within(std::shared_ptr<PamSession> pam, SessionStart start, const SessionBirth& birth,
+                 std::optional<Log>& log) {
+  const std::string user = start.account.name, connection = start.connection;
+  const auto fail_to = [&](std::string_view doing, const Error& error) {
+    log->failure(std::string{doing} + user, error, {{"id", connection}});
+  };
+  begin_holding();
+  if (const Result<void> begun = begin_pam_session(*pam, start, birth, log); !begun) {
+    fail_to("open a PAM session for ", begun.error());
+    if (start.client.is_open()) refuse_session(start.client, begun.error());
+    return EXIT_FAILURE;
+  }
+  wipe_stack_below();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    pam.reset();
+    return serve_as_user(std::move(start), birth, log);
+  }
+  if (child < 0) {
+    const int saved = errno;
+    const Error error = errno_error(saved, "fork a session");
+    fail_to("start a session for ", error);
+    refuse_session(start.client, error);
+  }
+  start = {};  // the client's descriptor is the child's alone
+  const int status = child < 0 ? EXIT_FAILURE << 8 : status_of(child);
+  ::alarm(longest_step_of_pam);
+  const Result<void> ended = pam->end();
+  pam.reset();
+  ::alarm(0);
+  if (!ended) fail_to("close the PAM session of ", ended.error());
+  return end_alike(status);
+}
+
+}  // namespace
+
+int run_session(SessionStart start, const SessionBirth& birth, std::optional<Log>& log) {
+  std::shared_ptr<PamSession> pam = std::exchange(start.account.pam_session, nullptr);
+  if (pam) return serve_within(std::move(pam), std::move(start), birth, log);
+  return serve_as_user(std::move(start), birth, log);
+}
+
+void signal_session(pid_t session, int signal) {
+  const bool leads_a_group = ::getpgid(session) == session;
+  ::kill(leads_a_group ? -session : session, signal);
 }
 
 int run_session_after_session(const SessionRights& rights, Channel channel,

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
+#include <string_view>
 
 #include "ipc/channel.h"
 #include "log/log.h"
@@ -19,10 +22,14 @@ struct SessionBirth {
 
 /// Makes this process the session of one client: it becomes the user for good, keeps no descriptor
 /// but 0 to 2, the client's and the log's, and serves until the client goes, or becomes the
-/// session-program. Returns the exit status; leave with _exit(2) then, so that nothing inherited
-/// runs its end. `log` is opened anew.
+/// session-program. With a PAM session to hold, this process does that, as a group leader of its
+/// own, and the user's is its child. Returns the exit status; leave with _exit(2) then, so that
+/// nothing inherited runs its end. `log` is opened anew.
 [[nodiscard]] int run_session(SessionStart start, const SessionBirth& birth,
                               std::optional<Log>& log);
+
+/// To a session process, and to all that belongs to it where it is one that holds a PAM session.
+void signal_session(pid_t session, int signal);
 
 /// What a session process tells its keeper after each client; it can say nothing else.
 inline constexpr std::string_view idle_report = "idle";

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "base/error.h"
 
 namespace pop {
+
+class PamSession;
 
 /// Who a session becomes. System users come from NSS, virtual ones from the credential file.
 struct Account {
@@ -25,6 +28,8 @@ struct Account {
   bool is_virtual = false;
   bool is_read_only = false;  // this login may delete nothing
   std::string device;         // whose password it was; empty: the user's own
+  // To be held for the session's life; null: there is none to hold.
+  std::shared_ptr<PamSession> pam_session{};
 };
 
 /// What to do about a password that must be changed: a POP3 client cannot change it.

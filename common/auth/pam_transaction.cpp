@@ -1,10 +1,14 @@
 #include "auth/pam_transaction.h"
 
+#include <grp.h>
 #include <security/pam_appl.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "base/text.h"
 
@@ -36,8 +40,10 @@ void discard(pam_response* answers, int count) {
   std::free(answers);
 }
 
+constexpr std::size_t most_of_messages = 1000;
+
 void collect(std::string& messages, const char* text) {
-  if (text == nullptr || *text == '\0') return;
+  if (text == nullptr || *text == '\0' || messages.size() > most_of_messages) return;
   if (!messages.empty()) messages += "; ";
   messages += escaped(trimmed(text));
 }
@@ -97,6 +103,35 @@ bool is_verdict(int status) {
   }
 }
 
+Errc code_of_account(int status) {
+  if (status == PAM_ACCT_EXPIRED) return Errc::account_expired;
+  if (status == PAM_NEW_AUTHTOK_REQD || status == PAM_AUTHTOK_EXPIRED) {
+    return Errc::password_expired;
+  }
+  return is_verdict(status) ? Errc::denied : Errc::io;
+}
+
+/// This process's supplementary groups, which modules such as pam_group add to.
+class GroupsKept {
+ public:
+  GroupsKept() : groups_{now()} {}
+  GroupsKept(const GroupsKept&) = delete;
+  GroupsKept& operator=(const GroupsKept&) = delete;
+  ~GroupsKept() {
+    if (now() != groups_) (void)::setgroups(groups_.size(), groups_.data());
+  }
+
+ private:
+  static std::vector<gid_t> now() {
+    std::vector<gid_t> groups(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
+    const int count = ::getgroups(static_cast<int>(groups.size()), groups.data());
+    groups.resize(static_cast<std::size_t>(std::max(count, 0)));
+    return groups;
+  }
+
+  std::vector<gid_t> groups_;
+};
+
 }  // namespace
 
 PamTransaction::PamTransaction(std::unique_ptr<Dialogue> dialogue, pam_handle* handle)
@@ -105,10 +140,12 @@ PamTransaction::PamTransaction(std::unique_ptr<Dialogue> dialogue, pam_handle* h
 PamTransaction::PamTransaction(PamTransaction&& other) noexcept
     : dialogue_{std::move(other.dialogue_)},
       handle_{std::exchange(other.handle_, nullptr)},
-      last_{other.last_} {}
+      last_{other.last_},
+      has_authenticated_{other.has_authenticated_},
+      end_flags_{other.end_flags_} {}
 
 PamTransaction::~PamTransaction() {
-  if (handle_ != nullptr) pam_end(handle_, last_);
+  if (handle_ != nullptr) pam_end(handle_, last_ | end_flags_);
 }
 
 Result<PamTransaction> PamTransaction::start(Attempt attempt) {
@@ -137,7 +174,11 @@ Result<PamTransaction> PamTransaction::start(Attempt attempt) {
 
 Result<void> PamTransaction::authenticate() {
   last_ = pam_authenticate(handle_, PAM_DISALLOW_NULL_AUTHTOK);
-  if (last_ != PAM_SUCCESS) return std::unexpected(refusal("authenticate"));
+  dialogue_->attempt.password = {};
+  if (last_ != PAM_SUCCESS) {
+    return std::unexpected(refusal("authenticate", is_verdict(last_) ? Errc::denied : Errc::io));
+  }
+  has_authenticated_ = true;
   return check_user();
 }
 
@@ -154,13 +195,60 @@ Result<void> PamTransaction::check_account(ExpiredPassword expired) {
   last_ = pam_acct_mgmt(handle_, PAM_DISALLOW_NULL_AUTHTOK);
   if (last_ == PAM_SUCCESS) return check_user();
   if (last_ == PAM_NEW_AUTHTOK_REQD && expired == ExpiredPassword::accept) return check_user();
-  return std::unexpected(refusal("account"));
+  return std::unexpected(refusal("account", code_of_account(last_)));
 }
 
-Error PamTransaction::refusal(const char* doing) const {
+Result<void> PamTransaction::pass_credentials() {
+  const GroupsKept groups;
+  for (const int what : {int{PAM_ESTABLISH_CRED}, int{PAM_DELETE_CRED}}) {
+    if (Result<void> done = change_credentials(what); !done) return done;
+  }
+  return {};
+}
+
+Result<void> PamTransaction::change_credentials(int what) {
+  last_ = pam_setcred(handle_, what);
+  if (last_ == PAM_SUCCESS) return {};
+  return std::unexpected(
+      refusal(what == PAM_DELETE_CRED ? "delete credentials" : "set credentials", Errc::io));
+}
+
+std::string PamTransaction::take_messages() {
+  return std::exchange(dialogue_->messages, {});
+}
+
+Error PamTransaction::refusal(const char* doing, Errc code) {
   std::string text = std::string{"PAM "} + doing + ": " + pam_strerror(handle_, last_);
-  if (!dialogue_->messages.empty()) text += " (" + dialogue_->messages + ")";
-  return {is_verdict(last_) ? Errc::denied : Errc::io, std::move(text)};
+  if (const std::string said = take_messages(); !said.empty()) text += " (" + said + ")";
+  return {code, std::move(text)};
+}
+
+PamSession::PamSession(PamTransaction transaction) : transaction_{std::move(transaction)} {
+  transaction_.end_flags_ = int{PAM_DATA_SILENT};
+}
+
+Result<void> PamSession::begin() {
+  transaction_.end_flags_ = 0;
+  const Result<void> set = transaction_.change_credentials(PAM_ESTABLISH_CRED);
+  if (!set && transaction_.has_authenticated_) return set;
+  int& status = transaction_.last_;
+  status = pam_open_session(transaction_.handle_, 0);
+  if (status == PAM_SUCCESS) return {};
+  const Error error =
+      transaction_.refusal("open session", is_verdict(status) ? Errc::denied : Errc::io);
+  (void)transaction_.change_credentials(PAM_DELETE_CRED);
+  return std::unexpected(error);
+}
+
+Result<void> PamSession::end() {
+  int& status = transaction_.last_;
+  status = pam_close_session(transaction_.handle_, 0);
+  Result<void> closed;
+  if (status != PAM_SUCCESS) {
+    closed = std::unexpected(transaction_.refusal("close session", Errc::io));
+  }
+  const Result<void> deleted = transaction_.change_credentials(PAM_DELETE_CRED);
+  return closed ? deleted : closed;
 }
 
 }  // namespace pop

@@ -46,6 +46,7 @@ class ConfiguredChecker final : public PasswordChecker {
  public:
   ConfiguredChecker(const Settings& settings, Log* log)
       : source_{settings.auth_source},
+        holds_sessions_{settings.pam_session},
         pam_service_{settings.pam_service},
         clear_text_{settings.clear_text_password},
         expired_{settings.check_password_expired ? ExpiredPassword::deny : ExpiredPassword::accept},
@@ -85,11 +86,17 @@ class ConfiguredChecker final : public PasswordChecker {
   Result<void> check_rules(std::string_view user, const Result<Account>& account);
   Result<Account> account_of_record(std::string_view user, const Credential& record);
   Result<Account> permitted_system_account(std::string_view user);
-  Result<void> check_alive(std::string_view user, const LoginOrigin& origin) const;
+  Result<std::shared_ptr<PamSession>> check_alive(std::string_view user,
+                                                  const LoginOrigin& origin) const;
+  Result<void> check_shadow_expiry(std::string_view user) const;
   Result<PamTransaction> start_pam(std::string_view user, const Secret& password,
                                    const LoginOrigin& origin) const;
+  std::shared_ptr<PamSession> session_of(PamTransaction transaction) const;
+  void pass_credentials(PamTransaction& transaction) const;
+  void log_messages(std::string_view user, PamTransaction& transaction) const;
 
   AuthSource source_;
+  bool holds_sessions_;
   std::string pam_service_;
   ClearText clear_text_;
   ExpiredPassword expired_;
@@ -266,7 +273,7 @@ Result<Account> ConfiguredChecker::ask_shadow(std::string_view user, const Secre
 
 Result<Account> ConfiguredChecker::ask_pam(std::string_view user, const Secret& password,
                                            const LoginOrigin& origin) {
-  const Result<Account> account = find_system_account(user);
+  Result<Account> account = find_system_account(user);
   if (!account && account.error().code != Errc::not_found) return account;
   // Whom the rules refuse is not even tried: modules that count failures would let strangers lock
   // root out. Unknown users are, so that the modules log them as they log the others.
@@ -281,7 +288,28 @@ Result<Account> ConfiguredChecker::ask_pam(std::string_view user, const Secret& 
   if (passed) passed = transaction->check_account(expired_);
   if (!passed) return std::unexpected(std::move(passed).error());
   if (!account) return fail(Errc::denied, "PAM knows the user, the system does not");
+  if (!holds_sessions_) pass_credentials(*transaction);
+  log_messages(user, *transaction);
+  account->pam_session = session_of(std::move(*transaction));
   return account;
+}
+
+// Such as that a password will soon expire: POP3 has no way to tell.
+void ConfiguredChecker::log_messages(std::string_view user, PamTransaction& transaction) const {
+  std::string said = transaction.take_messages();
+  if (said.empty() || log_ == nullptr) return;
+  log_->event(Severity::info, "pam-said", {{"user", std::string{user}}, {"text", std::move(said)}});
+}
+
+std::shared_ptr<PamSession> ConfiguredChecker::session_of(PamTransaction transaction) const {
+  if (!holds_sessions_) return nullptr;
+  return std::make_shared<PamSession>(std::move(transaction));
+}
+
+// They are gone again before the session begins, so it does not need them.
+void ConfiguredChecker::pass_credentials(PamTransaction& transaction) const {
+  const Result<void> passed = transaction.pass_credentials();
+  if (!passed && log_ != nullptr) log_->failure("use a user's credentials", passed.error());
 }
 
 Result<PamTransaction> ConfiguredChecker::start_pam(std::string_view user, const Secret& password,
@@ -326,25 +354,36 @@ Result<Account> ConfiguredChecker::account_without_password(std::string_view use
                                                             const LoginOrigin& origin) {
   Result<Account> account = account_of_record(user, record);
   if (!account || account->is_virtual) return account;
-  if (Result<void> alive = check_alive(user, origin); !alive) {
-    return std::unexpected(std::move(alive).error());
-  }
+  Result<std::shared_ptr<PamSession>> alive = check_alive(user, origin);
+  if (!alive) return std::unexpected(std::move(alive).error());
+  account->pam_session = std::move(*alive);
   return account;
 }
 
-// Whoever decides about the system's users decides also which of them have expired.
-Result<void> ConfiguredChecker::check_alive(std::string_view user,
-                                            const LoginOrigin& origin) const {
-  if (source_ == AuthSource::credentials) return {};
+// Whoever decides about the system's users decides also which of them have expired, and has their
+// sessions.
+Result<std::shared_ptr<PamSession>> ConfiguredChecker::check_alive(
+    std::string_view user, const LoginOrigin& origin) const {
+  if (source_ == AuthSource::credentials) return nullptr;
   if (source_ == AuthSource::shadow) {
-    const Result<std::optional<ShadowEntry>> entry = find_shadow_entry(user);
-    if (!entry) return std::unexpected(entry.error());
-    if (!*entry) return fail(Errc::denied, "has no entry in the shadow file");
-    return check_expiry(**entry, days_since_1970(), expired_);
+    if (Result<void> alive = check_shadow_expiry(user); !alive) {
+      return std::unexpected(std::move(alive).error());
+    }
+    return nullptr;
   }
   Result<PamTransaction> transaction = start_pam(user, Secret{}, origin);
   if (!transaction) return std::unexpected(std::move(transaction).error());
-  return transaction->check_account(expired_);
+  if (Result<void> alive = transaction->check_account(expired_); !alive) {
+    return std::unexpected(std::move(alive).error());
+  }
+  return session_of(std::move(*transaction));
+}
+
+Result<void> ConfiguredChecker::check_shadow_expiry(std::string_view user) const {
+  const Result<std::optional<ShadowEntry>> entry = find_shadow_entry(user);
+  if (!entry) return std::unexpected(entry.error());
+  if (!*entry) return fail(Errc::denied, "has no entry in the shadow file");
+  return check_expiry(**entry, days_since_1970(), expired_);
 }
 
 }  // namespace

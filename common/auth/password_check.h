@@ -24,14 +24,16 @@ struct LoginOrigin {
 /// Checks credentials in a keeper. Blocks: hashing takes milliseconds, PAM may take seconds.
 ///
 /// Errors of all checks: Errc::denied for wrong password, unknown user, locked or expired account,
-/// where `text` is for the log and says which; the client is told one text for all. Errc::busy,
-/// full, io: nothing can be said about the password now; the client may come again.
+/// where `text` is for the log and says which; the client is told one text for all.
+/// Errc::account_expired, password_expired: the secret was right, so the client may be told.
+/// Errc::busy, full, io: nothing can be said about the password now; the client may come again.
 /// Unknown users, and those that the rules refuse, cost as much time as known ones with a wrong
 /// password: the missing hash is done.
 ///
 /// `user` is what the client typed; LoginNames says what it stands for. The account's `login` and
 /// `folder` are set. A device password of the user's record is as good as the password, within its
-/// limits; its use is noted, and a failure to do so is only logged.
+/// limits; its use is noted, and a failure to do so is only logged. With pam-session the accounts
+/// of the system's users have a PAM session to be held.
 class PasswordChecker {
  public:
   virtual ~PasswordChecker() = default;

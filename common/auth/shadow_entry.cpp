@@ -46,15 +46,20 @@ Result<std::optional<ShadowEntry>> find_shadow_entry(std::string_view user) {
 }
 
 Result<void> check_expiry(const ShadowEntry& entry, std::int64_t today, ExpiredPassword expired) {
-  if (entry.expires >= 0 && today >= entry.expires) return fail(Errc::denied, "account expired");
+  if (entry.expires >= 0 && today >= entry.expires)
+    return fail(Errc::account_expired, "account expired");
   const std::int64_t age = today - entry.last_change;
   const bool has_maximum = entry.maximum_age >= 0 && entry.last_change > 0;
   if (has_maximum && entry.inactive >= 0 && age > entry.maximum_age + entry.inactive) {
-    return fail(Errc::denied, "password expired, and inactive since");
+    return fail(Errc::password_expired, "password expired, and inactive since");
   }
   if (expired == ExpiredPassword::accept) return {};
-  if (entry.last_change == 0) return fail(Errc::denied, "password expired: it must be changed");
-  if (has_maximum && age > entry.maximum_age) return fail(Errc::denied, "password expired");
+  if (entry.last_change == 0) {
+    return fail(Errc::password_expired, "password expired: it must be changed");
+  }
+  if (has_maximum && age > entry.maximum_age) {
+    return fail(Errc::password_expired, "password expired");
+  }
   return {};
 }
 

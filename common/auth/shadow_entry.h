@@ -23,9 +23,9 @@ struct ShadowEntry {
 /// when NSS failed or the caller may not read the file. May block on a directory service.
 [[nodiscard]] Result<std::optional<ShadowEntry>> find_shadow_entry(std::string_view user);
 
-/// Errc::denied "account expired" or "password expired ...". As in PAM, an account that has expired
-/// and a password that did so more than `inactive` days ago are refused always. `today` counts from
-/// 1970.
+/// Errc::account_expired or password_expired; ask only for who has proved to be the user. As in
+/// PAM, an account that has expired and a password that did so more than `inactive` days ago are
+/// refused always. `today` counts from 1970.
 [[nodiscard]] Result<void> check_expiry(const ShadowEntry& entry, std::int64_t today,
                                         ExpiredPassword expired);
 

@@ -10,15 +10,17 @@ namespace pop {
 
 /// What a caller can do about a failure. Add a code only when some caller acts on it.
 enum class Errc : std::uint8_t {
-  usage,      // the request itself is wrong
-  not_found,  // no such file, user or record
-  denied,     // refused by permissions or by our own rules
-  busy,       // somebody else holds it; later may work
-  changed,    // another program altered it meanwhile
-  corrupt,    // the bytes are not what the format says
-  limit,      // larger than we accept
-  full,       // no space or no quota; nothing of the old state was given up
-  io,         // the device or the kernel failed
+  usage,             // the request itself is wrong
+  not_found,         // no such file, user or record
+  denied,            // refused by permissions or by our own rules
+  account_expired,   // whoever asks has proved who they are, and may be told why they are refused
+  password_expired,  // same
+  busy,              // somebody else holds it; later may work
+  changed,           // another program altered it meanwhile
+  corrupt,           // the bytes are not what the format says
+  limit,             // larger than we accept
+  full,              // no space or no quota; nothing of the old state was given up
+  io,                // the device or the kernel failed
 };
 
 /// `code` is for the program, `text` for the administrator: no newline, no final period,
@@ -75,6 +77,8 @@ inline constexpr std::array consequences{
     Consequence{Errc::usage, "", ExitStatus::usage, Severity::info},
     Consequence{Errc::not_found, "SYS/PERM", ExitStatus::no_input, Severity::warning},
     Consequence{Errc::denied, "SYS/PERM", ExitStatus::no_permission, Severity::warning},
+    Consequence{Errc::account_expired, "AUTH", ExitStatus::no_permission, Severity::notice},
+    Consequence{Errc::password_expired, "AUTH", ExitStatus::no_permission, Severity::notice},
     Consequence{Errc::busy, "IN-USE", ExitStatus::temp_fail, Severity::info},
     Consequence{Errc::changed, "SYS/TEMP", ExitStatus::temp_fail, Severity::warning},
     Consequence{Errc::corrupt, "SYS/PERM", ExitStatus::data, Severity::error},

@@ -367,6 +367,13 @@ constexpr std::array options{
            "Make unique-ids as servers before Qpopper 3 did"},
     Option{"pam-service", "", login, &S::pam_service, "SERVICE", start_up, Ready::now,
            "Use this PAM service", "", no_switch, no_range, word},
+    Option{
+        "pam-session", "", login, &S::pam_session, "BOOL", start_up, Ready::now,
+        "Hold a PAM session and the user's credentials as long as the POP3 session lasts",
+        "For users of the system whom auth-source = pam lets in. Each session then has a second "
+        "process, of root, which closes the PAM session when the first has ended, however it "
+        "did. Otherwise PAM's session modules are not asked, and credentials are set and deleted "
+        "at once."},
     Option{"pid-file", "", program, &S::pid_file, "FILE", start_up, Ready::now,
            "Write the number of the main process here when standalone", "Empty: nowhere.",
            no_switch, no_range, absolute_or_none},
@@ -466,13 +473,14 @@ constexpr std::array options{
            Ready::now, "Ask clients for certificates",
            "They must come from an authority in tls-client-ca-file.", no_switch, no_range, any,
            client_certificate_words},
-    Option{"tls-client-user", "", tls, &S::tls_client_user, "RULE", start_up, Ready::now,
-           "Take the user that a client's certificate stands for from this part of it",
-           "The log names him at the handshake, and AUTH EXTERNAL, where it is offered, lets him in "
-           "without a password. "
-           "A certificate in which the rule finds nobody, or several, stands for nobody. Asks for "
-           "tls-client-certificates.",
-           no_switch, no_range, any, client_user_words},
+    Option{
+        "tls-client-user", "", tls, &S::tls_client_user, "RULE", start_up, Ready::now,
+        "Take the user that a client's certificate stands for from this part of it",
+        "The log names him at the handshake, and AUTH EXTERNAL, where it is offered, lets him in "
+        "without a password. "
+        "A certificate in which the rule finds nobody, or several, stands for nobody. Asks for "
+        "tls-client-certificates.",
+        no_switch, no_range, any, client_user_words},
     Option{"tls-client-user-map", "", tls, &S::tls_client_user_map, "FILE", start_up, Ready::now,
            "Look in this file for the user that a client's certificate stands for",
            "Lines of a user, blanks, and the subject as the log shows it, or sha256: with the "

@@ -106,6 +106,7 @@ struct Settings {
   // Who may log in.
   AuthSource auth_source = AuthSource::pam;
   std::string pam_service = "pop3";
+  bool pam_session = false;
   std::string credential_owner = "pop";
   std::filesystem::path credential_file = "/etc/popper/credentials.gdbm";
   ClearText clear_text_password = ClearText::by_default;

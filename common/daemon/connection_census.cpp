@@ -34,8 +34,8 @@ std::size_t cell_in(std::size_t row, std::uint64_t hash) {
   return hash >> (row * row_bits) & (cells - 1);
 }
 
-// One address's failures in 64 bits, so that readers see all of it or nothing: the time of the
-// last one in milliseconds, which wraps around after two years, their number, and who it is.
+// One key's tally in 64 bits, so that readers see all of it or nothing: the time of the last change
+// in milliseconds, which wraps around after two years, the number or mark, and whose it is.
 struct Entry {
   static constexpr unsigned time_bits = 36, count_bits = 8;
   static constexpr std::uint64_t time_mask = (std::uint64_t{1} << time_bits) - 1;
@@ -78,13 +78,15 @@ std::unexpected<Error> census_error(int saved_errno, std::string_view doing) {
 
 }  // namespace
 
+using TallySet = std::array<std::atomic<std::uint64_t>, ways>;
+
 // Written by one process and read by many; all zeros, seed apart, is empty.
 struct Census::Table {
   std::uint64_t seed;
   std::atomic<std::uint32_t> connections;
   std::atomic<std::int64_t> oldest_idle;  // 0: none
   std::array<std::array<std::atomic<std::uint32_t>, cells>, rows> from;
-  std::array<std::array<std::atomic<std::uint64_t>, ways>, sets> failures;
+  std::array<std::array<TallySet, sets>, tallies> tally;
 };
 
 void Census::Unmap::operator()(Table* table) const noexcept {
@@ -119,18 +121,25 @@ void change(std::atomic<Number>& number, Number value) {
   number.store(value, std::memory_order_relaxed);
 }
 
-using FailureSet = std::array<std::atomic<std::uint64_t>, ways>;
+bool is_mark(Tally tally) {
+  return tally == Tally::repeat || tally == Tally::success;
+}
 
-// To what the set knows of the address, or in the place of its oldest entry.
-void add(FailureSet& set, const Entry& more, std::uint64_t now, milliseconds memory) {
+std::uint64_t joined(Tally tally, const Entry& entry, const Entry& more, std::uint64_t now) {
+  if (!is_mark(tally)) return std::min(entry.count + more.count, Entry::most);
+  return entry.age(now) < more.age(now) ? entry.count : more.count;
+}
+
+// To what the set knows of the key, or in the place of its oldest entry.
+void add(Tally tally, TallySet& set, const Entry& more, std::uint64_t now, milliseconds memory) {
   auto* place = &set.front();
   for (auto& slot : set) {
     const Entry entry = Entry::unpacked(slot), chosen = Entry::unpacked(*place);
     if (!entry.is_empty() && entry.tag == more.tag) {
-      const std::uint64_t before = entry.is_remembered(now, memory) ? entry.count : 0;
+      const std::uint64_t all =
+          entry.is_remembered(now, memory) ? joined(tally, entry, more, now) : more.count;
       const std::uint64_t latest = entry.age(now) < more.age(now) ? entry.time : more.time;
-      return change(slot,
-                    Entry{more.tag, std::min(before + more.count, Entry::most), latest}.packed());
+      return change(slot, Entry{more.tag, all, latest}.packed());
     }
     if (chosen.is_empty()) continue;
     if (entry.is_empty() || entry.age(now) > chosen.age(now)) place = &slot;
@@ -176,8 +185,12 @@ Result<void> Census::watch(const Fd& memory) {
   return {};
 }
 
-std::uint64_t Census::hash(AddressKey address) const {
-  return mixed(mixed(address.value ^ own_->seed) + own_->seed);
+std::uint64_t Census::hash(std::uint64_t key) const {
+  return mixed(mixed(key ^ own_->seed) + own_->seed);
+}
+
+std::uint64_t Census::seed() const {
+  return own_->seed;
 }
 
 void Census::enter() {
@@ -188,12 +201,12 @@ void Census::leave() {
 }
 
 void Census::enter_from(AddressKey address) {
-  const std::uint64_t hashed = hash(address);
+  const std::uint64_t hashed = hash(address.value);
   for (std::size_t row = 0; row < rows; ++row) up(own_->from[row][cell_in(row, hashed)]);
 }
 
 void Census::leave_from(AddressKey address) {
-  const std::uint64_t hashed = hash(address);
+  const std::uint64_t hashed = hash(address.value);
   for (std::size_t row = 0; row < rows; ++row) down(own_->from[row][cell_in(row, hashed)]);
 }
 
@@ -204,7 +217,7 @@ std::size_t Census::connections() const {
 }
 
 std::size_t Census::connections_from(AddressKey address) const {
-  const std::uint64_t hashed = hash(address);
+  const std::uint64_t hashed = hash(address.value);
   std::size_t least = std::numeric_limits<std::size_t>::max();
   for (std::size_t row = 0; row < rows; ++row) {
     const std::size_t cell = cell_in(row, hashed);
@@ -231,24 +244,52 @@ std::optional<Census::Time> Census::oldest_idle_elsewhere() const {
 }
 
 void Census::note_failure(AddressKey address, Time now, milliseconds memory) {
-  note(address, now, memory, 1);
+  count(Tally::address, address.value, now, memory);
 }
 
 // The failures may stand in other tables; then ours gets an entry without any.
 void Census::note_attempt(AddressKey address, Time now, milliseconds memory) {
-  if (failures_of(address, now, memory).count > 0) note(address, now, memory, 0);
-}
-
-void Census::note(AddressKey address, Time now, milliseconds memory, unsigned more) {
-  const std::uint64_t hashed = hash(address), time = entry_time(now);
-  add(own_->failures[set_of(hashed)], {tag_of(hashed), more, time}, time, memory);
+  if (failures_of(address, now, memory).count == 0) return;
+  note(Tally::address, address.value, now, memory, 0);
 }
 
 Failures Census::failures_of(AddressKey address, Time now, milliseconds memory) const {
-  const std::uint64_t hashed = hash(address), time = entry_time(now), tag = tag_of(hashed);
+  return counted(Tally::address, address.value, now, memory);
+}
+
+void Census::count(Tally tally, std::uint64_t key, Time now, milliseconds memory) {
+  note(tally, key, now, memory, 1);
+}
+
+void Census::mark(Tally tally, std::uint64_t key, std::uint8_t what, Time now) {
+  note(tally, key, now, milliseconds{0}, what);
+}
+
+void Census::note(Tally tally, std::uint64_t key, Time now, milliseconds memory, unsigned more) {
+  const std::uint64_t hashed = hash(key), time = entry_time(now);
+  TallySet& set = own_->tally[static_cast<std::size_t>(tally)][set_of(hashed)];
+  add(tally, set, {tag_of(hashed), more, time}, time, memory);
+}
+
+bool Census::is_marked(Tally tally, std::uint64_t key, std::uint8_t what, Time now,
+                       milliseconds memory) const {
+  const std::uint64_t hashed = hash(key), time = entry_time(now), tag = tag_of(hashed);
+  const auto has_it = [&](const Table& table) {
+    const TallySet& set = table.tally[static_cast<std::size_t>(tally)][set_of(hashed)];
+    return std::ranges::any_of(set, [&](const auto& slot) {
+      const Entry entry = Entry::unpacked(slot.load(std::memory_order_relaxed));
+      return entry.tag == tag && entry.count == what && entry.is_remembered(time, memory);
+    });
+  };
+  return has_it(*own_) ||
+         std::ranges::any_of(others_, [&](const Mapping& other) { return has_it(*other); });
+}
+
+Failures Census::counted(Tally tally, std::uint64_t key, Time now, milliseconds memory) const {
+  const std::uint64_t hashed = hash(key), time = entry_time(now), tag = tag_of(hashed);
   Failures found{0, milliseconds::max()};
   const auto look_in = [&](const Table& table) {
-    for (const auto& slot : table.failures[set_of(hashed)]) {
+    for (const auto& slot : table.tally[static_cast<std::size_t>(tally)][set_of(hashed)]) {
       const Entry entry = Entry::unpacked(slot.load(std::memory_order_relaxed));
       if (entry.tag != tag || !entry.is_remembered(time, memory)) continue;
       found.since_last = std::min(found.since_last, entry.age(time));
@@ -346,7 +387,7 @@ void CensusOffice::hand_on(pid_t process, std::set<pid_t> sessions) {
   write_connections(held->writable, held->orphans.size());
 }
 
-Result<void> CensusOffice::keep_failures(const Clock& clock, std::chrono::milliseconds memory) {
+Result<void> CensusOffice::keep_tallies(const Clock& clock, const TallyMemory& memory) {
   clock_ = &clock;
   memory_ = memory;
   if (past_) return {};
@@ -360,21 +401,24 @@ Result<void> CensusOffice::keep_failures(const Clock& clock, std::chrono::millis
   return {};
 }
 
-void CensusOffice::keep_failures_of(const Held& held) const {
+void CensusOffice::keep_tallies_of(const Held& held) const {
   if (!past_) return;
   const Result<Census::Mapping> ended = map(held.writable.get(), PROT_READ, MAP_SHARED);
   if (!ended) return;  // for want of memory: better than no next gate
   const std::uint64_t now = entry_time(clock_->steady());
-  for (std::size_t set = 0; set < sets; ++set) {
-    for (const auto& slot : (*ended)->failures[set]) {
-      const Entry entry = Entry::unpacked(slot.load(std::memory_order_relaxed));
-      if (entry.is_remembered(now, memory_)) add(past_->failures[set], entry, now, memory_);
+  for (std::size_t kind = 0; kind < tallies; ++kind) {
+    for (std::size_t set = 0; set < sets; ++set) {
+      for (const auto& slot : (*ended)->tally[kind][set]) {
+        const Entry entry = Entry::unpacked(slot.load(std::memory_order_relaxed));
+        if (!entry.is_remembered(now, memory_[kind])) continue;
+        add(static_cast<Tally>(kind), past_->tally[kind][set], entry, now, memory_[kind]);
+      }
     }
   }
 }
 
 void CensusOffice::free(Held& held) const {
-  keep_failures_of(held);
+  keep_tallies_of(held);
   held.owner = 0;
   held.orphans.clear();
   // Fails only for want of memory, and is tried again before anybody else gets the table.

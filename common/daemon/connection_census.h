@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -31,6 +32,18 @@ struct Failures {
   std::chrono::milliseconds since_last{};  // or since the last attempt; nothing without failures
 };
 
+/// What logins have left in a census, each kind under keys of its own. Counts of several processes
+/// add up; of marks the latest in each process counts.
+enum class Tally : std::uint8_t {
+  address,  // failures of an address
+  guess,    // failures by what was tried
+  repeat,   // marks: the secret that was wrong last
+  success   // marks: who has logged in
+};
+inline constexpr std::size_t tallies = 4;
+/// How long each kind is kept beyond the process that wrote it.
+using TallyMemory = std::array<std::chrono::milliseconds, tallies>;
+
 /// Who is connected, over all processes of one daemon, without a lock and without one process that
 /// all others ask. Every gate and keeper writes into a table of its own, in memory that only it can
 /// write, and reads those of the others: a limit holds over their sum. So one that crashes leaves
@@ -39,8 +52,8 @@ struct Failures {
 ///
 /// A table is of fixed size, however many addresses there are. Connections of an address are kept
 /// in a count-min sketch with a secret seed: a count is never too low, and too high by one in very
-/// few cases while there are less than some ten thousand addresses. Failures lie in a
-/// set-associative table, which forgets the oldest ones of a set when it is full.
+/// few cases while there are less than some ten thousand addresses. Each kind of tally lies in a
+/// set-associative table for 16,384 keys, which forgets the oldest ones of a set when it is full.
 class Census {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -82,10 +95,22 @@ class Census {
   [[nodiscard]] Failures failures_of(AddressKey address, Time now,
                                      std::chrono::milliseconds memory) const;
 
+  // The same for keys of other kinds.
+  void count(Tally tally, std::uint64_t key, Time now, std::chrono::milliseconds memory);
+  [[nodiscard]] Failures counted(Tally tally, std::uint64_t key, Time now,
+                                 std::chrono::milliseconds memory) const;
+  void mark(Tally tally, std::uint64_t key, std::uint8_t what, Time now);
+  [[nodiscard]] bool is_marked(Tally tally, std::uint64_t key, std::uint8_t what, Time now,
+                               std::chrono::milliseconds memory) const;
+
+  /// Random, the same in all tables of one office, and known to nobody outside.
+  [[nodiscard]] std::uint64_t seed() const;
+
  private:
   explicit Census(Mapping own) : own_{std::move(own)} {}
-  [[nodiscard]] std::uint64_t hash(AddressKey address) const;
-  void note(AddressKey address, Time now, std::chrono::milliseconds memory, unsigned more);
+  [[nodiscard]] std::uint64_t hash(std::uint64_t key) const;
+  void note(Tally tally, std::uint64_t key, Time now, std::chrono::milliseconds memory,
+            unsigned more);
 
   Mapping own_;
   std::vector<Mapping> others_;
@@ -104,9 +129,9 @@ class CensusOffice {
   /// of the end of each, and their addresses until the last has ended.
   void hand_on(pid_t process, std::set<pid_t> sessions);
 
-  /// From here on the failed logins that a process has noted outlive it for `memory`, in a table of
-  /// the office's own. May be called again.
-  [[nodiscard]] Result<void> keep_failures(const Clock& clock, std::chrono::milliseconds memory);
+  /// From here on the tallies that a process has noted outlive it for `memory`, in a table of the
+  /// office's own. May be called again.
+  [[nodiscard]] Result<void> keep_tallies(const Clock& clock, const TallyMemory& memory);
 
   [[nodiscard]] std::size_t size() const { return tables_.size(); }
   [[nodiscard]] int writable(std::size_t table) const { return tables_[table].writable.get(); }
@@ -119,13 +144,13 @@ class CensusOffice {
     std::set<pid_t> orphans{};  // the owner's sessions, which have outlived it
   };
   void free(Held& held) const;
-  void keep_failures_of(const Held& held) const;
+  void keep_tallies_of(const Held& held) const;
 
   std::vector<Held> tables_;
   std::uint64_t seed_ = 0;  // 0: not made yet
-  Census::Mapping past_;    // failures of who has ended; nullptr: forgotten
+  Census::Mapping past_;    // tallies of who has ended; nullptr: forgotten
   const Clock* clock_ = nullptr;
-  std::chrono::milliseconds memory_{};
+  TallyMemory memory_{};
 };
 
 }  // namespace pop

@@ -44,10 +44,19 @@ FailureDelays::FailureDelays(const Settings& settings)
 
 std::chrono::milliseconds FailureDelays::left(const Failures& failures) const {
   if (failures.count == 0) return {};
+  return std::max(doubled(failures.count, most_) - failures.since_last,
+                  std::chrono::milliseconds{0});
+}
+
+std::chrono::milliseconds FailureDelays::shared(unsigned failures, unsigned free) const {
+  return failures <= free ? std::chrono::milliseconds{0} : doubled(failures - free, most_ / 4);
+}
+
+std::chrono::milliseconds FailureDelays::doubled(unsigned failures,
+                                                 std::chrono::milliseconds most) const {
   constexpr unsigned enough_doublings = 20;  // of one second: longer than any setting allows
-  const std::int64_t factor = std::int64_t{1} << std::min(failures.count - 1, enough_doublings);
-  const std::chrono::milliseconds delay = std::min(first_ * factor, most_);
-  return std::max(delay - failures.since_last, std::chrono::milliseconds{0});
+  const std::int64_t factor = std::int64_t{1} << std::min(failures - 1, enough_doublings);
+  return std::min(first_ * factor, most);
 }
 
 }  // namespace pop

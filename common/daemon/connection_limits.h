@@ -54,18 +54,25 @@ class ConnectionLimits {
 
 /// How long an address waits after failed logins: a first time, doubled by each
 /// further failure up to a most. All connections of an address wait together,
-/// and nobody else does.
+/// and nobody else does. And how long everybody waits where many share in failures.
 class FailureDelays {
  public:
   explicit FailureDelays(const Settings& settings);
 
   /// From now until the next check; zero: now.
   [[nodiscard]] std::chrono::milliseconds left(const Failures& failures) const;
+  /// How long each waits whose guess is one of `failures` that began elsewhere, the first `free` of
+  /// which make nobody wait: the first time, doubled by each further failure up to a quarter of the
+  /// most, so that who is right comes in before its program loses patience.
+  [[nodiscard]] std::chrono::milliseconds shared(unsigned failures, unsigned free) const;
   /// How long failures must be remembered: whoever lets them be forgotten tries
   /// no more often than who does not.
   [[nodiscard]] std::chrono::milliseconds memory() const { return 2 * most_; }
 
  private:
+  [[nodiscard]] std::chrono::milliseconds doubled(unsigned failures,
+                                                  std::chrono::milliseconds most) const;
+
   std::chrono::milliseconds first_, most_;
 };
 

@@ -102,7 +102,7 @@ class Reader {
 
 template <class... Field>
 std::size_t room_for(const Field&... field) {
-  return 1 + (... + (4 + field.size())) + 22;  // and a connection number and two truths
+  return 1 + (... + (4 + field.size())) + 27;  // and a connection number and three truths
 }
 
 std::string encoded(const StampsWanted& message) {
@@ -124,6 +124,7 @@ std::string encoded(const PasswordAttempt& message) {
       .text(message.client_name)
       .truth(message.relayed)
       .truth(message.over_tls)
+      .truth(message.repeated)
       .take();
 }
 
@@ -151,10 +152,12 @@ std::string encoded(const Stamps& message) {
 }
 
 std::string encoded(const Verdict& message) {
-  return Writer{Type::verdict, room_for(message.reply) + 8}
+  return Writer{Type::verdict, room_for(message.reply) + 28}
       .number(message.connection)
       .number(static_cast<std::uint32_t>(message.outcome))
       .text(message.reply)
+      .number(message.guess.user)
+      .number(message.guess.password)
       .take();
 }
 
@@ -176,8 +179,9 @@ StampsWanted read_stamps_wanted(Reader& reader) {
 
 // Braces evaluate left to right, so the fields come in the order they were written.
 PasswordAttempt read_password_attempt(Reader& reader) {
-  return {reader.number64(), reader.string(), Secret{reader.text()}, reader.string(),
-          reader.string(),   reader.string(), reader.truth(),        reader.truth()};
+  return {reader.number64(), reader.string(), Secret{reader.text()},
+          reader.string(),   reader.string(), reader.string(),
+          reader.truth(),    reader.truth(),  reader.truth()};
 }
 
 ApopAttempt read_apop_attempt(Reader& reader) {
@@ -199,6 +203,8 @@ Verdict read_verdict(Reader& reader) {
   reader.require(outcome <= static_cast<std::uint32_t>(Verdict::Outcome::unavailable));
   if (!reader.broken()) message.outcome = static_cast<Verdict::Outcome>(outcome);
   message.reply = reader.string();
+  message.guess = {reader.number64(), reader.number32()};
+  reader.require(message.guess.password <= most_password_keys);
   return message;
 }
 

@@ -27,6 +27,16 @@ struct Stamps {
   std::uint32_t valid_seconds = 0;
 };
 
+/// Whom a login tried and with what, as far as failures are counted by it: neither can be told from
+/// the keys without the seed, and even with it 12 bits fit one in 4,096 of all passwords.
+struct GuessKeys {
+  std::uint64_t user = 0;      // 0: not known
+  std::uint32_t password = 0;  // 1 to most_password_keys; 0: not known, as with digests
+
+  bool operator==(const GuessKeys&) const = default;
+};
+inline constexpr std::uint32_t most_password_keys = 4096;
+
 /// Gate: check and, if right, start the session with the descriptor that comes along.
 struct PasswordAttempt {
   std::uint64_t connection = 0;  // the gate's name for it, echoed in the verdict
@@ -39,6 +49,7 @@ struct PasswordAttempt {
   bool relayed = false;
   // And nobody on the way can read them, nor those of a connection whose proxy ended TLS.
   bool over_tls = false;
+  bool repeated = false;  // the gate knows it for wrong; for the log
 };
 struct ApopAttempt {
   std::uint64_t connection = 0;
@@ -59,6 +70,7 @@ struct Verdict {
   std::uint64_t connection = 0;
   Outcome outcome = Outcome::rejected;
   std::string reply;  // "-ERR ..." without CRLF, empty when accepted
+  GuessKeys guess{};  // by which the gate counts, unless it is unavailable
 };
 
 using GateMessage = std::variant<StampsWanted, PasswordAttempt, ApopAttempt>;

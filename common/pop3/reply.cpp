@@ -55,6 +55,8 @@ constexpr std::array failure_texts{
                 "The server does not find the maildrop's place; tell its administrator."},
     FailureText{Errc::denied,
                 "The server is not allowed to use this maildrop; tell its administrator."},
+    FailureText{Errc::account_expired, "Your account has expired."},
+    FailureText{Errc::password_expired, "Your password has expired; change it first."},
     FailureText{Errc::busy, ""},
     FailureText{Errc::changed, "Another program changed the maildrop; connect again."},
     FailureText{Errc::corrupt, "The maildrop is damaged; tell the administrator of the server."},
@@ -190,6 +192,14 @@ std::string malformed_digest() {
 
 std::string password_incorrect(std::string_view user) {
   return err(fmt::format("Password supplied for \"{}\" is incorrect.", quoted(user)), "AUTH");
+}
+
+std::string account_expired(std::string_view user) {
+  return err(fmt::format("\"{}\": account expired.", quoted(user)), "AUTH");
+}
+
+std::string password_expired(std::string_view user) {
+  return err(fmt::format("\"{}\": password expired.", quoted(user)), "AUTH");
 }
 
 std::string digest_incorrect() {

@@ -64,6 +64,9 @@ inline constexpr std::size_t longest_line = 512;
 /// The same for a wrong password and a user that does not exist.
 [[nodiscard]] std::string password_incorrect(std::string_view user);
 [[nodiscard]] std::string digest_incorrect();
+/// Only for who has proved to be the user.
+[[nodiscard]] std::string account_expired(std::string_view user);
+[[nodiscard]] std::string password_expired(std::string_view user);
 /// No check was possible now: the password may be right.
 [[nodiscard]] std::string login_unavailable();
 [[nodiscard]] std::string too_many_bad_commands();

@@ -3,6 +3,7 @@
 
 import os
 import poplib
+import subprocess
 
 import popper_host
 from popper_host import HostTest, change_accounts
@@ -92,22 +93,30 @@ class AccountsTest(HostTest):
             self.login(port)
 
     def check_expiry(self, account_words, password_words, **options):
-        def why(port):
-            self.assertEqual(self.refusal(port), self.text_for(self.user.name))
-            return self.host.log(port).splitlines()[-1]
+        def why(port, what):
+            """Only who knows the password hears what has expired."""
+            self.assertEqual(self.refusal(port), f'-ERR [AUTH] "{self.user.name}": {what} expired.')
+            line = self.host.log(port).splitlines()[-1]
+            self.assertEqual(self.refusal(port, password="wrong"), self.text_for(self.user.name))
+            return line
 
-        self.addCleanup(change_accounts, "chage", "-E", "-1", "-d", "20000", self.user.name)
+        self.addCleanup(change_accounts, "chage", "-E", "-1", "-d", "20000", "-M", "99999",
+                        "-I", "-1", self.user.name)
         with self.serving(**options) as port:
             self.login(port)
             self.assertEqual(self.refusal(port, password="wrong"), self.text_for(self.user.name))
             change_accounts("chage", "-E", "1", self.user.name)
-            self.assertRegex(why(port), account_words)
+            self.assertRegex(why(port, "account"), account_words)
             change_accounts("chage", "-E", "-1", "-d", "0", self.user.name)
-            self.assertRegex(why(port), password_words)
+            self.assertRegex(why(port, "password"), password_words)
+            # Long ago, and inactive since.
+            change_accounts("chage", "-d", "1000", "-M", "10", "-I", "10", self.user.name)
+            self.assertRegex(why(port, "password"), password_words)
+            change_accounts("chage", "-d", "0", "-M", "99999", "-I", "-1", self.user.name)
         with self.serving(check_password_expired=False, **options) as port:
             self.login(port)
             change_accounts("chage", "-E", "1", self.user.name)
-            self.assertRegex(why(port), account_words)
+            self.assertRegex(why(port, "account"), account_words)
 
     def test_expiry_with_pam(self):
         self.check_expiry("expired", "password")
@@ -115,6 +124,29 @@ class AccountsTest(HostTest):
     def test_expiry_with_shadow(self):
         self.check_expiry("account expired", "password expired", auth_source="shadow",
                           pam_service="none-such")
+
+    def popauth(self, credentials, *arguments, secret=""):
+        subprocess.run([popper_host.POPAUTH, *arguments, "-q", "--credential-file", credentials],
+                       input=secret, text=True, check=True, timeout=popper_host.PATIENCE)
+
+    def test_every_refused_user_hears_the_same(self):
+        credentials = self.host.path("refused.gdbm")
+        virtual = "--uid", "5000", "--gid", "5000", "--home", "/nonexistent"
+        self.popauth(credentials, "init")
+        for name in ("known", "locked", "apop-only"):
+            self.popauth(credentials, "set", name, "--stdin", "--apop", *virtual, secret="right\n")
+        self.popauth(credentials, "set", "locked", "--lock")
+        locked = self.host.add_user("l")
+        change_accounts("usermod", "--lock", locked.name)
+        self.popauth(credentials, "set", self.user.name, "--stdin", "--apop", secret="shared\n")
+        everybody = {"known": "wrong", "locked": "right", "apop-only": "right", "unknown": "right",
+                     self.user.name: self.user.password, locked.name: locked.password,
+                     "root": "wrong", "nobody": "wrong"}
+        for source in ("pam", "shadow", "credentials"):
+            with self.serving(auth_source=source, credential_file=credentials) as port:
+                for name, password in everybody.items():
+                    with self.subTest(source=source, name=name):
+                        self.assertEqual(self.refusal(port, name, password), self.text_for(name))
 
     def test_shadow_refuses_locked_ones_and_unknown_ones_alike(self):
         with self.serving(auth_source="shadow") as port:

@@ -176,9 +176,9 @@ class LimitsTest(HostTest):
 
     # Who waits
 
-    def attempt(self, port, source, password):
+    def attempt(self, port, source, password, name=None):
         stranger = self.stranger(port, source=source)
-        stranger.send(f"USER {self.user.name}\r\nPASS {password}\r\n".encode())
+        stranger.send(f"USER {name or self.user.name}\r\nPASS {password}\r\n".encode())
         self.assertTrue(stranger.line().startswith(b"+OK"))
         return stranger
 
@@ -226,6 +226,59 @@ class LimitsTest(HostTest):
             for stranger in waiting:
                 self.assertIn(b"[AUTH]", stranger.line())
             self.assertGreater(time.monotonic() - failed, 2.5)
+
+    def fail(self, port, source, password, name=None):
+        refused = self.attempt(port, source, password, name)
+        self.assertIn(b"[AUTH]", refused.line())
+        refused.close()
+
+    def check_waits(self, port, waiting_source, known_source, password, name=None):
+        """The one does, and the other, where the user has been before, does not."""
+        began = time.monotonic()
+        waiting = self.attempt(port, waiting_source, password, name)
+        known = self.attempt(port, known_source, self.user.password)
+        self.assertTrue(known.line().startswith(b"+OK"))
+        known.send(b"QUIT\r\n")
+        known.rest()
+        if time.monotonic() - began < 1.5:
+            self.assertFalse(waiting.has_something())
+        waiting.line()
+        self.assertGreater(time.monotonic() - began, 1.5)
+        waiting.close()
+
+    def test_many_addresses_that_try_one_user_wait_and_who_was_there_before_does_not(self):
+        self.host.write_spool(self.user, popper_host.simple_spool(1))
+        with self.daemon(failure_delay=2, failure_delay_most=8) as port:
+            known = self.attempt(port, "127.0.0.9", self.user.password)
+            self.assertTrue(known.line().startswith(b"+OK"))
+            known.close()
+            for number in range(1, 7):
+                self.fail(port, f"127.0.4.{number}", f"guess{number}")
+            self.check_waits(port, "127.0.4.99", "127.0.0.9", self.user.password)
+
+    def test_a_password_that_is_tried_on_many_users_waits_though_the_gates_are_new(self):
+        self.host.write_spool(self.user, popper_host.simple_spool(1))
+        with self.daemon(failure_delay=2, failure_delay_most=8) as port:
+            known = self.attempt(port, "127.0.0.9", self.user.password)
+            self.assertTrue(known.line().startswith(b"+OK"))
+            known.close()
+            for number in range(1, 12):
+                self.fail(port, f"127.0.5.{number}", "Summer2026", f"no-user-{number}")
+            old = {gate.pid for gate in self.family.gates()}
+            os.kill(self.family.master.pid, signal.SIGHUP)
+            popper_host.wait_until(
+                lambda: not old & {gate.pid for gate in self.family.gates()}, "new gates run")
+            popper_host.wait_until(lambda: self.can_greet(port), "they serve")
+            self.check_waits(port, "127.0.5.99", "127.0.0.9", "Summer2026", "no-user-99")
+
+    def test_a_repeated_wrong_password_is_told_from_new_ones(self):
+        with self.daemon() as port:
+            for password in ("old password", "old password", "older", "old password", "older"):
+                self.fail(port, "127.0.0.2", password)
+            self.fail(port, "127.0.0.3", "old password")
+            log = self.host.log(port)
+        self.assertEqual(log.count(" guess=new "), 3)
+        self.assertEqual(log.count(" guess=repeated "), 3)
 
     def test_the_time_for_a_login_runs_from_the_connection(self):
         with self.daemon(login_timeout=2, timeout=2) as port:

@@ -687,14 +687,17 @@ TEST_CASE("PAM: locked and expired accounts are refused, also with APOP", "[auth
 
   REQUIRE(run({"chage", "-E", "1", site.user()}));
   CHECK(by_password().error().text.find("expired") != std::string::npos);
-  CHECK(by_apop().error().code == Errc::denied);
+  CHECK(by_password().error().code == Errc::account_expired);
+  CHECK(by_apop().error().code == Errc::account_expired);
+  CHECK(checker->check_password(site.user(), Secret{"wrong"}, stranger).error().code ==
+        Errc::denied);
   REQUIRE(run({"chage", "-E", "-1", site.user()}));
   REQUIRE(by_password());
 
   REQUIRE(run({"chage", "-d", "0", site.user()}));
   const Result<Account> must_change = by_password();
   REQUIRE_FALSE(must_change);
-  CHECK(must_change.error().code == Errc::denied);
+  CHECK(must_change.error().code == Errc::password_expired);
   CHECK(must_change.error().text.find("password") != std::string::npos);
   settings.check_password_expired = false;
   CHECK((*make_password_checker(settings))->check_password(site.user(), Secret{"right"}, stranger));
@@ -835,7 +838,7 @@ TEST_CASE("shadow: an APOP user whose account has expired stays out", "[auth][sh
   };
   CHECK(by_apop());
   REQUIRE(run({"chage", "-E", "1", site.user()}));
-  check_denied(by_apop(), "account expired");
+  CHECK(by_apop().error().code == Errc::account_expired);
 }
 
 TEST_CASE("shadow: every refusal costs as much as a wrong password", "[auth][shadow][root][cost]") {

@@ -163,8 +163,8 @@ TEST_CASE("Failures outlive the process that has noted them, and not their time"
     Census::Time now = start;
   } clock;
   Town town{3};
-  REQUIRE(town.office.keep_failures(clock, memory));
-  REQUIRE(town.office.keep_failures(clock, memory));
+  REQUIRE(town.office.keep_tallies(clock, {memory, memory, memory, memory}));
+  REQUIRE(town.office.keep_tallies(clock, {memory, memory, memory, memory}));
   REQUIRE(town.office.size() == 4);
   Census& last = town.people[2];
   REQUIRE(last.watch(Fd{::dup(town.office.readable(3))}));
@@ -237,4 +237,35 @@ TEST_CASE("A process that serves alone counts itself", "[daemon][census]") {
   census->enter_from(host(1));
   CHECK(census->connections() == 1);
   CHECK(census->connections_from(host(1)) == 1);
+}
+
+TEST_CASE("Marks and counts of every kind outlive the process that has noted them",
+          "[daemon][census]") {
+  class Standing final : public Clock {
+   public:
+    std::chrono::system_clock::time_point wall() const override { return {}; }
+    std::chrono::steady_clock::time_point steady() const override { return start; }
+    void sleep(milliseconds) override {}
+  } clock;
+  Town town{3};
+  REQUIRE(town.office.keep_tallies(clock, {memory, memory, memory, memory}));
+  Census& last = town.people[2];
+  REQUIRE(last.watch(Fd{::dup(town.office.readable(3))}));
+  for (Census& census : town.people) CHECK(census.seed() == last.seed());
+  CHECK(last.seed() != 0);
+  town.people[0].count(Tally::guess, 7, start, memory);
+  town.people[1].count(Tally::guess, 7, start, memory);
+  town.people[0].mark(Tally::repeat, 7, 3, start - seconds{2});
+  town.people[1].mark(Tally::repeat, 7, 5, start - seconds{1});
+  town.people[1].mark(Tally::success, 7, 1, start);
+  CHECK(last.is_marked(Tally::repeat, 7, 3, start, memory));
+  CHECK(last.is_marked(Tally::repeat, 7, 5, start, memory));
+  for (const std::size_t ended : {1U, 0U}) town.office.release(Town::process(ended));
+  CHECK(last.counted(Tally::guess, 7, start, memory).count == 2);
+  CHECK(last.counted(Tally::guess, 8, start, memory).count == 0);
+  CHECK(last.counted(Tally::address, 7, start, memory).count == 0);
+  CHECK_FALSE(last.is_marked(Tally::repeat, 7, 3, start, memory));
+  CHECK(last.is_marked(Tally::repeat, 7, 5, start, memory));
+  CHECK(last.is_marked(Tally::success, 7, 1, start, memory));
+  CHECK_FALSE(last.is_marked(Tally::success, 7, 1, start + memory + seconds{1}, memory));
 }

@@ -13,7 +13,7 @@ static bool operator==(const PasswordAttempt& a, const PasswordAttempt& b) {
   return a.connection == b.connection && a.user == b.user &&
          a.password.octets() == b.password.octets() && a.address == b.address &&
          a.pipelined == b.pipelined && a.client_name == b.client_name && a.relayed == b.relayed &&
-         a.over_tls == b.over_tls;
+         a.over_tls == b.over_tls && a.repeated == b.repeated;
 }
 static bool operator==(const ApopAttempt& a, const ApopAttempt& b) {
   return a.connection == b.connection && a.user == b.user && a.banner_stamp == b.banner_stamp &&
@@ -24,7 +24,8 @@ static bool operator==(const Stamps& a, const Stamps& b) {
   return a.stamps == b.stamps && a.valid_seconds == b.valid_seconds;
 }
 static bool operator==(const Verdict& a, const Verdict& b) {
-  return a.connection == b.connection && a.outcome == b.outcome && a.reply == b.reply;
+  return a.connection == b.connection && a.outcome == b.outcome && a.reply == b.reply &&
+         a.guess == b.guess;
 }
 
 }  // namespace pop
@@ -69,7 +70,7 @@ GateMessage gate_message(Source& source) {
     case 1:
       return PasswordAttempt{source.number64(), source.octets(), Secret{source.octets()},
                              source.octets(),   source.octets(), source.octets(),
-                             source.truth(),    source.truth()};
+                             source.truth(),    source.truth(),  source.truth()};
     default:
       return ApopAttempt{source.number64(), source.octets(), source.octets(),
                          source.octets(),   source.octets(), source.octets(),
@@ -82,8 +83,10 @@ KeeperMessage keeper_message(Source& source) {
     const std::uint32_t valid_seconds = source.number32();
     return Stamps{stamp_list(source), valid_seconds};
   }
-  return Verdict{source.number64(), static_cast<Verdict::Outcome>(source.below(3)),
-                 source.octets()};
+  return Verdict{source.number64(),
+                 static_cast<Verdict::Outcome>(source.below(3)),
+                 source.octets(),
+                 {source.number64(), source.below(most_password_keys + 1)}};
 }
 
 void check_corrupt(std::string_view frame) {
@@ -104,8 +107,8 @@ void check_canonical_or_corrupt(std::string_view frame) {
 }  // namespace
 
 TEST_CASE("the frame of a password attempt is as its description says", "[ipc][frame]") {
-  const std::string frame = encode(
-      PasswordAttempt{0x0102030405060708, "jo", Secret{"pw"}, "::1", "", "h.example", true, false});
+  const std::string frame = encode(PasswordAttempt{0x0102030405060708, "jo", Secret{"pw"}, "::1",
+                                                   "", "h.example", true, false, true});
   CHECK(frame ==
         "\x02"
         "\x08\0\0\0\x08\x07\x06\x05\x04\x03\x02\x01"
@@ -115,7 +118,8 @@ TEST_CASE("the frame of a password attempt is as its description says", "[ipc][f
         "\0\0\0\0"
         "\x09\0\0\0h.example"
         "\x01\0\0\0\x01"
-        "\x01\0\0\0\0"s);
+        "\x01\0\0\0\0"
+        "\x01\0\0\0\x01"s);
   check_corrupt(frame.substr(0, frame.size() - 1) + '\x02');
 }
 

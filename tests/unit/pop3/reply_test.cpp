@@ -44,6 +44,8 @@ TEST_CASE("reply puts the response code of RFC 2449 and 3206 behind -ERR", "[pop
   CHECK(reply::err("no", "SYS/TEMP") == "-ERR [SYS/TEMP] no\r\n");
   CHECK(reply::password_incorrect("jo") ==
         "-ERR [AUTH] Password supplied for \"jo\" is incorrect.\r\n");
+  CHECK(reply::account_expired("jo") == "-ERR [AUTH] \"jo\": account expired.\r\n");
+  CHECK(reply::password_expired("jo") == "-ERR [AUTH] \"jo\": password expired.\r\n");
   CHECK(reply::login_unavailable().starts_with("-ERR [SYS/TEMP] "));
 }
 
@@ -54,7 +56,8 @@ TEST_CASE("reply::failure tells the client what to do and no path", "[pop3][repl
   };
   for (const Row row :
        {Row{Errc::usage, "-ERR The"}, Row{Errc::not_found, "-ERR [SYS/PERM] "},
-        Row{Errc::denied, "-ERR [SYS/PERM] "}, Row{Errc::changed, "-ERR [SYS/TEMP] "},
+        Row{Errc::denied, "-ERR [SYS/PERM] "}, Row{Errc::account_expired, "-ERR [AUTH] "},
+        Row{Errc::password_expired, "-ERR [AUTH] "}, Row{Errc::changed, "-ERR [SYS/TEMP] "},
         Row{Errc::corrupt, "-ERR [SYS/PERM] "}, Row{Errc::limit, "-ERR [SYS/PERM] "},
         Row{Errc::full, "-ERR [SYS/TEMP] "}, Row{Errc::io, "-ERR [SYS/TEMP] "}}) {
     const Error error{row.code, "open maildrop: /var/mail/jo: secret detail"};
