@@ -71,6 +71,11 @@ Master::Master(MasterPlan plan, std::optional<Log>& log, Clock& clock, Reload re
 
 int Master::run() {
   if (tls_) tls_->tell_warnings(*log_);
+  for (const Listener& listener : listeners_) {
+    const ListenTls tls = resolved(listener.tls, handover_.settings.tls_support);
+    log_->event(Severity::notice, "listening",
+                {{"on", listener.name}, {"tls", std::string{word_of(tls)}}});
+  }
   systemd_.ready("Serving");
   if (systemd_.watchdog()) next_sign_of_life_ = clock_.steady();
   while (!is_done()) {
@@ -183,18 +188,22 @@ bool Master::has_room_for(AddressKey key) {
   return connections_.size() < most || evict_oldest();
 }
 
-// Who has not asked for anything makes room. Its processes end soon; until then there are a few
-// more than there should be, and no more than as many again.
+// Who has not asked for anything makes room, then who waits because its address has failed: nobody
+// may fill the places with wrong passwords. Processes end soon; until then there are a few more
+// than there should be, and no more than as many again.
 bool Master::evict_oldest() {
   const auto most = static_cast<std::size_t>(handover_.settings.poppassd_connections);
   if (connections_.size() >= 2 * most) return false;
-  const auto oldest = std::ranges::find_if(connections_, [](const Connection& connection) {
-    return connection.stage == Stage::talking && !connection.changer_killed;
-  });
-  if (oldest == connections_.end()) return false;
-  log_->event(Severity::warning, "evicted", {{"from", oldest->client.address}});
-  end_changer(*oldest);
-  return true;
+  for (const Stage stage : {Stage::waiting, Stage::refused, Stage::talking}) {
+    const auto oldest = std::ranges::find_if(connections_, [stage](const Connection& connection) {
+      return connection.stage == stage && connection.changer != 0 && !connection.changer_killed;
+    });
+    if (oldest == connections_.end()) continue;
+    log_->event(Severity::warning, "evicted", {{"from", oldest->client.address}});
+    end_changer(*oldest);
+    return true;
+  }
+  return false;
 }
 
 // No waiting: who is sent away is not worth it, nor is a handshake. A flood must not become one of
@@ -372,6 +381,8 @@ void Master::reap() {
     }
     (is_front ? found->front : found->changer) = 0;
     if (!is_front) found->since = clock_.steady();
+    // Nobody is there any more to hear whether the password was right.
+    if (is_front && found->stage == Stage::waiting) end_changer(*found);
     if (found->changer == 0) found->turns.reset();
     if (found->front != 0 || found->changer != 0) continue;
     census_.leave();
@@ -387,7 +398,7 @@ void Master::reload() {
   Handover handover = handover_;
   if (fresh) handover.settings = std::move(fresh->settings);
   Result<std::shared_ptr<TlsSupply>> tls = tls_;
-  if (fresh && has_certificate(handover.settings)) {
+  if (fresh && (tls_ || speak_tls(listeners_, handover.settings.tls_support))) {
     tls = TlsSupply::renew(tls_, handover.settings, clock_, *log_);
   }
   forget_secrets(handover);

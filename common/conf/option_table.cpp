@@ -380,11 +380,12 @@ constexpr std::array options{
     Option{"poppassd-clear-text", "", login, &S::poppassd_clear_text, "BOOL", start_up, Ready::now,
            "Let poppassd take passwords without TLS from other hosts, too",
            "From this host itself it always does, and anybody on the way can read them else."},
-    Option{"poppassd-connections", "", connections, &S::poppassd_connections, "COUNT", start_up,
-           Ready::now, "Let poppassd serve so many connections at once",
-           "Each takes two processes. When all are taken, the client that has been there longest "
-           "without asking for a change makes room.",
-           no_switch, within(1, 10'000)},
+    Option{
+        "poppassd-connections", "", connections, &S::poppassd_connections, "COUNT", start_up,
+        Ready::now, "Let poppassd serve so many connections at once",
+        "Each takes two processes. When all are taken, a client whose address has failed and has "
+        "to wait makes room, or the one that has been there longest without asking for a change.",
+        no_switch, within(1, 10'000)},
     Option{"poppassd-min-length", "", login, &S::poppassd_min_length, "OCTETS", start_up,
            Ready::now, "Let poppassd refuse new passwords that are shorter",
            "For everybody; what PAM refuses for users of the system comes on top.", no_switch,

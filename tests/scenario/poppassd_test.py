@@ -133,13 +133,17 @@ class PoppassdTest(popper_host.HostTest):
             [POPPASSD, "--foreground", "-f", self.configuration(**options), *switches,
              f"127.0.0.1:{port}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            wait_until(lambda: self.daemon.poll() is not None or popper_host.accepts(port),
-                       "poppassd listens")
+            wait_until(lambda: self.daemon.poll() is not None
+                       or "listening on=" in self.host.log(port), "poppassd listens")
             self.assertIsNone(self.daemon.poll(), self.host.log(port))
             yield port
         finally:
             log.close()
             stop(self.daemon)
+
+    def is_alone(self):
+        with open(f"/proc/{self.daemon.pid}/task/{self.daemon.pid}/children") as stream:
+            return not stream.read().strip()
 
     def wait_for_log(self, port, pattern):
         return wait_until(lambda: re.search(pattern, self.host.log(port)), pattern)
@@ -278,7 +282,7 @@ class PoppassdTest(popper_host.HostTest):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(changer, signal.SIGKILL)
                     self.assertIn(connection.line(), (BUSY, CHANGED))
-                wait_until(lambda: not processes_of("passd-changer", self.daemon.pid), "its end")
+                wait_until(self.is_alone, "its end")
                 held = [self.popauth("verify", name, "--stdin", password=each, check=False)
                         .returncode == 0 for each in passwords]
                 self.assertEqual(sorted(held), [False, True])
@@ -495,6 +499,20 @@ class PoppassdTest(popper_host.HostTest):
         with self.serving(max_connections_per_address=1) as port, Connection(port):
             with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as other:
                 self.assertEqual(other.recv(4096), BUSY + b"\r\n")
+
+    def test_wrong_passwords_filled_all_places(self):
+        with self.serving(poppassd_connections=2, failure_delay=60) as port, \
+                contextlib.ExitStack() as stack:
+            guesses = [stack.enter_context(Connection(port)) for _ in range(2)]
+            for guess in guesses:
+                guess.socket.sendall(b"user jo\r\npass wrong\r\nnewpass correct staple\r\n")
+            self.wait_for_log(port, "someone tried to change jo's password")
+            name = self.virtual("fay")
+            for _ in range(2):  # one waits to be told, one to be looked at
+                connection = stack.enter_context(Connection(port))
+                self.assertEqual(connection.say("user " + name), b"200 your password please.")
+            for guess in guesses:
+                self.assertEqual(guess.rest().splitlines()[-1], BUSY)
 
     def test_a_reload_counts_for_the_next_connection(self):
         with self.serving() as port:
