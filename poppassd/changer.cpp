@@ -16,9 +16,15 @@ using Stored = std::optional<Credential>;
 // Less than a change may take: then the client hears that somebody else writes.
 constexpr CredentialDbWriter::Locking for_a_client{std::chrono::seconds{10}};
 
-// A PAM module may refuse an account that is otherwise fine; whatever else it is, it is no verdict.
 bool is_verdict(const Error& error) {
-  return error.code == Errc::denied;
+  return error.code == Errc::denied || error.code == Errc::account_expired ||
+         error.code == Errc::password_expired;
+}
+
+// For who reads the log to shut guessers out: the right password of an account that has expired is
+// no guess.
+std::string kind_of_guess(const Error& why) {
+  return why.code == Errc::denied ? "new" : "none";
 }
 
 }  // namespace
@@ -27,6 +33,7 @@ Settings settings_for_check(Settings settings) {
   settings.pam_service = settings.poppassd_pam_service;
   settings.clear_text_password = ClearText::always;
   settings.check_password_expired = false;
+  settings.pam_session = false;
   return settings;
 }
 
@@ -145,6 +152,7 @@ void Changer::log_rejection(const std::string& user, const Error& why) {
                       {"user", user},
                       {"from", client_.address},
                       {"by", "poppassd"},
+                      {"guess", kind_of_guess(why)},
                       {"why", why.text}});
 }
 

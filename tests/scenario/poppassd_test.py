@@ -6,17 +6,20 @@ import os
 import poplib
 import re
 import select
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import time
+import unittest
 
 import certificates
 import popper_host
 from popper_host import PATIENCE, POPAUTH, POPPER, PREFIX, free_port, wait_until
 from super_servers import SmallInetd, SmallSystemd, stop
 
+DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "doc")
 POPPASSD = os.path.abspath(os.environ.get(
     "POPPASSD", os.path.join(os.path.dirname(POPPER), "poppassd")))
 
@@ -305,6 +308,35 @@ class PoppassdTest(popper_host.HostTest):
                           log)
         self.assertIn("access is blocked for root", log)
         self.assertIn("access is blocked for UIDs up to 10", log)
+
+    @unittest.skipUnless(shutil.which("fail2ban-regex"), "needs fail2ban")
+    def test_fail2ban_counts_wrong_passwords(self):
+        with self.serving() as port:
+            with Connection(port) as connection:
+                connection.change(self.user.name, "wrong", "correct staple")
+            with Connection(port) as connection:
+                connection.change("x from=203.0.113.9", "wrong", "correct staple")
+            self.wait_for_log(port, "(?s)login-failed.*login-failed .* guess=new why=")
+            written = self.host.log(port)
+        now = time.strftime("%b %d %H:%M:%S")
+        lines = re.sub(r"(?m)^\S+Z \[(\d+)\] [a-z]+: ", rf"{now} host poppassd[\1]: ", written)
+        log = self.host.write(self.host.path("mail.log"), lines.encode())
+        folder = self.host.path("filter.d")
+        os.mkdir(folder)
+        for file in (os.path.join(DOC, "fail2ban", "filter.d", "popper.conf"),
+                     "/etc/fail2ban/filter.d/common.conf"):
+            shutil.copy(file, folder)
+        done = subprocess.run(["fail2ban-regex", "--out", "ip", log, folder + "/popper.conf"],
+                              capture_output=True, text=True, timeout=3 * PATIENCE)
+        self.assertEqual(done.stdout.split(), ["127.0.0.1"] * 2)
+
+    def test_an_expired_account_stays_out(self):
+        popper_host.change_accounts("chage", "-E", "1", self.user.name)
+        self.addCleanup(popper_host.change_accounts, "chage", "-E", "-1", self.user.name)
+        with self.serving() as port, Connection(port) as connection:
+            self.assertEqual(connection.change(self.user.name, "right horse battery", "x" * 12),
+                             WRONG)
+            self.wait_for_log(port, "login-failed .* guess=none why=.*expired")
 
     def test_block_uid_counts(self):
         with self.serving(block_uid=self.user.uid) as port, Connection(port) as connection:
