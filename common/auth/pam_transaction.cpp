@@ -199,6 +199,7 @@ Result<void> PamTransaction::check_account(ExpiredPassword expired) {
 }
 
 Result<void> PamTransaction::pass_credentials() {
+  if (!has_authenticated_) return {};
   const GroupsKept groups;
   for (const int what : {int{PAM_ESTABLISH_CRED}, int{PAM_DELETE_CRED}}) {
     if (Result<void> done = change_credentials(what); !done) return done;
@@ -228,7 +229,12 @@ PamSession::PamSession(PamTransaction transaction) : transaction_{std::move(tran
 }
 
 Result<void> PamSession::begin() {
-  transaction_.end_flags_ = 0;
+  Result<void> begun = open();
+  if (!begun) transaction_.end_flags_ = 0;
+  return begun;
+}
+
+Result<void> PamSession::open() {
   const Result<void> set = transaction_.change_credentials(PAM_ESTABLISH_CRED);
   if (!set && transaction_.has_authenticated_) return set;
   int& status = transaction_.last_;
@@ -248,6 +254,7 @@ Result<void> PamSession::end() {
     closed = std::unexpected(transaction_.refusal("close session", Errc::io));
   }
   const Result<void> deleted = transaction_.change_credentials(PAM_DELETE_CRED);
+  transaction_.end_flags_ = 0;
   return closed ? deleted : closed;
 }
 

@@ -46,7 +46,7 @@ class PamTransaction {
   [[nodiscard]] std::string take_messages();
 
   /// Sets the user's credentials and deletes them: some modules take an authentication for over
-  /// only then. What modules do to this process's groups is undone.
+  /// only then. What modules do to this process's groups is undone. Nothing without authenticate().
   [[nodiscard]] Result<void> pass_credentials();
 
  private:
@@ -80,6 +80,8 @@ class PamSession {
   [[nodiscard]] Result<void> end();
 
  private:
+  [[nodiscard]] Result<void> open();
+
   PamTransaction transaction_;
 };
 

@@ -18,6 +18,8 @@ import popper_host
 import private_mounts
 from popper_host import PATIENCE, HostTest, wait_until
 
+MAN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "man")
+
 CLASSIC_LOGIN = '(v%0) POP login by user "%1" at (%2) %3'
 
 # Equal in effect to what analysers of Qpopper's log look for, behind the prefix of each line.
@@ -112,6 +114,27 @@ class LogsTest(HostTest):
                      if name in line and "spool-dir" not in line]
             self.assertRegex(order[0], REFUSED)
             self.assertRegex(order[1], FAILED)
+
+    def test_logins_and_failures_have_the_fields_that_the_manual_names(self):
+        name = self.user.name
+        with self.host.standalone(self.configure()) as port:
+            self.host.login(port, self.user).quit()
+            self.failed_login(port, name.encode())
+            self.failed_login(port, name.encode())
+            log = self.host.log(port)
+        events = [ON_STDERR.sub("", line) for line in log.splitlines()]
+        logins = [event for event in events if event.startswith("login ")]
+        failures = [event for event in events if event.startswith("login-failed ")]
+        self.assertRegex(logins[0], rf"^login id=[0-9a-f]+ user={name} from=127.0.0.1 by=password$")
+        for failure, guess in zip(failures, ("new", "repeated"), strict=True):
+            self.assertRegex(failure, rf"^login-failed id=[0-9a-f]+ user={name} from=127.0.0.1 "
+                                      rf'by=password guess={guess} why="[^"]+"$')
+        fields = {name: re.findall(r"(\w+)=", line) for name, line in
+                  (("login", logins[0]), ("login-failed", failures[0]))}
+        with open(os.path.join(MAN, "popper.8")) as stream:
+            manual = stream.read()
+        for event, names in fields.items():
+            self.assertIn(f".Cm {event}\n{' '.join(names)}\n", manual)
 
     def test_no_name_forges_a_line(self):
         names = [b'x"at(h)9.9.9.9', b"[AUTH]", b"Stats:", b"(v1)", b"a\x1b[2Jb\x80", b"%n%s", b"{}",

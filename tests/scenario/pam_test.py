@@ -68,6 +68,7 @@ class PamTest(HostTest):
 
     ALL = "auth required TRIAL", "auth required pam_unix.so", "account required TRIAL"
     SESSION = *ALL, "session required TRIAL"
+    WHOLE = "auth", "account", "establish", "open", "close", "delete", "end"
 
     # Without a session of PAM's
 
@@ -119,7 +120,7 @@ class PamTest(HostTest):
             self.assertEqual(client.stat()[0], 2)
             client.dele(1)
             client.quit()
-            self.wait_for_steps("auth", "account", "establish", "open", "close", "delete")
+            self.wait_for_steps(*self.WHOLE)
             self.assertEqual({int(record[3]) for record in self.recorded()[2:]}, {holder.pid})
             wait_until(lambda: not self.held(), "its process ends")
             again = self.host.login(port, self.user)
@@ -149,7 +150,7 @@ class PamTest(HostTest):
                         os.unlink(self.records)
                     client = self.host.login(port, self.user)
                     how(client)
-                    self.wait_for_steps("auth", "account", "establish", "open", "close", "delete")
+                    self.wait_for_steps(*self.WHOLE)
                     wait_until(lambda: not self.held(), "its process ends")
                     client.close()
             self.assertIn(" session-crashed ", self.host.log(port))
@@ -162,7 +163,7 @@ class PamTest(HostTest):
             self.assertEqual(client.stat()[0], 2)
             family = self.family()
             os.kill(family.master.pid, signal.SIGINT)
-            self.wait_for_steps("auth", "account", "establish", "open", "close", "delete")
+            self.wait_for_steps(*self.WHOLE)
             client.close()
 
     def test_inetd_holds_one_too(self):
@@ -171,7 +172,7 @@ class PamTest(HostTest):
                 client = self.host.login(port, self.user)
                 self.wait_for_steps("auth", "account", "establish", "open")
                 client.quit()
-                self.wait_for_steps("auth", "account", "establish", "open", "close", "delete")
+                self.wait_for_steps(*self.WHOLE)
 
     def test_a_session_that_pam_refuses_is_none(self):
         with self.serving(*self.ALL, "session required TRIAL fail=open", pam_session=True) as port:
@@ -179,7 +180,7 @@ class PamTest(HostTest):
             client.user(self.user.name)
             self.assert_says("[SYS/PERM]", client.pass_, self.user.password)
             client.close()
-            self.wait_for_steps("auth", "account", "establish", "open", "delete")
+            self.wait_for_steps("auth", "account", "establish", "open", "delete", "end")
             self.assertIn("PAM open session: Permission denied", self.host.log(port))
 
     # Modules that do not work

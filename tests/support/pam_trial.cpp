@@ -1,6 +1,7 @@
 // A PAM module for tests: does what its arguments in the service file say, and succeeds otherwise.
 //
-//   record=FILE      adds a line "WHAT USER FROM PID" to the file at each call
+//   record=FILE      adds a line "WHAT USER FROM PID" to the file at each call, and one with "end"
+//                    when who opened a session ends the transaction, unless silently
 //   crash=WHAT       ends the process with SIGABRT
 //   hang=WHAT:FILE   waits until the file is gone, a minute at most
 //   fail=WHAT        gives PAM_PERM_DENIED
@@ -34,6 +35,12 @@ void record(pam_handle_t* handle, const std::string& file, const char* what) {
   std::fclose(stream);
 }
 
+void record_end(pam_handle_t* handle, void* data, int status) {
+  auto* const file = static_cast<std::string*>(data);
+  if ((status & int{PAM_DATA_SILENT}) == 0) record(handle, *file, "end");
+  delete file;
+}
+
 void hang(const std::string& file) {
   for (int i = 0; i < tenths_of_a_minute && ::access(file.c_str(), F_OK) == 0; ++i) {
     ::usleep(100'000);
@@ -48,6 +55,9 @@ int act(pam_handle_t* handle, const char* what, int count, const char** argument
     const std::string value{argument.substr(argument.find('=') + 1)};
     const bool is_meant = value.substr(0, value.find(':')) == what;
     if (key == "record") record(handle, value, what);
+    if (key == "record" && std::string_view{what} == "open") {
+      pam_set_data(handle, "trial", new std::string{value}, record_end);
+    }
     if (key == "say") {
       pam_info(handle, "info %s", value.c_str());
       pam_error(handle, "error %s", value.c_str());
