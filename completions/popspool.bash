@@ -4,7 +4,7 @@ _popspool() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
   local targets="--all --stdin -j --jobs --resume"
-  local verbs="list"
+  local verbs="list check repair undo recover carve"
   local verb= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ -z $verb && " $verbs " == *" $word "* ]]; then
@@ -22,6 +22,15 @@ _popspool() {
       COMPREPLY=($(compgen -f -- "$cur"))
       return
       ;;
+    --decide)
+      COMPREPLY=($(compgen -W "all leading-text damaged-from-line missing-from-line glued-message
+        false-separator nul-block damaged-header duplicate-message mixed-formats" -- "$cur"))
+      return
+      ;;
+    -o | --output)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
     -j | --jobs)
       return
       ;;
@@ -32,6 +41,8 @@ _popspool() {
   fi
   case $verb in
     "") COMPREPLY=($(compgen -W "$verbs $shared" -- "$cur")) ;;
+    repair) COMPREPLY=($(compgen -u -W "--decide $targets $shared" -- "$cur")) ;;
+    carve) COMPREPLY=($(compgen -f -W "-o --output $shared" -- "$cur")) ;;
     *) COMPREPLY=($(compgen -u -W "$targets $shared" -- "$cur")) ;;
   esac
 }

@@ -3,18 +3,16 @@
 
 #include "store/mbox_view.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <time.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
 
 #include "mail/from_line.h"
 #include "store/backoff.h"
 #include "store/scan_options.h"
+#include "store/shared_locks.h"
 #include "store/spool_file.h"
 #include "store/spool_journal.h"
 
@@ -28,44 +26,6 @@ bool same_state(const FileStatus& a, const FileStatus& b) {
   return a.same_file(b) && a.size == b.size && a.modified.tv_sec == b.modified.tv_sec &&
          a.modified.tv_nsec == b.modified.tv_nsec;
 }
-
-/// The kernel's locks on a spool, shared: they keep who writes out, and no other reader.
-class SharedLocks {
- public:
-  enum class Outcome : std::uint8_t { taken, held_by_another };
-
-  SharedLocks(const Fd& file, LockOrder order) : file_{file}, none_{order == LockOrder::dotlock} {}
-  SharedLocks(const SharedLocks&) = delete;
-  SharedLocks& operator=(const SharedLocks&) = delete;
-  ~SharedLocks() { give_back(); }
-
-  /// Never waits. What the file system cannot lock counts as taken: there nobody can.
-  [[nodiscard]] Outcome take() {
-    if (none_) return Outcome::taken;
-    if (!set_fcntl(F_RDLCK)) return Outcome::held_by_another;
-    if (::flock(file_.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-      give_back();
-      return Outcome::held_by_another;
-    }
-    return Outcome::taken;
-  }
-
- private:
-  bool set_fcntl(short type) const {
-    struct flock range {};
-    range.l_type = type;
-    range.l_whence = SEEK_SET;
-    return ::fcntl(file_.get(), F_OFD_SETLK, &range) == 0 || (errno != EAGAIN && errno != EACCES);
-  }
-  void give_back() const {
-    if (none_) return;
-    (void)set_fcntl(F_UNLCK);
-    (void)::flock(file_.get(), LOCK_UN);
-  }
-
-  const Fd& file_;
-  bool none_;
-};
 
 }  // namespace
 

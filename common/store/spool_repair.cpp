@@ -49,6 +49,9 @@ class Repair {
         plan_spool_repair(disk_, spool_.file(), spool_.size(), request_, spool_.refreshing());
     if (!plan) return std::unexpected(std::move(plan).error());
     mended_.plan = std::move(*plan);
+    if (request_.drop_index) {
+      (void)disk_.remove(location_.index.directory(), location_.index.name);
+    }
     if (mended_.plan.text.changes().empty()) return std::move(mended_);
     Result<void> done = build();
     if (done) done = keep_unique_ids();

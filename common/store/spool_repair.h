@@ -14,7 +14,8 @@ namespace pop {
 /// What a repair may do.
 struct RepairRequest {
   ScanOptions options;
-  Decide decide;  // doubtful cases; must not wait for anybody while the spool is locked
+  Decide decide;            // doubtful cases; must not wait for anybody while the spool is locked
+  bool drop_index = false;  // remove the index even if the spool stays as it is
 };
 
 /// Plans the repair of an open spool and changes nothing. Errc::changed: it became shorter.
