@@ -27,6 +27,7 @@
 #include "pop3/login_dialogue.h"
 #include "popper/deadlines.h"
 #include "popper/handover.h"
+#include "popper/handshake_budget.h"
 #include "popper/proxy_header.h"
 #include "popper/pulse.h"
 #include "tls/ticket_keys.h"
@@ -140,7 +141,8 @@ class Gate {
     std::unique_ptr<TlsStream> stream;     // over the socket, from the handshake on
     std::unique_ptr<std::string> name;     // as the DNS says
     Time begun, heard;
-    // leaving: we go; delayed: the check may be made; checking: the keeper is given up
+    // leaving: we go; delayed: the check may be made; checking: the keeper is given up;
+    // handshaking: it may begin, where it had to wait
     Time until;
   };
   /// A client that has logged in and speaks TLS with us, and its session, which does not.
@@ -241,6 +243,10 @@ class Gate {
   [[nodiscard]] static bool has_said_all(const Stranger& stranger);
   void begin_tls(std::uint64_t id, Stranger& stranger);
   [[nodiscard]] bool shake_hands(std::uint64_t id, Stranger& stranger);
+  [[nodiscard]] bool must_put_off_handshake(std::uint64_t id, Stranger& stranger);
+  void start_handshake(std::uint64_t id, Stranger& stranger);
+  void note_failed_handshake(std::uint64_t id, const Stranger& stranger, std::string why);
+  [[nodiscard]] const std::shared_ptr<const TlsContext>& tls_for(const Stranger& stranger) const;
   void log_handshake(std::uint64_t id, const Stranger& stranger);
   /// Whom a certificate stands for that the client has shown and that was found good, here or by
   /// the proxy; see tls-client-user. Nobody without one.
@@ -306,7 +312,8 @@ class Gate {
   std::vector<char> scratch_;      // of the relays
   std::set<std::uint64_t> idle_;   // who can make room, the longest connected first
   std::map<std::string, Repeated> failed_handshakes_;  // by cause
-  Repeated turned_away_, too_many_from_address_, evicted_, without_header_;
+  HandshakeBudget handshakes_;
+  Repeated handshakes_wait_, turned_away_, too_many_from_address_, evicted_, without_header_;
   std::uint64_t last_id_;
   Deadlines deadlines_;
   std::list<KeeperLine> keepers_;

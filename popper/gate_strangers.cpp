@@ -469,8 +469,12 @@ std::optional<Gate::Time> Gate::deadline_of(const Stranger& stranger) const {
     case State::awaiting_stamp:
     case State::queued:
       return stranger.begun + settings.login_timeout;
-    case State::awaiting_header:
     case State::handshaking:
+      if (!stranger.stream && stranger.until != Time{}) {
+        return std::min(stranger.begun + settings.login_timeout, stranger.until);
+      }
+      [[fallthrough]];
+    case State::awaiting_header:
     case State::talking:
       return std::min(stranger.begun + settings.login_timeout, stranger.heard + settings.timeout);
     case State::checking:
@@ -496,7 +500,9 @@ void Gate::on_deadline(std::uint64_t id) {
   if (stranger.state == State::checking) return give_up_keeper_of(id);
   if (stranger.state == State::leaving || stranger.state == State::awaiting_header) return drop(id);
   if (stranger.state == State::handshaking) {
-    log_failed_handshake(id, stranger, "it took too long");
+    const bool has_waited = !stranger.stream && stranger.until != Time{};
+    if (has_waited && !is_out_of_time) return settle(id);
+    note_failed_handshake(id, stranger, "it took too long");
     return drop(id);
   }
   time_out(id, stranger);

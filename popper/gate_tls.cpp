@@ -66,6 +66,7 @@ void Gate::go_on() {
 // Nothing that was said before counts any more, neither what was read nor a name that was given.
 void Gate::begin_tls(std::uint64_t id, Stranger& stranger) {
   set_state(id, stranger, State::handshaking);
+  stranger.until = {};
   if (!stranger.conversation) return;
   stranger.conversation->dialogue.reset();
   stranger.conversation->lines.clear();
@@ -74,14 +75,13 @@ void Gate::begin_tls(std::uint64_t id, Stranger& stranger) {
 // False when the stranger is settled, or gone.
 bool Gate::shake_hands(std::uint64_t id, Stranger& stranger) {
   if (!stranger.stream) {
-    const auto& context = stranger.old_devices == nullptr ? tls_ : old_tls_;
-    if (!flush(stranger) || !context) {
+    if (!flush(stranger) || !tls_for(stranger)) {
       drop(id);
       return false;
     }
     if (!stranger.unsent.empty()) return true;  // the last that is said in clear
-    stranger.stream =
-        std::make_unique<TlsStream>(TlsStream::accept(context, stranger.socket.get()));
+    if (must_put_off_handshake(id, stranger)) return false;
+    start_handshake(id, stranger);
   }
   switch (stranger.stream->handshake()) {
     case TlsStep::want_read:
@@ -91,11 +91,11 @@ bool Gate::shake_hands(std::uint64_t id, Stranger& stranger) {
       again_.insert(id);
       return true;
     case TlsStep::closed:
-      log_failed_handshake(id, stranger, stranger.stream->failure());
+      note_failed_handshake(id, stranger, stranger.stream->failure());
       drop(id);
       return false;
     case TlsStep::failed:
-      log_failed_handshake(id, stranger, stranger.stream->failure());
+      note_failed_handshake(id, stranger, stranger.stream->failure());
       leave(id, stranger);
       return true;
     case TlsStep::done:
@@ -110,6 +110,37 @@ bool Gate::shake_hands(std::uint64_t id, Stranger& stranger) {
   }
   await_greeting(id, stranger);
   return false;
+}
+
+const std::shared_ptr<const TlsContext>& Gate::tls_for(const Stranger& stranger) const {
+  return stranger.old_devices == nullptr ? tls_ : old_tls_;
+}
+
+void Gate::start_handshake(std::uint64_t id, Stranger& stranger) {
+  stranger.stream =
+      std::make_unique<TlsStream>(TlsStream::accept(tls_for(stranger), stranger.socket.get()));
+  if (std::exchange(stranger.until, Time{}) == Time{}) return;
+  stranger.heard = context_.clock.steady();  // it was we who did not listen
+  deadlines_.add(id, *deadline_of(stranger));
+}
+
+// What it has sent waits in the kernel.
+bool Gate::must_put_off_handshake(std::uint64_t id, Stranger& stranger) {
+  const Time now = context_.clock.steady();
+  const std::chrono::milliseconds left = handshakes_.left(stranger.key, now);
+  if (left == left.zero()) return false;
+  log_repeated("handshakes-wait", handshakes_wait_, stranger.address);
+  stranger.until = now + left;
+  deadlines_.add(id, *deadline_of(stranger));
+  unwatch(stranger);
+  return true;
+}
+
+void Gate::note_failed_handshake(std::uint64_t id, const Stranger& stranger, std::string why) {
+  if (stranger.stream && stranger.stream->has_answered()) {
+    handshakes_.note_failure(stranger.key, context_.clock.steady());
+  }
+  log_failed_handshake(id, stranger, std::move(why));
 }
 
 void Gate::log_handshake(std::uint64_t id, const Stranger& stranger) {

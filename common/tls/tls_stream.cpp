@@ -195,6 +195,12 @@ TlsStep TlsStream::handshake() {
   return flush() == TlsStep::closed ? TlsStep::closed : step;
 }
 
+// All that comes before is an alert.
+bool TlsStream::has_answered() const {
+  constexpr std::size_t longest_alert = 32;
+  return wire_->sent_in_all + wire_->waiting() > longest_alert;
+}
+
 // A resumed session brings the client's certificate along, unchecked.
 bool TlsStream::client_is_out_of_date() const {
   if (SSL_session_reused(connection_.get()) != 1) return false;

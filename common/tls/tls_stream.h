@@ -68,6 +68,9 @@ class TlsStream {
   /// to be closed once it is flushed.
   [[nodiscard]] TlsStep handshake();
 
+  /// Whether our side of a handshake was made, which costs a signature.
+  [[nodiscard]] bool has_answered() const;
+
   /// What the client has sent, as much as is there up to one record. Call until it says want_read:
   /// the socket does not tell of what was read ahead. want_write: nothing is read before the client
   /// takes what waits for it. `closed` after the client's end, when it may still listen, or when

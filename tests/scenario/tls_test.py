@@ -224,6 +224,29 @@ tls-private-key-file = "{self.key}"
             wait_until(lambda: "tls-failed" in self.host.log(port), "the first is logged")
             self.assertLess(self.host.log(port).count("tls-failed"), 100)
 
+    def break_handshakes(self, port, count):
+        """By a client that refuses the certificate."""
+        for _ in range(count):
+            with self.assertRaises((ssl.SSLError, ConnectionError)):
+                self.dial(port, context=ssl.create_default_context()).close()
+
+    def test_a_few_broken_handshakes_hold_nobody_up_and_many_their_own_address(self):
+        with self.implicit() as port:
+            self.break_handshakes(port, 40)
+            self.check_session(port, "implicit")
+            self.assertNotIn("handshakes-wait", self.host.log(port))
+            for _ in range(400):  # each gate counts for itself
+                if "handshakes-wait" in self.host.log(port):
+                    break
+                self.break_handshakes(port, 1)
+            self.assertIn("handshakes-wait from=127.0.0.1 times=", self.host.log(port))
+            others = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE,
+                                              source_address=("127.0.0.3", 0))
+            with self.authority.client().wrap_socket(others, server_hostname="127.0.0.1") as other:
+                self.assertTrue(other.recv(1000).startswith(b"+OK"))
+            self.assertNotIn("handshakes-wait from=127.0.0.3", self.host.log(port))
+            self.check_session(port, "implicit")  # in the end
+
     # Handshakes that take their time.
 
     def test_slow_handshakes_hold_nobody_up_and_end(self):
