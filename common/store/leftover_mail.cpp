@@ -20,6 +20,8 @@ struct Side {
   const Fd& file;
   SpoolListing listing;
   std::vector<bool> keep;
+  FileBytes size;            // of the file
+  std::string cut_off_line;  // how the file ends, if that may be the beginning of a From_ line
 };
 
 class Merge {
@@ -30,13 +32,11 @@ class Merge {
         location_{location},
         owner_{owner},
         lock_{lock},
-        leftover_{leftover, {}, {}},
-        spool_{lock.file(), {}, {}} {}
+        leftover_{leftover, {}, {}, {}, {}},
+        spool_{lock.file(), {}, {}, {}, {}} {}
 
   Result<void> run() {
-    for (Side* side : {&leftover_, &spool_}) {
-      if (Result<void> scanned = scan(*side); !scanned) return scanned;
-    }
+    if (Result<void> scanned = scan_both(); !scanned) return scanned;
     const bool mixed = leftover_.listing.format != SpoolFormat::empty &&
                        spool_.listing.format != SpoolFormat::empty &&
                        leftover_.listing.format != spool_.listing.format;
@@ -45,15 +45,59 @@ class Merge {
     if (Result<void> matched = drop_torn(leftover_, spool_); !matched) return matched;
     if (Result<void> matched = drop_torn(spool_, leftover_); !matched) return matched;
     const bool nothing_new = std::ranges::find(leftover_.keep, true) == leftover_.keep.end();
-    return nothing_new ? make_spool_durable() : write();
+    const bool ends_whole = spool_.listing.size == spool_.size;
+    return nothing_new && ends_whole ? make_spool_durable() : write();
   }
 
  private:
-  Result<void> scan(Side& side) {
+  /// A crash may have cut a copy off inside a From_ line. If the other side has that line, its
+  /// beginning is not the last line of the message before, which would then be another one.
+  Result<void> scan_both() {
+    for (Side* side : {&leftover_, &spool_}) {
+      if (Result<void> looked = look_at_end(*side); !looked) return looked;
+    }
+    Side& cut_off = leftover_.cut_off_line.empty() ? spool_ : leftover_;
+    Side& whole = &cut_off == &spool_ ? leftover_ : spool_;
+    if (Result<void> scanned = scan(whole, whole.size); !scanned) return scanned;
+    const Result<bool> known = has_separator_beginning(whole, cut_off.cut_off_line);
+    if (!known) return std::unexpected(known.error());
+    const FileBytes beyond{*known ? cut_off.cut_off_line.size() : 0};
+    return scan(cut_off, cut_off.size - beyond);
+  }
+
+  Result<void> look_at_end(Side& side) {
     const Result<FileStatus> status = disk_.status(side.file);
     if (!status) return std::unexpected(status.error());
-    Result<void> scanned = scan_spool(disk_, side.file, status->size, {}, side.listing,
-                                      [this] { return lock_.refresh(); });
+    side.size = status->size;
+    constexpr std::uint64_t longest = 1024;
+    const FileBytes from{side.size.count - std::min(side.size.count, longest)};
+    Result<std::string> end = read(side, from, side.size);
+    if (!end) return std::unexpected(std::move(end).error());
+    const std::size_t lf = end->rfind('\n');
+    if (lf == end->npos && from.count > 0) return {};
+    const std::string_view before = std::string_view{*end}.substr(0, lf == end->npos ? 0 : lf + 1);
+    const std::string_view line = std::string_view{*end}.substr(before.size());
+    constexpr std::string_view keyword = "From ";
+    const std::size_t known = std::min(line.size(), keyword.size());
+    const bool apart = before.empty() || before.ends_with("\n\n") || before.ends_with("\n\r\n");
+    if (apart && line.substr(0, known) == keyword.substr(0, known)) side.cut_off_line = line;
+    return {};
+  }
+
+  Result<bool> has_separator_beginning(const Side& side, std::string_view beginning) {
+    if (beginning.empty()) return false;
+    for (std::size_t i = 0; i < side.listing.messages.size(); ++i) {
+      const Result<std::string> line = separator_line(side, i);
+      if (!line) return std::unexpected(line.error());
+      if (line->starts_with(beginning)) return true;
+    }
+    return false;
+  }
+
+  Result<void> scan(Side& side, FileBytes size) {
+    Result<void> scanned =
+        scan_spool(disk_, side.file, size, {}, side.listing, [this] { return lock_.refresh(); });
+    side.listing.size = size;
     side.keep.assign(side.listing.messages.size(), true);
     return scanned;
   }
@@ -162,15 +206,13 @@ class Merge {
   Result<void> write() {
     const auto size_of = [](const Side& side) { return side.listing.size; };
     const FileBytes expected = size_of(leftover_) + size_of(spool_);
-    Result<JournalWriter> writer =
-        JournalWriter::create(disk_, location_.journal, expected);
+    Result<JournalWriter> writer = JournalWriter::create(disk_, location_.journal, expected);
     if (!writer) return std::unexpected(std::move(writer).error());
     for (const Side* side : {&leftover_, &spool_}) {
       if (Result<void> put = copy_kept(*side, *writer); !put) return put;
     }
     if (Result<void> fresh = lock_.refresh(); !fresh) return fresh;
-    if (Result<void> done = writer->finish(lock_.file(), {0}, spool_.listing.size);
-        !done) return done;
+    if (Result<void> done = writer->finish(lock_.file(), {0}, spool_.size); !done) return done;
     return apply_journal(disk_, location_.journal, lock_, owner_);
   }
 
