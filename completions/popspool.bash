@@ -4,7 +4,7 @@ _popspool() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
   local targets="--all --stdin -j --jobs --resume"
-  local verbs="list check repair undo recover carve"
+  local verbs="list show headers cat grep stat top report check repair undo recover carve"
   local verb= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ -z $verb && " $verbs " == *" $word "* ]]; then
@@ -18,7 +18,7 @@ _popspool() {
     prev=${COMP_WORDS[COMP_CWORD-2]}
   fi
   case $prev in
-    -f | --config | --resume)
+    -f | --config | --resume | --state | --html)
       COMPREPLY=($(compgen -f -- "$cur"))
       return
       ;;
@@ -41,6 +41,18 @@ _popspool() {
   fi
   case $verb in
     "") COMPREPLY=($(compgen -W "$verbs $shared" -- "$cur")) ;;
+    show | headers | cat) COMPREPLY=($(compgen -u -W "$shared" -- "$cur")) ;;
+    grep)
+      COMPREPLY=($(compgen -u -W "-i --ignore-case -F --fixed -l --messages -c --count $targets
+        $shared" -- "$cur"))
+      ;;
+    top)
+      COMPREPLY=($(compgen -u -W "-c --count --growth --state --all --stdin -j --jobs $shared" \
+        -- "$cur"))
+      ;;
+    report)
+      COMPREPLY=($(compgen -u -W "--html --state --all --stdin -j --jobs $shared" -- "$cur"))
+      ;;
     repair) COMPREPLY=($(compgen -u -W "--decide $targets $shared" -- "$cur")) ;;
     carve) COMPREPLY=($(compgen -f -W "-o --output $shared" -- "$cur")) ;;
     *) COMPREPLY=($(compgen -u -W "$targets $shared" -- "$cur")) ;;

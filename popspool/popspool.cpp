@@ -6,9 +6,48 @@ namespace {
 /// What the command line fills in before the chosen verb runs.
 struct CommandLine {
   TargetSelection selection;
+  MessageSelection messages;
+  GrepArguments grep;
+  TopArguments top;
+  ReportArguments report;
   RepairArguments repair;
   CarveArguments carve;
 };
+
+void declare_messages(Arguments& arguments, MessageSelection& selection) {
+  arguments.operands("TARGET", selection.named, Arguments::Count::one,
+                     "A user, or the path of a maildrop, with a '/' in it");
+  arguments.operands("MESSAGE", selection.messages, Arguments::Count::any,
+                     "Numbers, ranges as 2-5 or 7-, or unique-ids; none: all messages");
+}
+
+void declare_grep(Arguments& arguments, GrepArguments& grep) {
+  arguments.operands("PATTERN", grep.pattern, Arguments::Count::one,
+                     "A regular expression in Perl's syntax");
+  arguments.flag("-i,--ignore-case", grep.ignore_case, "Take small and capital letters for equal");
+  arguments.flag("-F,--fixed", grep.fixed, "Take the pattern for text, not for an expression");
+  arguments.flag("-l,--messages", grep.list, "Print numbers and unique-ids of matching messages");
+  arguments.flag("-c,--count", grep.count, "Print how many messages match");
+  declare_targets(arguments, grep.selection);
+}
+
+void declare_state(Arguments& arguments, std::optional<std::string>& file) {
+  arguments.option("--state", file, "FILE",
+                   "Compare with the sizes in this file, then put those of now into it");
+}
+
+void declare_top(Arguments& arguments, TopArguments& top) {
+  arguments.option("-c,--count", top.count, "NUMBER", "List so many; 10 without it");
+  arguments.flag("--growth", top.by_growth, "List those that have grown most");
+  declare_state(arguments, top.state_file);
+  declare_targets(arguments, top.selection, CanResume::no);
+}
+
+void declare_report(Arguments& arguments, ReportArguments& report) {
+  arguments.option("--html", report.html_file, "FILE", "Write the page to this file");
+  declare_state(arguments, report.state_file);
+  declare_targets(arguments, report.selection, CanResume::no);
+}
 
 }  // namespace
 
@@ -21,56 +60,99 @@ ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal) 
     };
   };
   const auto targets = [&line](Arguments& declared) { declare_targets(declared, line.selection); };
-  const Tool tool{.name = "popspool",
-                  .help = "Inspects spools and Maildirs, as popper serves them",
-                  .subcommands = {
-                      {.name = "list",
-                       .help = "List messages with their sizes and unique-ids",
-                       .declare = targets,
-                       .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
-                         return run_list(line.selection, settings, run);
-                       })},
-                      {.name = "check",
-                       .help = "Tell every defect; exit with 1 if there is one",
-                       .declare = targets,
-                       .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
-                         return run_check(line.selection, settings, run);
-                       })},
-                      {.name = "repair",
-                       .help = "Mend defects, with a backup; -n prints the plan",
-                       .declare =
-                           [&line](Arguments& declared) {
-                             declare_targets(declared, line.selection);
-                             declared.option("--decide", line.repair.decide, "KINDS",
-                                             "Repair these doubtful defects, too: names with "
-                                             "commas between, or all");
-                           },
-                       .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
-                         return run_repair(line.selection, line.repair, settings, run);
-                       })},
-                      {.name = "undo",
-                       .help = "Take the last repair back, and keep mail delivered since",
-                       .declare = targets,
-                       .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
-                         return run_undo(line.selection, settings, run);
-                       })},
-                      {.name = "recover",
-                       .help = "Merge the mail of temporary drops and journals that a crash left",
-                       .declare = targets,
-                       .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
-                         return run_recover(line.selection, settings, run);
-                       })},
-                      {.name = "carve",
-                       .help = "Find the mail in a damaged file or a disk, and write it as an mbox",
-                       .declare =
-                           [&line](Arguments& declared) {
-                             declared.operands("FILE", line.carve.files, Arguments::Count::one,
-                                               "The file or device to search");
-                             declared.option("-o,--output", line.carve.output, "FILE",
-                                             "Write to this new file, not to standard output");
-                           },
-                       .run = [&line](const ToolRun& run) { return run_carve(line.carve, run); }},
-                  }};
+  const Tool tool{
+      .name = "popspool",
+      .help = "Inspects spools and Maildirs, as popper serves them",
+      .subcommands = {
+          {.name = "list",
+           .help = "List messages with their sizes and unique-ids",
+           .declare = targets,
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_list(line.selection, settings, run);
+           })},
+          {.name = "show",
+           .help = "Show messages as a person reads them",
+           .declare = [&line](Arguments& declared) { declare_messages(declared, line.messages); },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_show(line.messages, settings, run);
+           })},
+          {.name = "headers",
+           .help = "Show the headers of messages",
+           .declare = [&line](Arguments& declared) { declare_messages(declared, line.messages); },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_headers(line.messages, settings, run);
+           })},
+          {.name = "cat",
+           .help = "Print messages as they are stored",
+           .declare = [&line](Arguments& declared) { declare_messages(declared, line.messages); },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_cat(line.messages, settings, run);
+           })},
+          {.name = "grep",
+           .help = "Search headers and texts of messages",
+           .declare = [&line](Arguments& declared) { declare_grep(declared, line.grep); },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_grep(line.grep, settings, run);
+           })},
+          {.name = "stat",
+           .help = "Tell how much mail there is, how old, and who holds locks",
+           .declare = targets,
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_stat(line.selection, settings, run);
+           })},
+          {.name = "top",
+           .help = "List the largest maildrops and how they grow",
+           .declare = [&line](Arguments& declared) { declare_top(declared, line.top); },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_top(line.top, settings, run);
+           })},
+          {.name = "report",
+           .help = "Write a page about all maildrops, with plots",
+           .declare = [&line](Arguments& declared) { declare_report(declared, line.report); },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_report(line.report, settings, run);
+           })},
+          {.name = "check",
+           .help = "Tell every defect; exit with 1 if there is one",
+           .declare = targets,
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_check(line.selection, settings, run);
+           })},
+          {.name = "repair",
+           .help = "Mend defects, with a backup; -n prints the plan",
+           .declare =
+               [&line](Arguments& declared) {
+                 declare_targets(declared, line.selection);
+                 declared.option("--decide", line.repair.decide, "KINDS",
+                                 "Repair these doubtful defects, too: names with "
+                                 "commas between, or all");
+               },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_repair(line.selection, line.repair, settings, run);
+           })},
+          {.name = "undo",
+           .help = "Take the last repair back, and keep mail delivered since",
+           .declare = targets,
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_undo(line.selection, settings, run);
+           })},
+          {.name = "recover",
+           .help = "Merge the mail of temporary drops and journals that a crash left",
+           .declare = targets,
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_recover(line.selection, settings, run);
+           })},
+          {.name = "carve",
+           .help = "Find the mail in a damaged file or a disk, and write it as an mbox",
+           .declare =
+               [&line](Arguments& declared) {
+                 declared.operands("FILE", line.carve.files, Arguments::Count::one,
+                                   "The file or device to search");
+                 declared.option("-o,--output", line.carve.output, "FILE",
+                                 "Write to this new file, not to standard output");
+               },
+           .run = [&line](const ToolRun& run) { return run_carve(line.carve, run); }},
+      }};
   return run_tool(tool, std::move(arguments), terminal);
 }
 

@@ -14,6 +14,53 @@ namespace pop {
 [[nodiscard]] ExitStatus run_list(const TargetSelection& selection, const Settings& settings,
                                   const ToolRun& run);
 
+/// One target and some of its messages.
+struct MessageSelection {
+  std::vector<std::string> named;     // the target
+  std::vector<std::string> messages;  // numbers, ranges and unique-ids; none: all of them
+
+  [[nodiscard]] TargetSelection target() const { return {.named = named}; }
+};
+/// popspool show TARGET [MESSAGE...]: messages as a person reads them, MIME decoded.
+[[nodiscard]] ExitStatus run_show(const MessageSelection& selection, const Settings& settings,
+                                  const ToolRun& run);
+/// popspool headers TARGET [MESSAGE...]: their headers, decoded.
+[[nodiscard]] ExitStatus run_headers(const MessageSelection& selection, const Settings& settings,
+                                     const ToolRun& run);
+/// popspool cat TARGET [MESSAGE...]: messages as they are stored.
+[[nodiscard]] ExitStatus run_cat(const MessageSelection& selection, const Settings& settings,
+                                 const ToolRun& run);
+
+struct GrepArguments {
+  std::vector<std::string> pattern;  // one
+  bool ignore_case = false, fixed = false, list = false, count = false;
+  TargetSelection selection;
+};
+/// popspool grep PATTERN TARGET...: lines of decoded headers and texts that match.
+[[nodiscard]] ExitStatus run_grep(const GrepArguments& arguments, const Settings& settings,
+                                  const ToolRun& run);
+
+/// popspool stat TARGET...: what there is to know of each maildrop at a glance.
+[[nodiscard]] ExitStatus run_stat(const TargetSelection& selection, const Settings& settings,
+                                  const ToolRun& run);
+
+struct TopArguments {
+  std::optional<std::string> count, state_file;
+  bool by_growth = false;
+  TargetSelection selection;  // none named: all
+};
+/// popspool top: the largest maildrops, and how they have grown since the last run.
+[[nodiscard]] ExitStatus run_top(const TopArguments& arguments, const Settings& settings,
+                                 const ToolRun& run);
+
+struct ReportArguments {
+  std::optional<std::string> html_file, state_file;
+  TargetSelection selection;  // none named: all
+};
+/// popspool report --html FILE: a page about the maildrops.
+[[nodiscard]] ExitStatus run_report(const ReportArguments& arguments, const Settings& settings,
+                                    const ToolRun& run);
+
 /// popspool check TARGET...: every defect of each maildrop; nothing is changed.
 [[nodiscard]] ExitStatus run_check(const TargetSelection& selection, const Settings& settings,
                                    const ToolRun& run);

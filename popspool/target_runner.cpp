@@ -201,7 +201,11 @@ class TargetRunner {
     static const Json::Object nothing;
     const Json::Object& members = slot.process ? slot.process->members() : nothing;
     if (verb_.gather) {
-      if (!slot.error) verb_.gather(slot.name, members);
+      if (is_success(slot.status)) {
+        verb_.gather(slot.name, members);
+      } else if (verb_.failed) {
+        verb_.failed(slot.name);
+      }
     } else if (prints_json()) {
       print_json(slot, members);
     }
@@ -284,13 +288,14 @@ class TargetRunner {
 
 }  // namespace
 
-void declare_targets(Arguments& arguments, TargetSelection& selection) {
+void declare_targets(Arguments& arguments, TargetSelection& selection, CanResume can_resume) {
   arguments.operands("TARGET", selection.named, Arguments::Count::any,
                      "Users, or paths of maildrops, with a '/' in them");
   arguments.flag("--all", selection.all, "Work on every maildrop that there is");
   arguments.flag("--stdin", selection.from_stdin,
                  "Read more targets from standard input, one a line");
   arguments.option("-j,--jobs", selection.jobs, "NUMBER", "Work on so many at once");
+  if (can_resume == CanResume::no) return;
   arguments.option("--resume", selection.resume_file, "FILE",
                    "Note here what is done, and leave out what was done before");
 }

@@ -25,8 +25,12 @@ struct TargetSelection {
   std::optional<std::string> resume_file;
 };
 
+/// A verb that sums up over all targets cannot go on with some of them.
+enum class CanResume : std::uint8_t { yes, no };
+
 /// Declares TARGET..., --all, --stdin, -j and --resume.
-void declare_targets(Arguments& arguments, TargetSelection& selection);
+void declare_targets(Arguments& arguments, TargetSelection& selection,
+                     CanResume can_resume = CanResume::yes);
 
 /// What a verb says about one target. Everything comes out in the order of the targets, however
 /// many are worked on at once.
@@ -71,6 +75,8 @@ struct TargetVerb {
   /// For a verb that sums up: called here, in the order of the targets, with what add() was given;
   /// then --json prints nothing of it.
   std::function<void(const std::string& target, const Json::Object& members)> gather{};
+  /// Called instead for a target that failed; it has been complained about.
+  std::function<void(const std::string& target)> failed{};
 };
 
 /// Works on all the targets and says on standard error how it went, if there was more than one.

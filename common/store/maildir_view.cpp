@@ -27,6 +27,7 @@ MaildirView::MaildirView(const MaildropContext& context, const MailUser& user,
                          MaildirLocation location)
     : context_{context}, disk_{context.disk}, user_{user}, location_{std::move(location)} {
   format_ = MailFormat::maildir;
+  session_lock_ = location_.drop;
 }
 
 Result<void> MaildirView::load() {

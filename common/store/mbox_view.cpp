@@ -44,6 +44,8 @@ MboxView::MboxView(const MaildropContext& context, const MailUser& user, Maildro
       user_{user},
       location_{std::move(location)},
       options_{scan_options(context.settings)} {
+  session_lock_ = location_.drop;
+  dotlock_ = location_.spool.sibling(location_.spool.name + ".lock");
   for (const std::string& remark : location_.remarks) remarks_.push_back(remark);
 }
 
@@ -56,9 +58,13 @@ Result<void> MboxView::load() {
     const Result<Look> look = look_once();
     if (!look && look.error().code == Errc::busy) {
       if (patience.wait()) continue;
-      remarks_.push_back(look.error().text + ": what is shown may change at any moment");
       const Result<Look> anyhow = read_listing();
       if (!anyhow) return std::unexpected(anyhow.error());
+      if (*anyhow == Look::again) {
+        ++rewrites;
+        continue;
+      }
+      remarks_.push_back(look.error().text + ": what is shown may change at any moment");
     } else if (!look && look.error().code != Errc::changed) {
       return std::unexpected(look.error());
     } else if (!look || *look == Look::again) {
@@ -136,8 +142,7 @@ Result<void> MboxView::list_by_index(const FileStatus& now) {
 
 /// One that nobody has touched for long is nobody's: a session would break it.
 bool MboxView::is_dotlocked() {
-  const FilePlace lock = location_.spool.sibling(location_.spool.name + ".lock");
-  const Result<FileStatus> there = disk_.status(lock.directory(), lock.name);
+  const Result<FileStatus> there = disk_.status(dotlock_->directory(), dotlock_->name);
   if (!there || !there->is_regular()) return false;
   const auto now =
       std::chrono::duration_cast<std::chrono::seconds>(context_.clock.wall().time_since_epoch());

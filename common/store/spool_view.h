@@ -54,6 +54,10 @@ class SpoolView {
   [[nodiscard]] IndexState index_state() const { return index_state_; }
   /// The spool file, or the Maildir; nullopt when there is none.
   [[nodiscard]] const std::optional<FileStatus>& spool() const { return spool_; }
+  /// Where a session holds its lock, and where deliverers make theirs (none: a Maildir); the files
+  /// need not exist.
+  [[nodiscard]] const std::optional<FilePlace>& session_lock() const { return session_lock_; }
+  [[nodiscard]] const std::optional<FilePlace>& dotlock() const { return dotlock_; }
   /// Sentences for the administrator.
   [[nodiscard]] std::span<const std::string> remarks() const { return remarks_; }
 
@@ -73,6 +77,7 @@ class SpoolView {
   SpoolFormat spool_format_ = SpoolFormat::empty;
   IndexState index_state_ = IndexState::missing;
   std::optional<FileStatus> spool_;
+  std::optional<FilePlace> session_lock_, dotlock_;
   std::vector<std::string> remarks_;
 };
 

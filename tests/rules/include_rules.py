@@ -26,6 +26,7 @@ CONFINED = [
     (r"^dlfcn\.h$", r"^popper/notify/shared_library\.cpp$"),
     (r"^seccomp\.h$", r"^common/daemon/sandbox\.cpp$|^popper/session_filter\.cpp$"),
     (r"^xxhash\.h$", r"^common/(mail|store)/"),
+    (r"^gmime/|^glib", r"^popspool/(mime_text|text_search)\.cpp$"),
     (r"^nlohmann/", r"^common/tool/"),
 ]
 

@@ -321,6 +321,18 @@ TEST_CASE("A view of a spool that changes while it is read shows one state", "[s
     host.disk = &busy;
     CHECK(host.view()->messages().size() == 2);
   }
+  SECTION("once, by somebody who keeps his lock") {
+    const Fd spool{::open(host.spool().c_str(), O_RDWR | O_CLOEXEC)};
+    REQUIRE(::flock(spool.get(), LOCK_EX) == 0);
+    BusyDisk busy{[&](int reads) {
+      if (reads == 1) put_file(host.spool(), mail("x") + mail("y"));
+    }};
+    host.disk = &busy;
+    const auto view = host.view();
+    CHECK(view->messages().size() == 2);
+    CHECK(view->remarks().size() == 1);
+    CHECK(stored(*view, 2) == content("y") + "\n");
+  }
   SECTION("all the time") {
     BusyDisk busy{[&](int reads) {
       put_file(host.spool(), mail("x" + std::string(static_cast<std::size_t>(reads), 'x')));
