@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "auth/account.h"
-#include "auth/base64.h"
+#include "base/base64.h"
 #include "auth/credential_record.h"
 #include "auth/password_hash.h"
 #include "base/text.h"

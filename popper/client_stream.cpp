@@ -100,7 +100,47 @@ ClientStream::ClientStream(Fd input, Fd output, std::chrono::seconds patience)
   ::setsockopt(input_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+// --- A layer
+
+void ClientStream::carry_by(std::unique_ptr<SaslLayer> layer, std::string_view ahead) {
+  layer_ = std::move(layer);
+  broken_ = !take_decoded(ahead);
+}
+
+bool ClientStream::take_decoded(std::string_view octets) {
+  if (octets.empty()) return true;
+  const Result<std::string> decoded = layer_->decode(octets);
+  if (decoded) decoded_ += *decoded;
+  return decoded.has_value();
+}
+
+ClientStream::Input ClientStream::read_decoded(std::span<char> buffer) {
+  while (decoded_.empty() && !broken_) {
+    const Input got = read_octets(buffer);
+    if (got.arrival != Arrival::bytes) return got;
+    broken_ = !take_decoded({buffer.data(), got.size});
+  }
+  if (decoded_.empty()) return {Arrival::closed};
+  const std::size_t size = std::min(decoded_.size(), buffer.size());
+  std::copy_n(decoded_.begin(), size, buffer.begin());
+  decoded_.erase(0, size);
+  return {Arrival::bytes, size};
+}
+
 ClientStream::Input ClientStream::read(std::span<char> buffer) {
+  return layer_ ? read_decoded(buffer) : read_octets(buffer);
+}
+
+Result<void> ClientStream::write(std::string_view first, std::string_view second) {
+  if (!layer_) return write_octets(first, second);
+  Result<std::string> head = layer_->encode(first), tail = layer_->encode(second);
+  if (!head || !tail) return std::unexpected(head ? tail.error() : head.error());
+  return write_octets(*head, *tail);
+}
+
+// --- Octets
+
+ClientStream::Input ClientStream::read_octets(std::span<char> buffer) {
   bool quiet = false;
   while (true) {
     if (end_is_pending()) return {Arrival::told_to_end};
@@ -171,7 +211,7 @@ bool ClientStream::wait_for_arrival() const {
   }
 }
 
-Result<void> ClientStream::write(std::string_view first, std::string_view second) {
+Result<void> ClientStream::write_octets(std::string_view first, std::string_view second) {
   std::array<iovec, 2> pieces{piece_of(first), piece_of(second)};
   while (pieces[0].iov_len + pieces[1].iov_len > 0) {
     const ssize_t sent = send(pieces);

@@ -8,11 +8,14 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 
+#include "auth/sasl_exchange.h"
 #include "base/error.h"
 #include "base/fd.h"
 
@@ -52,11 +55,19 @@ class ClientStream {
   /// is.
   [[nodiscard]] bool wait_for_arrival() const;
 
+  /// From now on the layer carries all octets of both directions; `ahead` was read before and is
+  /// the layer's. What the layer cannot decode breaks the connection.
+  void carry_by(std::unique_ptr<SaslLayer> layer, std::string_view ahead);
+
   void set_patience(std::chrono::seconds patience) { patience_ = patience; }
   /// Runs when the client has been silent for some time, and is likely to be so for longer.
   void when_quiet(std::function<void()> hook) { when_quiet_ = std::move(hook); }
 
  private:
+  [[nodiscard]] Input read_octets(std::span<char> buffer);
+  [[nodiscard]] Input read_decoded(std::span<char> buffer);
+  [[nodiscard]] Result<void> write_octets(std::string_view first, std::string_view second);
+  [[nodiscard]] bool take_decoded(std::string_view octets);
   [[nodiscard]] const Fd& output() const { return output_.is_open() ? output_ : input_; }
   [[nodiscard]] ssize_t send(std::span<const iovec> pieces) const;
   /// Octets on their way; nullopt when the connection is lost.
@@ -65,6 +76,9 @@ class ClientStream {
   Fd input_, output_;
   std::chrono::seconds patience_;
   std::function<void()> when_quiet_;
+  std::unique_ptr<SaslLayer> layer_;
+  std::string decoded_;  // and not yet given
+  bool broken_ = false;  // the layer
 };
 
 /// From now on SIGTERM and SIGHUP end a session's wait instead of the process, and SIGPIPE does

@@ -14,6 +14,7 @@
 
 #include "auth/guess_hash.h"
 #include "auth/login_name.h"
+#include "auth/sasl_policy.h"
 #include "base/clock.h"
 #include "conf/configuration.h"
 #include "conf/network_list.h"
@@ -108,9 +109,12 @@ class Gate {
     std::optional<LoginDialogue> dialogue;  // from the first line on
     LineReader lines;
     std::size_t lines_taken = 0, octets_read = 0;
-    std::size_t name_key = 0;  // of the attempt that is under way
-    GuessKeys guess;           // same
-    bool has_waited = false;   // for what others have tried
+    std::size_t response_octets = 0;  // read while AUTH waited for an answer, and not in the above
+    std::size_t name_key = 0;         // of the attempt that is under way
+    GuessKeys guess;                  // same
+    std::uint64_t keeper = 0;         // that has the exchange of AUTH
+    bool has_waited = false;          // for what others have tried
+    bool is_past_waiting = false;     // in this exchange
   };
   /// What a listener for old devices allows.
   struct OldDevicesDoor {
@@ -163,8 +167,9 @@ class Gate {
     Channel channel;
     std::uint64_t number;
     enum class Busy : std::uint8_t { no, stamps, attempt } busy = Busy::no;
-    std::uint64_t connection = 0;  // busy with its attempt
-    Time asked{};                  // busy since
+    std::uint64_t connection = 0;           // busy with its attempt
+    Time asked{};                           // busy since
+    std::deque<std::uint64_t> responses{};  // to exchanges that it has
   };
   struct Stamp {
     std::string text;
@@ -218,6 +223,7 @@ class Gate {
   void read_from(std::uint64_t id, Stranger& stranger);
   [[nodiscard]] static bool is_heard(State state);
   [[nodiscard]] static bool is_under_way(State state);  // its attempt
+  [[nodiscard]] static std::optional<LineReader::Line> next_line(Conversation& conversation);
   void hear(Stranger& stranger, std::string_view input);
   [[nodiscard]] LoginDialogue& dialogue_with(Stranger& stranger);
   enum class Answered : std::uint8_t { all, enough_for_now };
@@ -281,6 +287,16 @@ class Gate {
   void take_message(KeeperLine& keeper, Stamps stamps, Fd descriptor);
   void take_message(KeeperLine& keeper, Verdict verdict, Fd session);
   void note_verdict(const Stranger& stranger, const Verdict& verdict);
+  void take_message(KeeperLine& keeper, SaslChallenge challenge, Fd descriptor);
+
+  // AUTH
+  [[nodiscard]] std::vector<std::string_view> mechanisms_for(const Stranger& stranger) const;
+  [[nodiscard]] SaslChannel channel_of(const Stranger& stranger) const;
+  [[nodiscard]] static std::vector<ChannelData> bindings_of(const Stranger& stranger);
+  [[nodiscard]] GateMessage begin_of(std::uint64_t id, const Stranger& stranger,
+                                     BeginSasl begin) const;
+  void queue_response(std::uint64_t id, Stranger& stranger);
+  void send_responses();
   void lose_keeper(std::uint64_t number, std::string_view why);
   void end_check(std::uint64_t id, const LoginVerdict& verdict);
   [[nodiscard]] bool stamps_are_short();
@@ -321,7 +337,8 @@ class Gate {
   std::deque<std::uint64_t> without_stamp_, queued_, queued_doubtful_;
   std::unordered_map<std::size_t, unsigned> under_way_;  // attempts, by name and by address
   std::deque<Stamp> stamps_;
-  std::vector<std::string> unused_stamps_;  // of clients that have gone
+  std::vector<const SaslMechanism*> mechanisms_;  // that keepers can use
+  std::vector<std::string> unused_stamps_;        // of clients that have gone
   bool stamps_on_the_way_ = false;
   Time no_apop_until_{};
 };

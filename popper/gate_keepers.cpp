@@ -29,15 +29,30 @@ std::size_t most_returned(std::string_view host) {
 }
 
 // An attempt always fits into one record: of what a client sent it holds no more than the gate
-// keeps. The rest are its name, its address, a stamp and the lengths.
-static_assert(StrangerLimits{}.octets + 2 * longest_command_line + 1024 <= longest_frame);
+// keeps. The rest are its name, its address, a stamp or bindings, and the lengths.
+static_assert(StrangerLimits{}.octets + StrangerLimits{}.responses + 2 * longest_command_line +
+                  1024 <=
+              longest_frame);
 
 // For counting what is under way.
 std::size_t key_of(const GateMessage& attempt) {
+  // Whose name is not known is counted by its address only.
+  if (const auto* const begin = std::get_if<SaslBegin>(&attempt)) {
+    return std::hash<std::uint64_t>{}(begin->connection);
+  }
+  if (const auto* const response = std::get_if<SaslResponse>(&attempt)) {
+    return std::hash<std::uint64_t>{}(response->connection);
+  }
   const auto* const apop = std::get_if<ApopAttempt>(&attempt);
   const auto* const password = std::get_if<PasswordAttempt>(&attempt);
   const std::string_view name = apop ? apop->user : password ? password->user : std::string_view{};
   return std::hash<std::string_view>{}(name);
+}
+
+// A keeper may answer with a challenge, and then the rest of what the client sent is still ours.
+bool is_of_exchange(const GateMessage& attempt) {
+  return std::holds_alternative<SaslBegin>(attempt) ||
+         std::holds_alternative<SaslResponse>(attempt);
 }
 std::size_t key_of(AddressKey address) {
   return std::hash<std::uint64_t>{}(address.value ^ 0x9e3779b97f4a7c15);
@@ -64,6 +79,7 @@ GuessKeys Gate::guess_of(const GateMessage& attempt) const {
 }
 
 void Gate::queue(std::uint64_t id, Stranger& stranger) {
+  if (std::holds_alternative<SaslResponse>(*stranger.attempt)) return queue_response(id, stranger);
   if (!stranger.conversation->has_waited) {
     stranger.conversation->guess = guess_of(*stranger.attempt);
   }
@@ -120,6 +136,7 @@ std::optional<std::uint64_t> Gate::take_from(std::deque<std::uint64_t>& queue) {
 }
 
 void Gate::dispatch() {
+  send_responses();
   while (KeeperLine* const keeper = free_keeper()) {
     if (stamps_are_short()) {
       want_stamps(*keeper);
@@ -138,12 +155,18 @@ void Gate::dispatch() {
 // side.
 bool Gate::must_wait(std::uint64_t id, Stranger& stranger) {
   const Time now = context_.clock.steady();
+  // The beginning of an exchange is no guess yet, and what comes after the first answer is none any
+  // more.
+  if (std::holds_alternative<SaslBegin>(*stranger.attempt)) return false;
   Conversation& conversation = *stranger.conversation;
+  const bool is_response = std::holds_alternative<SaslResponse>(*stranger.attempt);
+  if (is_response && conversation.is_past_waiting) return false;
   std::chrono::milliseconds left = failures_.left(stranger.key, now);
   if (!conversation.has_waited) {
     left = std::max(left, failures_.wait(stranger.key, conversation.guess, now));
   }
   if (left == left.zero()) {
+    conversation.is_past_waiting = is_response;
     failures_.note_attempt(stranger.key, now);
     return false;
   }
@@ -194,18 +217,25 @@ void Gate::send_attempt(KeeperLine& keeper, std::uint64_t id, Stranger& stranger
   std::visit(
       [&](auto& attempt) {
         if constexpr (requires { attempt.pipelined; }) {
-          if (attempt.pipelined.empty())
-            attempt.pipelined = stranger.conversation->lines.take_rest();
           if constexpr (requires { attempt.repeated; }) {
             attempt.repeated = failures_.is_repeated(stranger.key, stranger.conversation->guess,
                                                      context_.clock.steady());
           }
           if (stranger.name) attempt.client_name = *stranger.name;
+          LineReader& lines = stranger.conversation->lines;
+          if (is_of_exchange(*stranger.attempt)) {
+            attempt.pipelined = lines.rest();
+          } else if (attempt.pipelined.empty()) {
+            attempt.pipelined = lines.take_rest();
+          }
+        }
+        if constexpr (requires { attempt.over_tls; }) {
           attempt.relayed = stranger.stream != nullptr;
           attempt.over_tls = is_over_tls(stranger);
         }
       },
       *stranger.attempt);
+  stranger.conversation->keeper = keeper.number;
   std::string frame = encode(*stranger.attempt);
   const Result<void> sent = keeper.channel.send(frame, stranger.socket.get());
   wipe(frame);
@@ -260,6 +290,10 @@ void Gate::take_message(KeeperLine& keeper, Stamps stamps, Fd) {
   const std::chrono::seconds login_timeout = context_.handover.settings.login_timeout;
   const Time expires = now + std::chrono::seconds{stamps.valid_seconds} - login_timeout;
   for (std::string& stamp : stamps.stamps) stamps_.push_back({std::move(stamp), expires});
+  mechanisms_.clear();
+  for (const std::string& name : stamps.mechanisms) {
+    if (const SaslMechanism* const known = find_sasl_mechanism(name)) mechanisms_.push_back(known);
+  }
   if (stamps.stamps.empty()) no_apop_until_ = now + look_for_apop_again;
   while (!without_stamp_.empty()) {
     std::optional<std::string> stamp = take_stamp();
@@ -327,10 +361,17 @@ void Gate::lose_keeper(std::uint64_t number, std::string_view why) {
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, keeper->channel.fd(), nullptr);
   const KeeperLine::Busy busy = keeper->busy;
   const std::uint64_t connection = keeper->connection;
+  const std::deque<std::uint64_t> responses = std::move(keeper->responses);
   keepers_.erase(keeper);
   if (busy == KeeperLine::Busy::stamps) stamps_on_the_way_ = false;
   if (busy == KeeperLine::Busy::attempt) {
     end_check(connection, unavailable());
+  }
+  for (const std::uint64_t id : responses) {
+    const auto found = strangers_.find(id);
+    if (found != strangers_.end() && found->second.state == State::queued) {
+      end_check(id, unavailable());
+    }
   }
   if (keepers_.empty() && !master_) send_everybody_away();  // nobody brings another keeper
 }

@@ -291,13 +291,26 @@ bool Gate::is_heard(State state) {
          state == State::talking || state == State::leaving;
 }
 
+// Answers to challenges may be long, and are counted apart.
+std::optional<LineReader::Line> Gate::next_line(Conversation& conversation) {
+  const bool is_response = conversation.dialogue && conversation.dialogue->awaits_response();
+  return conversation.lines.next(is_response ? longest_response_line : longest_command_line);
+}
+
 // Who says too much is told so by answer_lines(); until then nothing more of it is kept.
 void Gate::hear(Stranger& stranger, std::string_view input) {
   if (!stranger.conversation) {
     stranger.conversation = std::make_unique<Conversation>();
   }
   Conversation& conversation = *stranger.conversation;
-  conversation.octets_read += input.size();
+  std::size_t counted = input.size();
+  if (conversation.dialogue && conversation.dialogue->awaits_response()) {
+    const std::size_t left = per_stranger_.responses - conversation.response_octets;
+    const std::size_t free_of_charge = std::min(counted, left);
+    conversation.response_octets += free_of_charge;
+    counted -= free_of_charge;
+  }
+  conversation.octets_read += counted;
   if (conversation.octets_read <= per_stranger_.octets) conversation.lines.feed(input);
 }
 
@@ -328,7 +341,7 @@ Gate::Answered Gate::answer_lines(std::uint64_t id, Stranger& stranger) {
   while (stranger.state == State::talking && !stranger.attempt && stranger.conversation) {
     if (stranger.unsent.size() >= per_stranger_.unsent) return Answered::enough_for_now;
     Conversation& conversation = *stranger.conversation;
-    const std::optional<LineReader::Line> line = conversation.lines.next();
+    const std::optional<LineReader::Line> line = next_line(conversation);
     const bool too_much = conversation.octets_read > per_stranger_.octets ||
                           (line && ++conversation.lines_taken > per_stranger_.lines);
     if (too_much) {
@@ -336,8 +349,8 @@ Gate::Answered Gate::answer_lines(std::uint64_t id, Stranger& stranger) {
       leave(id, stranger);
     }
     if (too_much || !line) break;
-    log_command(id, *line);
     LoginDialogue& dialogue = dialogue_with(stranger);
+    if (!dialogue.awaits_response()) log_command(id, *line);
     perform(id, stranger,
             line->too_long ? dialogue.on_too_long_line() : dialogue.on_line(line->text));
   }
@@ -347,7 +360,9 @@ Gate::Answered Gate::answer_lines(std::uint64_t id, Stranger& stranger) {
 LoginDialogue& Gate::dialogue_with(Stranger& stranger) {
   std::optional<LoginDialogue>& dialogue = stranger.conversation->dialogue;
   if (!dialogue) {
-    dialogue.emplace(facts_for(stranger), stranger.banner_stamp,
+    CapabilityFacts facts = facts_for(stranger);
+    facts.sasl = mechanisms_for(stranger);
+    dialogue.emplace(std::move(facts), stranger.banner_stamp,
                      [this](std::string_view typed) { return names_.treat(typed).user; });
   }
   return *dialogue;
@@ -365,12 +380,21 @@ void Gate::perform(std::uint64_t id, Stranger& stranger, std::vector<LoginAction
       stranger.unsent += send->text;
     } else if (CheckPassword* const check = std::get_if<CheckPassword>(&action)) {
       stranger.conversation->lines.wipe();
-      stranger.attempt = std::make_unique<GateMessage>(PasswordAttempt{
-          id, std::move(check->user), std::move(check->password), stranger.address, "", ""});
+      stranger.attempt = std::make_unique<GateMessage>(
+          PasswordAttempt{id, std::move(check->user), std::move(check->password), stranger.address,
+                          "", "", false, false, false, static_cast<PasswordBy>(check->by)});
     } else if (CheckApop* const apop = std::get_if<CheckApop>(&action)) {
       stranger.attempt = std::make_unique<GateMessage>(
           ApopAttempt{id, std::move(apop->user), stranger.banner_stamp, std::move(apop->digest),
                       stranger.address, "", ""});
+    } else if (BeginSasl* const begin = std::get_if<BeginSasl>(&action)) {
+      stranger.conversation->lines.wipe();
+      stranger.conversation->is_past_waiting = false;
+      stranger.attempt = std::make_unique<GateMessage>(begin_of(id, stranger, std::move(*begin)));
+    } else if (ContinueSasl* const more = std::get_if<ContinueSasl>(&action)) {
+      stranger.conversation->lines.wipe();
+      stranger.attempt =
+          std::make_unique<GateMessage>(SaslResponse{id, std::move(more->response), "", ""});
     } else if (std::holds_alternative<BeginTls>(action)) {
       begin_tls(id, stranger);
     } else {

@@ -99,12 +99,14 @@ int serve_single_client(SingleClient single, const Handover& handover, std::opti
                                              : checker.error());
     return EXIT_FAILURE;
   }
+  SaslServer sasl{handover.settings, handover.host};
   std::optional<SessionStart> login;
-  Keeper keeper{{handover, **checker, *stamps, *log}, Keeper::Logins::one, [&](SessionStart start) {
+  Keeper keeper{{handover, **checker, *stamps, *log, 0, &sasl}, Keeper::Logins::one, [&](SessionStart start) {
                   login = std::move(start);
                   return Result<void>{};
                 }};
   serve_gate(keeper, *gate, *log);
+  keeper.forget_exchanges();
   if (!login) return EXIT_SUCCESS;
   ::signal(SIGCHLD, SIG_IGN);  // the gate ends now, and nobody waits for it
   if (single.notices) {

@@ -68,7 +68,18 @@ std::string_view kind_of_guess(bool repeated, Errc why) {
 std::uint64_t connection_of(const GateMessage& message) {
   if (const auto* attempt = std::get_if<PasswordAttempt>(&message)) return attempt->connection;
   if (const auto* attempt = std::get_if<ApopAttempt>(&message)) return attempt->connection;
+  if (const auto* begin = std::get_if<SaslBegin>(&message)) return begin->connection;
+  if (const auto* response = std::get_if<SaslResponse>(&message)) return response->connection;
   return 0;
+}
+
+std::string_view sasl_name_of(PasswordBy by) {
+  if (by == PasswordBy::plain) return "PLAIN";
+  return by == PasswordBy::login ? "LOGIN" : "";
+}
+
+std::string failed_authentication(std::string_view) {
+  return reply::authentication_failure();
 }
 
 }  // namespace
@@ -78,6 +89,8 @@ const std::array<Keeper::RequestRule, std::variant_size_v<GateMessage>> Keeper::
     {"stamps-wanted", Phase::authorization, Repeat::many, Descriptor::none},
     {"password-attempt", Phase::authorization, Repeat::once, Descriptor::client},
     {"apop-attempt", Phase::authorization, Repeat::once, Descriptor::client},
+    {"sasl-begin", Phase::authorization, Repeat::once, Descriptor::client},
+    {"sasl-response", Phase::authorization, Repeat::once, Descriptor::client},
 }};
 
 Keeper::Keeper(const KeeperContext& context, Logins logins, StartSession start_session)
@@ -88,7 +101,8 @@ Keeper::Keeper(const KeeperContext& context, Logins logins, StartSession start_s
       start_session_{std::move(start_session)},
       // Checked when the configuration was read.
       proxies_{
-          NetworkList::parse(context.handover.settings.proxy_networks).value_or(NetworkList{})} {}
+          NetworkList::parse(context.handover.settings.proxy_networks).value_or(NetworkList{})},
+      exchanges_{context.handover.settings.login_timeout} {}
 
 Result<KeeperMessage> Keeper::answer(Channel::Received received) {
   Result<GateMessage> message = decode_gate_message(received.record);
@@ -122,6 +136,7 @@ Result<KeeperMessage> Keeper::answer(StampsWanted& wanted, Fd) {
   Stamps answer;
   const std::chrono::seconds valid = stamp_store_time + context_.handover.settings.login_timeout;
   answer.valid_seconds = static_cast<std::uint32_t>(valid.count());
+  if (context_.sasl != nullptr) answer.mechanisms = context_.sasl->usable();
   if (!context_.checker.apop_usable()) return KeeperMessage{std::move(answer)};
   const std::int64_t now = seconds_since_epoch();
   for (std::uint32_t i = 0; i < wanted.count; ++i) {
@@ -137,18 +152,20 @@ Result<KeeperMessage> Keeper::answer(StampsWanted& wanted, Fd) {
 }
 
 Result<KeeperMessage> Keeper::answer(PasswordAttempt& attempt, Fd client) {
+  const std::string_view sasl_name = sasl_name_of(attempt.by);
   Attempt who{.connection = attempt.connection,
               .user = names_.treat(attempt.user).user,
               .address = attempt.address,
               .client_name = name_or_address(attempt.client_name, attempt.address),
               .pipelined = std::move(attempt.pipelined),
-              .mechanism = "password",
+              .mechanism = sasl_name.empty() ? "password" : sasl_name,
               .rejection = reply::password_incorrect,
               .client = std::move(client),
               .relayed = attempt.relayed,
               .over_tls = attempt.over_tls,
               .guess = {},
-              .repeated = attempt.repeated};
+              .repeated = attempt.repeated,
+              .sasl_name = std::string{sasl_name}};
   if (Result<void> honest = check_address(who); !honest) {
     if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
     return KeeperMessage{put_off(who, honest.error())};
@@ -166,7 +183,7 @@ Result<KeeperMessage> Keeper::answer(ApopAttempt& attempt, Fd client) {
               .client_name = name_or_address(attempt.client_name, attempt.address),
               .pipelined = std::move(attempt.pipelined),
               .mechanism = "apop",
-              .rejection = [](std::string_view) { return reply::digest_incorrect(); },
+              .rejection = failed_authentication,
               .client = std::move(client),
               .relayed = attempt.relayed,
               .over_tls = attempt.over_tls,
@@ -179,6 +196,94 @@ Result<KeeperMessage> Keeper::answer(ApopAttempt& attempt, Fd client) {
                         {{"id", connection_name(who.connection)}});
   const Users* const only = only_users_of(who.client);
   return KeeperMessage{judge(std::move(who), check(attempt, only))};
+}
+
+// --- Exchanges of several steps
+
+Result<KeeperMessage> Keeper::answer(SaslBegin& begin, Fd client) {
+  const SaslMechanism* const mechanism = find_sasl_mechanism(begin.mechanism);
+  if (mechanism == nullptr) return fail(Errc::corrupt, "sasl-begin of what is no mechanism");
+  OpenExchange open;
+  open.attempt.connection = begin.connection;
+  open.attempt.address = begin.address;
+  open.attempt.client_name = name_or_address(begin.client_name, begin.address);
+  open.attempt.pipelined = std::move(begin.pipelined);
+  open.attempt.mechanism = mechanism->name;
+  open.attempt.rejection = failed_authentication;
+  open.attempt.client = std::move(client);
+  open.attempt.relayed = begin.relayed;
+  open.attempt.over_tls = begin.over_tls;
+  open.attempt.sasl_name = mechanism->name;
+  if (Result<void> honest = check_address(open.attempt); !honest) {
+    if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
+    return KeeperMessage{put_off(open.attempt, honest.error())};
+  }
+  Result<std::unique_ptr<SaslExchange>> exchange = begin_exchange(begin);
+  if (!exchange)
+    return KeeperMessage{judge(std::move(open.attempt), std::unexpected(exchange.error()))};
+  open.exchange = std::move(*exchange);
+  return step(std::move(open), begin.has_response ? &begin.response : nullptr);
+}
+
+Result<std::unique_ptr<SaslExchange>> Keeper::begin_exchange(SaslBegin& begin) const {
+  if (context_.sasl == nullptr) return fail(Errc::denied, "AUTH is not offered");
+  SaslRequest request;
+  request.mechanism = find_sasl_mechanism(begin.mechanism);
+  request.channel = {{begin.address, begin.over_tls},
+                     begin.over_tls ? begin.tls_bits : 0,
+                     !begin.bindings.empty(),
+                     !begin.identity.empty()};
+  for (ChannelData& binding : begin.bindings) {
+    request.bindings.push_back({std::move(binding.kind), std::move(binding.data)});
+  }
+  request.identity = std::move(begin.identity);
+  return context_.sasl->begin(std::move(request));
+}
+
+Result<KeeperMessage> Keeper::answer(SaslResponse& response, Fd client) {
+  std::optional<OpenExchange> open = exchanges_.take(response.connection, system_clock().steady());
+  if (!open) {
+    Attempt nobody;
+    nobody.connection = response.connection;
+    return KeeperMessage{put_off(nobody, {Errc::busy, "the exchange was too old and was dropped"})};
+  }
+  Attempt& attempt = open->attempt;
+  attempt.begun = system_clock().steady();
+  attempt.client = std::move(client);
+  attempt.pipelined = std::move(response.pipelined);
+  attempt.client_name = name_or_address(response.client_name, attempt.address);
+  if (Result<void> honest = check_address(attempt); !honest) {
+    if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
+    return KeeperMessage{put_off(attempt, honest.error())};
+  }
+  return step(*std::move(open), &response.response);
+}
+
+KeeperMessage Keeper::step(OpenExchange open, const Secret* response) {
+  Result<std::optional<std::string>> challenge = open.exchange->step(response);
+  open.attempt.user = names_.treat(open.exchange->user()).user;
+  open.attempt.guess = open.attempt.user.empty() ? GuessKeys{} : guesses_.of(open.attempt.user);
+  if (challenge && *challenge) {
+    const std::uint64_t connection = open.attempt.connection;
+    open.attempt.client = {};
+    open.attempt.pipelined.clear();
+    exchanges_.add(std::move(open));
+    return SaslChallenge{connection, *std::move(*challenge)};
+  }
+  Result<Account> account =
+      challenge ? check_proven(open) : std::unexpected(std::move(challenge).error());
+  open.exchange.reset();  // before anything may fork
+  return judge(std::move(open.attempt), std::move(account));
+}
+
+Result<Account> Keeper::check_proven(OpenExchange& open) const {
+  Attempt& attempt = open.attempt;
+  Result<Account> account = context_.checker.check_identity(
+      open.exchange->user(), {attempt.address, attempt.over_tls, only_users_of(attempt.client)});
+  if (!account) return account;
+  account->is_read_only = account->is_read_only || open.exchange->is_read_only();
+  attempt.layer = open.exchange->take_layer();
+  return account;
 }
 
 // The kernel's word counts, not the gate's: rules and logs go by the address. Only where the peer
@@ -257,6 +362,7 @@ Result<void> Keeper::start(Attempt& attempt, Account account) {
                       {"by", account.device.empty() ? std::string{attempt.mechanism}
                                                     : "device:" + account.device}});
   if (attempt.client_name == attempt.address) attempt.client_name.clear();
+  const std::uint32_t layer_bits = attempt.layer ? attempt.layer->bits() : 0;
   if (attempt.relayed) attempt.client = std::move(relay_ends->first);
   const Result<void> started =
       start_session_({.account = std::move(account),
@@ -267,7 +373,10 @@ Result<void> Keeper::start(Attempt& attempt, Account account) {
                       .connection = name,
                       .over_tls = attempt.over_tls,
                       .authentication = std::chrono::round<std::chrono::milliseconds>(
-                          system_clock().steady() - attempt.begun)});
+                          system_clock().steady() - attempt.begun),
+                      .mechanism = std::move(attempt.sasl_name),
+                      .layer_bits = layer_bits,
+                      .layer = std::move(attempt.layer)});
   if (started) relay_end_ = std::move(relay_ends->second);
   return started;
 }

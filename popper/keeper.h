@@ -13,12 +13,14 @@
 #include "auth/guess_hash.h"
 #include "auth/login_name.h"
 #include "auth/password_check.h"
+#include "auth/sasl_server.h"
 #include "base/clock.h"
 #include "conf/network_list.h"
 #include "ipc/channel.h"
 #include "ipc/frame.h"
 #include "log/log.h"
 #include "popper/handover.h"
+#include "popper/open_exchanges.h"
 #include "popper/session_start.h"
 #include "popper/stamp_ledger.h"
 
@@ -31,6 +33,7 @@ struct KeeperContext {
   StampLedger& stamps;
   Log& log;
   std::uint64_t guess_seed = 0;  // as the gate's
+  SaslServer* sasl = nullptr;  // null: AUTH is not offered
 };
 
 /// Answers one gate's requests: the only door between what strangers sent and root. Checks
@@ -53,6 +56,10 @@ class Keeper {
   /// the gate. Not open after any other answer.
   [[nodiscard]] Fd take_relay_end() { return std::exchange(relay_end_, Fd{}); }
 
+  /// For a process that was forked to be a session: it must not know what others are about to prove
+  /// themselves with.
+  void forget_exchanges() { exchanges_.clear(); }
+
   /// After the one login nothing more is answered.
   [[nodiscard]] bool is_over() const { return phase_ == Phase::over; }
 
@@ -69,25 +76,14 @@ class Keeper {
   };
   static const std::array<RequestRule, std::variant_size_v<GateMessage>> rules;
 
-  /// One attempt to log in, whatever the mechanism.
-  struct Attempt {
-    std::uint64_t connection;
-    std::string user, address;  // the treated name
-    std::string client_name;    // or the address
-    std::string pipelined;
-    std::string_view mechanism;
-    std::string (*rejection)(std::string_view user);  // of this mechanism
-    Fd client;
-    bool relayed = false, over_tls = false;
-    GuessKeys guess;
-    bool repeated = false;
-    std::chrono::steady_clock::time_point begun = system_clock().steady();
-  };
+  using Attempt = LoginAttempt;
 
   [[nodiscard]] Result<void> check_rule(const GateMessage& message, bool has_descriptor) const;
   [[nodiscard]] Result<KeeperMessage> answer(StampsWanted& wanted, Fd client);
   [[nodiscard]] Result<KeeperMessage> answer(PasswordAttempt& attempt, Fd client);
   [[nodiscard]] Result<KeeperMessage> answer(ApopAttempt& attempt, Fd client);
+  [[nodiscard]] Result<KeeperMessage> answer(SaslBegin& begin, Fd client);
+  [[nodiscard]] Result<KeeperMessage> answer(SaslResponse& response, Fd client);
 
   [[nodiscard]] Result<void> check_address(const Attempt& attempt) const;
   using Users = std::vector<std::string>;
@@ -95,6 +91,9 @@ class Keeper {
   [[nodiscard]] const Users* only_users_of(const Fd& client) const;
   [[nodiscard]] Result<Account> check(const PasswordAttempt& attempt, const Users* only) const;
   [[nodiscard]] Result<Account> check(const ApopAttempt& attempt, const Users* only) const;
+  [[nodiscard]] Result<std::unique_ptr<SaslExchange>> begin_exchange(SaslBegin& begin) const;
+  [[nodiscard]] KeeperMessage step(OpenExchange open, const Secret* response);
+  [[nodiscard]] Result<Account> check_proven(OpenExchange& open) const;
   [[nodiscard]] Verdict judge(Attempt attempt, Result<Account> account);
   [[nodiscard]] Result<void> start(Attempt& attempt, Account account);
   [[nodiscard]] static std::string refusal_of(const Attempt& attempt, Errc why,
@@ -113,6 +112,7 @@ class Keeper {
   StartSession start_session_;
   NetworkList proxies_;
   Fd relay_end_;
+  OpenExchanges exchanges_;
   Phase phase_ = Phase::authorization;
   std::array<std::uint64_t, 256> judged_{};  // the latest, in a ring
   std::size_t next_judged_ = 0;

@@ -70,8 +70,13 @@ SessionHooks counting(Census& census, SessionHooks hooks) {
 
 class KeeperPool {
  public:
-  KeeperPool(const SessionBirth& birth, std::optional<Log>& log, PasswordChecker& checker,
-             StampLedger& stamps, Census& census, Channel gate, Channel orders, Pulse pulse);
+  struct Checks {
+    PasswordChecker& passwords;
+    SaslServer& sasl;
+    StampLedger& stamps;
+  };
+  KeeperPool(const SessionBirth& birth, std::optional<Log>& log, const Checks& checks,
+             Census& census, Channel gate, Channel orders, Pulse pulse);
 
   int run();
 
@@ -93,18 +98,19 @@ class KeeperPool {
   std::optional<std::chrono::steady_clock::time_point> last_moment_;
 };
 
-KeeperPool::KeeperPool(const SessionBirth& birth, std::optional<Log>& log, PasswordChecker& checker,
-                       StampLedger& stamps, Census& census, Channel gate, Channel orders,
-                       Pulse pulse)
+KeeperPool::KeeperPool(const SessionBirth& birth, std::optional<Log>& log, const Checks& checks,
+                       Census& census, Channel gate, Channel orders, Pulse pulse)
     : log_{log},
       sessions_{birth, log, system_clock(), counting(census, session_hooks(birth.handover, *log))},
       gate_{std::move(gate)},
       orders_{std::move(orders)},
       pulse_{std::move(pulse)},
-      keeper_{{birth.handover, checker, stamps, *log, census.seed()},
+      keeper_{
+          {birth.handover, checks.passwords, checks.stamps, *log, census.seed(), &checks.sasl},
               Keeper::Logins::many,
               [this](SessionStart start) { return sessions_.start(std::move(start)); }},
       signals_{receive_signals({SIGCHLD, SIGTERM})} {
+  sessions_.in_each_child([this] { keeper_.forget_exchanges(); });
   // Nobody who does not read may hold us up.
   ::fcntl(gate_->fd(), F_SETFL, O_NONBLOCK);
   ::fcntl(orders_->fd(), F_SETFL, O_NONBLOCK);
@@ -224,6 +230,11 @@ int run_keeper() {
   Result<StampLedger> ledger = StampLedger::open(stamps);
   Result<std::unique_ptr<PasswordChecker>> checker =
       make_password_checker(handover->settings, &*log);
+  // Its modules are loaded here, and not in each session.
+  SaslServer sasl{handover->settings, handover->host};
+  if (const std::string missing = sasl.what_is_missing(); !missing.empty()) {
+    log->sentence(Severity::notice, missing);
+  }
   const Result<SessionFilter> filter = SessionFilter::make();
   if (!ledger || !checker || !filter) {
     log->failure("start a keeper", !ledger    ? ledger.error()
@@ -239,8 +250,7 @@ int run_keeper() {
   const SessionBirth birth{*handover, *filter};
   return KeeperPool{birth,
                     log,
-                    **checker,
-                    *ledger,
+                    {**checker, sasl, *ledger},
                     *census,
                     std::move(gate),
                     std::move(orders),

@@ -96,10 +96,16 @@ class Session {
         log_{log,
              settings_,
              {account_.name, std::move(start.address), std::move(start.client_name),
-              std::move(start.connection)}},
+              std::move(start.connection), account_.login, std::move(start.mechanism),
+              start.layer_bits}},
         client_{std::move(start.client), std::move(start.client_output), settings_.timeout} {
     times_.authentication = start.authentication;
-    lines_.feed(start.pipelined);
+    layer_ = std::move(start.layer);
+    if (layer_) {
+      wrapped_ = std::move(start.pipelined);
+    } else {
+      lines_.feed(start.pipelined);
+    }
   }
 
   /// False: unfit for another client after this one.
@@ -141,6 +147,8 @@ class Session {
   SessionLog log_;
   SessionTimes times_;
   ClientStream client_;
+  std::unique_ptr<SaslLayer> layer_;  // until it carries the session
+  std::string wrapped_;               // what came of it before
   LineReader lines_;
   State state_ = State::open;
   std::unique_ptr<Maildrop> maildrop_;
@@ -156,6 +164,10 @@ class Session {
 
 bool Session::run() {
   if (!open()) return false;
+  if (layer_) {  // RFC 5034 section 4: our reply is the last that goes in clear
+    flush();
+    client_.carry_by(std::move(layer_), wrapped_);
+  }
   client_.when_quiet(give_free_memory_back);
   serve();
   return !was_told_to_end_;

@@ -23,6 +23,9 @@ std::string name_or_address(const SessionClient& client) {
 
 std::string login_sentence(std::string_view format, const SessionClient& client) {
   const std::string user = name_in_sentence(client.user), name = name_or_address(client);
+  const std::string identity = name_in_sentence(client.identity);
+  const std::string bits = std::to_string(client.layer_bits);
+  const bool by_sasl = !client.mechanism.empty();
   std::string text;
   for (std::size_t i = 0; i < format.size(); ++i) {
     const std::string_view pair = format.substr(i, 2);
@@ -31,6 +34,9 @@ std::string login_sentence(std::string_view format, const SessionClient& client)
     if (pair == "%1") value = user;
     if (pair == "%2") value = name;
     if (pair == "%3") value = client.address;
+    if (by_sasl && pair == "%4") value = identity;
+    if (by_sasl && pair == "%5") value = client.mechanism;
+    if (by_sasl && pair == "%6") value = bits;
     if (value.data() != format.data() + i) ++i;  // a digit was used up
     text += value;
   }
@@ -49,8 +55,10 @@ void SessionLog::sentence(Severity severity, const std::string& text, SentenceEn
 }
 
 void SessionLog::login() const {
-  if (settings_.log_login.empty()) return;
-  sentence(Severity::notice, login_sentence(settings_.log_login, client_), SentenceEnd::fixed);
+  const bool has_own = !client_.mechanism.empty() && !settings_.sasl_log_login.empty();
+  const std::string& format = has_own ? settings_.sasl_log_login : settings_.log_login;
+  if (format.empty()) return;
+  sentence(Severity::notice, login_sentence(format, client_), SentenceEnd::fixed);
 }
 
 void SessionLog::command(std::string_view line) const {

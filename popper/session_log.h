@@ -13,10 +13,13 @@ namespace pop {
 
 /// What a session's log lines say about its client.
 struct SessionClient {
-  std::string user;        // as in spool file names
-  std::string address;     // numeric
-  std::string name;        // as the DNS says; empty: unknown, and lines show the address
-  std::string connection;  // ties the lines
+  std::string user;         // as in spool file names
+  std::string address;      // numeric
+  std::string name;         // as the DNS says; empty: unknown, and lines show the address
+  std::string connection;   // ties the lines
+  std::string identity{};   // as the client gave it
+  std::string mechanism{};  // of SASL; empty: none
+  std::uint32_t layer_bits = 0;
 };
 
 /// What a session deletes and leaves, in octets as clients count them.
@@ -39,7 +42,7 @@ class SessionLog {
  public:
   SessionLog(Log& log, const Settings& settings, SessionClient client);
 
-  /// log-login.
+  /// log-login, or sasl-log-login.
   void login() const;
   void command(std::string_view line) const;
   /// An error that the client was told: the reply with or without its line end.
@@ -72,8 +75,9 @@ class SessionLog {
   SessionClient client_;
 };
 
-/// The text of log-login with %0 the version, %1 the user, %2 the client's name and %3 its address;
-/// any other % stays.
+/// The text of log-login with %0 the version, %1 the user, %2 the client's name and %3 its address,
+/// and where a mechanism of SASL led in, %4 the identity, %5 the mechanism and %6 the bits of its
+/// encryption; any other % stays.
 [[nodiscard]] std::string login_sentence(std::string_view format, const SessionClient& client);
 
 }  // namespace pop

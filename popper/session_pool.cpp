@@ -59,8 +59,8 @@ SessionPool::SessionPool(const SessionBirth& birth, std::optional<Log>& log, Clo
 Result<void> SessionPool::start(SessionStart start) {
   if (processes_.size() >= most_processes) return fail(Errc::busy, "too many sessions");
   const SessionFacts facts = facts_of(start);
-  const bool pooled =
-      start.account.is_virtual && keeps_idle_ && birth_.handover.settings.session_program.empty();
+  const bool pooled = start.account.is_virtual && keeps_idle_ && !start.layer &&
+                      birth_.handover.settings.session_program.empty();
   Result<void> started = pooled ? start_in_pool(std::move(start)) : start_one(std::move(start));
   if (started && hooks_.on_begin) hooks_.on_begin(facts);
   return started;
@@ -69,6 +69,7 @@ Result<void> SessionPool::start(SessionStart start) {
 Result<pid_t> SessionPool::fork_process() const {
   wipe_stack_below();
   const pid_t child = ::fork();
+  if (child == 0) forget_();
   if (child >= 0) return child;
   const int saved = errno;
   return fail_errno(saved, "fork a session");

@@ -37,6 +37,9 @@ class SessionPool {
 
   SessionPool(const SessionBirth& birth, std::optional<Log>& log, Clock& clock, SessionHooks hooks);
 
+  /// Runs in each new process before anything else: what the keeper knows of others goes.
+  void in_each_child(std::function<void()> forget) { forget_ = std::move(forget); }
+
   /// Gives the client to a process. In a new process this does not return. Errc::busy when there
   /// are too many; Errc::denied when the account may have no session.
   [[nodiscard]] Result<void> start(SessionStart start);
@@ -85,6 +88,7 @@ class SessionPool {
   std::optional<Log>& log_;
   Clock& clock_;
   SessionHooks hooks_;
+  std::function<void()> forget_ = [] {};
   Fd reports_;  // epoll
   Processes processes_;
   std::vector<pid_t> idle_;                    // the latest last

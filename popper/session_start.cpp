@@ -60,7 +60,8 @@ std::string encode(const SessionStart& start) {
         std::string_view{account.folder}, std::string_view{account.home.native()},
         std::string_view{account.maildrop.native()}, std::string_view{account.shell},
         std::string_view{start.pipelined}, std::string_view{start.address},
-        std::string_view{start.client_name}, std::string_view{start.connection}}) {
+        std::string_view{start.client_name}, std::string_view{start.connection},
+        std::string_view{start.mechanism}}) {
     append(record, field);
   }
   append(record, std::to_string(account.uid));
@@ -86,6 +87,7 @@ Result<SessionStart> decode_session_start(std::string_view record) {
   start.address = fields.text();
   start.client_name = fields.text();
   start.connection = fields.text();
+  start.mechanism = fields.text();
   account.uid = fields.number();
   account.gid = fields.number();
   const std::uint32_t is_virtual = fields.number();

@@ -3,10 +3,13 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "auth/account.h"
+#include "auth/sasl_exchange.h"
 #include "base/error.h"
 #include "base/fd.h"
 
@@ -23,6 +26,11 @@ struct SessionStart {
   std::string connection;   // ties the log lines of one connection
   bool over_tls = false;    // the client's password could not be read on the way
   std::chrono::milliseconds authentication{0};  // that the check took, for the log
+  std::string mechanism{};                      // of SASL, that led in; empty: none did
+  std::uint32_t layer_bits = 0;                 // of its encryption
+  /// That carries the octets of both directions from our first reply on; null: none. Never in a
+  /// record: such a session is forked from the keeper that agreed on it.
+  std::unique_ptr<SaslLayer> layer{};
 };
 
 /// What others may know of a session.

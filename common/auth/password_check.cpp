@@ -62,6 +62,7 @@ class ConfiguredChecker final : public PasswordChecker {
                                  const LoginOrigin& origin) override;
   Result<Account> check_apop(std::string_view typed, std::string_view banner_stamp,
                              std::string_view digest, const LoginOrigin& origin) override;
+  Result<Account> check_identity(std::string_view typed, const LoginOrigin& origin) override;
   bool apop_usable() const override { return credentials_.available(); }
 
  private:
@@ -77,7 +78,8 @@ class ConfiguredChecker final : public PasswordChecker {
   Result<Account> ask_for_password(std::string_view user, const Record& record,
                                    const Secret& password, const LoginOrigin& origin);
   Result<Account> ask_record(std::string_view user, const Record& record, const Secret& password);
-  Result<Account> account_without_password(std::string_view user, const Credential& record,
+  Result<Account> judge_identity(std::string_view user, const LoginOrigin& origin);
+  Result<Account> account_without_password(std::string_view user, const Record& record,
                                            const LoginOrigin& origin);
   void note_use(const DevicePassword& device, const LoginOrigin& origin);
   Result<Account> ask_shadow(std::string_view user, const Secret& password);
@@ -182,7 +184,7 @@ Result<void> ConfiguredChecker::check_may_try(std::string_view user, const Recor
 Result<Account> ConfiguredChecker::ask_device(std::string_view user, const Record& record,
                                               const DevicePassword& device,
                                               const LoginOrigin& origin) {
-  Result<Account> account = account_without_password(user, *record, origin);
+  Result<Account> account = account_without_password(user, record, origin);
   if (!account) return account;
   account->is_read_only = device.rights == DevicePassword::Rights::read_only;
   account->device = device.name;
@@ -345,14 +347,38 @@ Result<Account> ConfiguredChecker::judge_digest(const LoginName& name,
   if (!matches) return fail(Errc::denied, "APOP: wrong digest");
 
   if ((*record)->is_locked()) return fail(Errc::denied, "APOP: account locked");
-  return account_without_password(name.user, **record, origin);
+  return account_without_password(name.user, *record, origin);
+}
+
+// --- Other mechanisms
+
+Result<Account> ConfiguredChecker::check_identity(std::string_view typed,
+                                                  const LoginOrigin& origin) {
+  LoginName name = names_.treat(typed);
+  rules_.admit_only(origin.only);
+  Result<void> good = check_form(name);
+  Result<Account> account =
+      good ? judge_identity(name.user, origin) : std::unexpected(std::move(good).error());
+  return with_login(std::move(account), typed, std::move(name));
+}
+
+Result<Account> ConfiguredChecker::judge_identity(std::string_view user,
+                                                  const LoginOrigin& origin) {
+  const Result<Record> record = find_record(user);
+  if (!record) return std::unexpected(record.error());
+  if (*record && (*record)->is_locked()) return fail(Errc::denied, "account locked");
+  if (!*record && source_ == AuthSource::credentials) {
+    return fail(Errc::denied, "unknown user: not in the credential file");
+  }
+  return account_without_password(user, *record, origin);
 }
 
 // Somebody whom another secret than the system's password proved.
 Result<Account> ConfiguredChecker::account_without_password(std::string_view user,
-                                                            const Credential& record,
+                                                            const Record& record,
                                                             const LoginOrigin& origin) {
-  Result<Account> account = account_of_record(user, record);
+  Result<Account> account =
+      record ? account_of_record(user, *record) : permitted_system_account(user);
   if (!account || account->is_virtual) return account;
   Result<std::shared_ptr<PamSession>> alive = check_alive(user, origin);
   if (!alive) return std::unexpected(std::move(alive).error());

@@ -45,6 +45,11 @@ class PasswordChecker {
                                                    std::string_view banner_stamp,
                                                    std::string_view digest,
                                                    const LoginOrigin& origin) = 0;
+  /// Somebody whom another mechanism has proved to be `user`: whether the account may log in now.
+  /// Asks what is asked after APOP, the lock of the credential file included; a user of the system
+  /// needs no record there.
+  [[nodiscard]] virtual Result<Account> check_identity(std::string_view user,
+                                                       const LoginOrigin& origin) = 0;
   /// APOP could succeed for somebody: the credential file is there and sound.
   [[nodiscard]] virtual bool apop_usable() const = 0;
 };

@@ -8,7 +8,8 @@
 #include <cerrno>
 #include <limits>
 
-#include "auth/base64.h"
+#include "auth/saslprep.h"
+#include "base/base64.h"
 #include "base/text.h"
 
 namespace pop {
@@ -88,7 +89,8 @@ Result<ScramKeys> derive_scram_keys(ScramHash hash, const Secret& password, std:
   }
   const std::size_t size = scram_key_size(hash);
   Digest salted, client, stored, server;
-  const std::string_view octets = password.octets();
+  const Secret prepared = saslprep(password);
+  const std::string_view octets = prepared.octets();
   if (PKCS5_PBKDF2_HMAC(octets.data(), static_cast<int>(octets.size()), unsigned_octets(salt),
                         static_cast<int>(salt.size()), static_cast<int>(iterations),
                         digest_of(hash), static_cast<int>(size), salted.data()) != 1 ||

@@ -30,8 +30,7 @@ struct ScramKeys {
 inline constexpr std::uint32_t scram_iterations = 10'000;
 inline constexpr std::uint32_t most_scram_iterations = 10'000'000;
 
-/// The keys of a password. It is taken as the client's UTF-8 and not normalised (SASLprep), which
-/// makes no difference to ASCII without controls. Takes milliseconds. Errc::io where the hash is
+/// The keys of a password, which is prepared by saslprep(). Takes milliseconds. Errc::io where the hash is
 /// forbidden (FIPS).
 [[nodiscard]] Result<ScramKeys> derive_scram_keys(ScramHash hash, const Secret& password,
                                                   std::string salt, std::uint32_t iterations);

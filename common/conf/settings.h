@@ -177,6 +177,7 @@ struct Settings {
   std::filesystem::path tls_client_user_map;
   std::chrono::seconds tls_session_lifetime{57600};  // 0: sessions are not resumed
   std::string sasl_log_login;
+  std::string sasl_mechanisms;
   std::int64_t sasl_min_ssf = 0;
   std::int64_t sasl_max_ssf = 4294967295;
   bool sasl_forward_secrecy = false;

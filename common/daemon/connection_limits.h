@@ -13,6 +13,7 @@ namespace pop {
 struct StrangerLimits {
   std::size_t lines = 50;                          // a client needs about four
   std::size_t octets = std::size_t{8} * 1024;      // sent by it
+  std::size_t responses = std::size_t{16} * 1024;  // answers to challenges of AUTH, beyond that
   std::size_t unsent = std::size_t{8} * 1024;      // replies that it does not read
   std::size_t discarded = std::size_t{64} * 1024;  // thrown away while its connection is closed
   std::chrono::seconds farewell{2};                // for reading our last line

@@ -14,8 +14,11 @@ enum class Type : unsigned char {
   stamps_wanted = 1,
   password_attempt = 2,
   apop_attempt = 3,
+  sasl_begin = 4,
+  sasl_response = 5,
   stamps = 65,
   verdict = 66,
+  sasl_challenge = 67,
 };
 
 class Writer {
@@ -105,17 +108,23 @@ std::size_t room_for(const Field&... field) {
   return 1 + (... + (4 + field.size())) + 27;  // and a connection number and three truths
 }
 
+void write_list(Writer& writer, const std::vector<std::string>& texts) {
+  writer.number(static_cast<std::uint32_t>(texts.size()));
+  for (const std::string& text : texts) writer.text(text);
+}
+
 std::string encoded(const StampsWanted& message) {
   Writer writer{Type::stamps_wanted, 1024};
-  writer.number(message.count).number(static_cast<std::uint32_t>(message.returned.size()));
-  for (const std::string& stamp : message.returned) writer.text(stamp);
+  writer.number(message.count);
+  write_list(writer, message.returned);
   return writer.take();
 }
 
 std::string encoded(const PasswordAttempt& message) {
   const std::string_view password = message.password.octets();
-  return Writer{Type::password_attempt, room_for(message.user, password, message.address,
-                                                 message.pipelined, message.client_name)}
+  return Writer{
+      Type::password_attempt,
+      room_for(message.user, password, message.address, message.pipelined, message.client_name) + 8}
       .number(message.connection)
       .text(message.user)
       .text(password)
@@ -125,6 +134,7 @@ std::string encoded(const PasswordAttempt& message) {
       .truth(message.relayed)
       .truth(message.over_tls)
       .truth(message.repeated)
+      .number(static_cast<std::uint32_t>(message.by))
       .take();
 }
 
@@ -144,10 +154,54 @@ std::string encoded(const ApopAttempt& message) {
       .take();
 }
 
+std::string encoded(const SaslBegin& message) {
+  const std::string_view response = message.response.octets();
+  std::size_t room = room_for(message.mechanism, response, message.address, message.pipelined,
+                              message.client_name, message.identity) +
+                     32;
+  for (const ChannelData& binding : message.bindings) {
+    room += 8 + binding.kind.size() + binding.data.octets().size();
+  }
+  Writer writer{Type::sasl_begin, room};
+  writer.number(message.connection)
+      .text(message.mechanism)
+      .truth(message.has_response)
+      .text(response)
+      .text(message.address)
+      .text(message.pipelined)
+      .text(message.client_name)
+      .truth(message.relayed)
+      .truth(message.over_tls)
+      .number(message.tls_bits)
+      .number(static_cast<std::uint32_t>(message.bindings.size()));
+  for (const ChannelData& binding : message.bindings) {
+    writer.text(binding.kind).text(binding.data.octets());
+  }
+  return writer.text(message.identity).take();
+}
+
+std::string encoded(const SaslResponse& message) {
+  const std::string_view response = message.response.octets();
+  return Writer{Type::sasl_response, room_for(response, message.pipelined, message.client_name)}
+      .number(message.connection)
+      .text(response)
+      .text(message.pipelined)
+      .text(message.client_name)
+      .take();
+}
+
+std::string encoded(const SaslChallenge& message) {
+  return Writer{Type::sasl_challenge, room_for(message.challenge)}
+      .number(message.connection)
+      .text(message.challenge)
+      .take();
+}
+
 std::string encoded(const Stamps& message) {
   Writer writer{Type::stamps, 1024};
-  writer.number(message.valid_seconds).number(static_cast<std::uint32_t>(message.stamps.size()));
-  for (const std::string& stamp : message.stamps) writer.text(stamp);
+  writer.number(message.valid_seconds);
+  write_list(writer, message.stamps);
+  write_list(writer, message.mechanisms);
   return writer.take();
 }
 
@@ -161,19 +215,25 @@ std::string encoded(const Verdict& message) {
       .take();
 }
 
-std::vector<std::string> read_stamp_list(Reader& reader) {
-  std::vector<std::string> stamps;
+std::vector<std::string> read_list(Reader& reader, std::uint32_t most) {
+  std::vector<std::string> texts;
   const std::uint32_t count = reader.number32();
-  reader.require(count <= most_stamps);
-  for (std::uint32_t i = 0; i < count && !reader.broken(); ++i) stamps.push_back(reader.string());
-  return stamps;
+  reader.require(count <= most);
+  for (std::uint32_t i = 0; i < count && !reader.broken(); ++i) texts.push_back(reader.string());
+  return texts;
+}
+
+PasswordBy read_password_by(Reader& reader) {
+  const std::uint32_t by = reader.number32();
+  reader.require(by <= static_cast<std::uint32_t>(PasswordBy::login));
+  return reader.broken() ? PasswordBy::pass : static_cast<PasswordBy>(by);
 }
 
 StampsWanted read_stamps_wanted(Reader& reader) {
   StampsWanted message;
   message.count = reader.number32();
   reader.require(message.count <= most_stamps);
-  message.returned = read_stamp_list(reader);
+  message.returned = read_list(reader, most_stamps);
   return message;
 }
 
@@ -181,7 +241,8 @@ StampsWanted read_stamps_wanted(Reader& reader) {
 PasswordAttempt read_password_attempt(Reader& reader) {
   return {reader.number64(), reader.string(), Secret{reader.text()},
           reader.string(),   reader.string(), reader.string(),
-          reader.truth(),    reader.truth(),  reader.truth()};
+          reader.truth(),    reader.truth(),  reader.truth(),
+          read_password_by(reader)};
 }
 
 ApopAttempt read_apop_attempt(Reader& reader) {
@@ -189,10 +250,37 @@ ApopAttempt read_apop_attempt(Reader& reader) {
           reader.string(),   reader.string(), reader.truth(),  reader.truth()};
 }
 
+SaslBegin read_sasl_begin(Reader& reader) {
+  SaslBegin message;
+  message.connection = reader.number64();
+  message.mechanism = reader.string();
+  message.has_response = reader.truth();
+  message.response = Secret{reader.text()};
+  reader.require(message.has_response || message.response.empty());
+  message.address = reader.string();
+  message.pipelined = reader.string();
+  message.client_name = reader.string();
+  message.relayed = reader.truth();
+  message.over_tls = reader.truth();
+  message.tls_bits = reader.number32();
+  const std::uint32_t bindings = reader.number32();
+  reader.require(bindings <= most_bindings);
+  for (std::uint32_t i = 0; i < bindings && !reader.broken(); ++i) {
+    message.bindings.push_back({reader.string(), Secret{reader.text()}});
+  }
+  message.identity = reader.string();
+  return message;
+}
+
+SaslResponse read_sasl_response(Reader& reader) {
+  return {reader.number64(), Secret{reader.text()}, reader.string(), reader.string()};
+}
+
 Stamps read_stamps(Reader& reader) {
   Stamps message;
   message.valid_seconds = reader.number32();
-  message.stamps = read_stamp_list(reader);
+  message.stamps = read_list(reader, most_stamps);
+  message.mechanisms = read_list(reader, most_mechanisms);
   return message;
 }
 
@@ -244,6 +332,10 @@ Result<GateMessage> decode_gate_message(std::string_view frame) {
       return checked<GateMessage>(reader, read_password_attempt(reader));
     case Type::apop_attempt:
       return checked<GateMessage>(reader, read_apop_attempt(reader));
+    case Type::sasl_begin:
+      return checked<GateMessage>(reader, read_sasl_begin(reader));
+    case Type::sasl_response:
+      return checked<GateMessage>(reader, read_sasl_response(reader));
     default:
       return unknown_type(type);
   }
@@ -258,6 +350,8 @@ Result<KeeperMessage> decode_keeper_message(std::string_view frame) {
       return checked<KeeperMessage>(reader, read_stamps(reader));
     case Type::verdict:
       return checked<KeeperMessage>(reader, read_verdict(reader));
+    case Type::sasl_challenge:
+      return checked<KeeperMessage>(reader, SaslChallenge{reader.number64(), reader.string()});
     default:
       return unknown_type(type);
   }

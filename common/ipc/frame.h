@@ -25,6 +25,8 @@ struct StampsWanted {
 struct Stamps {
   std::vector<std::string> stamps;
   std::uint32_t valid_seconds = 0;
+  std::vector<std::string> mechanisms;  // of SASL, that could lead somebody in now; at most
+                                        // most_mechanisms
 };
 
 /// Whom a login tried and with what, as far as failures are counted by it: neither can be told from
@@ -36,6 +38,9 @@ struct GuessKeys {
   bool operator==(const GuessKeys&) const = default;
 };
 inline constexpr std::uint32_t most_password_keys = 4096;
+
+/// How a password came: by PASS, or by AUTH. What is checked is the same.
+enum class PasswordBy : std::uint8_t { pass, plain, login };
 
 /// Gate: check and, if right, start the session with the descriptor that comes along.
 struct PasswordAttempt {
@@ -50,6 +55,7 @@ struct PasswordAttempt {
   // And nobody on the way can read them, nor those of a connection whose proxy ended TLS.
   bool over_tls = false;
   bool repeated = false;  // the gate knows it for wrong; for the log
+  PasswordBy by = PasswordBy::pass;
 };
 struct ApopAttempt {
   std::uint64_t connection = 0;
@@ -63,6 +69,41 @@ struct ApopAttempt {
   bool over_tls = false;
 };
 
+/// Data that only the two ends of a TLS connection share (RFC 5929, RFC 9266).
+struct ChannelData {
+  std::string kind;  // "tls-exporter"
+  Secret data;
+};
+
+/// Gate: begin an exchange of AUTH with the client whose descriptor comes along. One that was under
+/// way for the connection is forgotten.
+struct SaslBegin {
+  std::uint64_t connection = 0;
+  std::string mechanism;  // as announced
+  bool has_response = false;
+  Secret response;  // the initial one, decoded
+  std::string address;
+  std::string pipelined;  // stays the gate's unless the answer is `accepted`
+  std::string client_name;
+  bool relayed = false;
+  bool over_tls = false;
+  std::uint32_t tls_bits = 0;         // strength of the TLS connection
+  std::vector<ChannelData> bindings;  // at most most_bindings
+  std::string identity;  // the user whom the client's verified certificate stands for; empty: none
+};
+/// Gate: go on with it. Only the keeper that has it can.
+struct SaslResponse {
+  std::uint64_t connection = 0;
+  Secret response;  // decoded
+  std::string pipelined;
+  std::string client_name;
+};
+/// Keeper: the exchange goes on; a verdict is its end.
+struct SaslChallenge {
+  std::uint64_t connection = 0;
+  std::string challenge;  // not encoded
+};
+
 /// Keeper: what became of an attempt. After `accepted` the session owns the connection; of one that
 /// is relayed it has a socket pair's end, and the other comes along.
 struct Verdict {
@@ -73,15 +114,18 @@ struct Verdict {
   GuessKeys guess{};  // by which the gate counts, unless it is unavailable
 };
 
-using GateMessage = std::variant<StampsWanted, PasswordAttempt, ApopAttempt>;
-using KeeperMessage = std::variant<Stamps, Verdict>;
+using GateMessage =
+    std::variant<StampsWanted, PasswordAttempt, ApopAttempt, SaslBegin, SaslResponse>;
+using KeeperMessage = std::variant<Stamps, Verdict, SaslChallenge>;
 
 /// One message is one SOCK_SEQPACKET record of at most this many octets.
-inline constexpr std::size_t longest_frame = 16 * 1024;
+inline constexpr std::size_t longest_frame = 32 * 1024;
 inline constexpr std::uint32_t most_stamps = 64;
+inline constexpr std::uint32_t most_mechanisms = 64;
+inline constexpr std::uint32_t most_bindings = 3;
 
 /// The result may be longer than longest_frame, which no channel sends: bound user names and
-/// pipelined input before. The caller wipes what a PasswordAttempt was encoded to.
+/// pipelined input before. The caller wipes what holds a secret.
 [[nodiscard]] std::string encode(const GateMessage& message);
 [[nodiscard]] std::string encode(const KeeperMessage& message);
 

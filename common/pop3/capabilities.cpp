@@ -10,6 +10,11 @@ std::string capability_reply(const CapabilityFacts& facts, CapabilityState state
   text += "TOP\r\n";
   // RFC 2449 section 5: what holds before the login is announced after it as well.
   if (facts.user_pass) text += "USER\r\n";
+  if (!facts.sasl.empty()) {
+    text += "SASL";
+    for (const std::string_view mechanism : facts.sasl) text.append(" ").append(mechanism);
+    text += "\r\n";
+  }
   if (facts.login_delay >= 0) text += "LOGIN-DELAY " + std::to_string(facts.login_delay) + "\r\n";
   const bool forever = facts.expire_days < 0;
   text += "EXPIRE " + (forever ? "NEVER" : std::to_string(facts.expire_days)) + "\r\n";

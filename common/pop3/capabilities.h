@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace pop {
 
@@ -16,6 +18,7 @@ struct CapabilityFacts {
   bool user_pass_under_tls = false;  // and would do so under TLS
   Stls stls = Stls::unavailable;
   bool apop = false;
+  std::vector<std::string_view> sasl{};  // names of sasl_mechanisms that AUTH takes
   std::int64_t expire_days = -1;  // -1: EXPIRE NEVER
   std::int64_t login_delay = -1;  // -1: not announced
 };

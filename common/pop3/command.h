@@ -61,5 +61,8 @@ struct CommandRule {
 /// Longest line a client may send, CRLF included: RFC 2449 section 4 says 255; SASL responses and
 /// long APOP names need more. Longer lines get one -ERR and are skipped to their end.
 inline constexpr std::size_t longest_command_line = 1024;
+/// The same for a line that answers a challenge of AUTH: as RFC 4954 section 4.5.3.1 has it, which
+/// is enough for tickets and tokens.
+inline constexpr std::size_t longest_response_line = 12288;
 
 }  // namespace pop

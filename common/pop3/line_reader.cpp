@@ -30,12 +30,12 @@ void LineReader::feed(std::string_view bytes) {
   pending_ += bytes;
 }
 
-std::optional<LineReader::Line> LineReader::next() {
+std::optional<LineReader::Line> LineReader::next(std::size_t longest) {
   if (skipping_) skip_to_line_end();
   if (skipping_) return std::nullopt;
   const std::size_t line_end = pending_.find('\n', searched_);
   const std::size_t length = std::min(line_end, pending_.size()) - taken_;
-  if (length >= longest_command_line) {
+  if (length >= longest) {
     skipping_ = true;
     Line report;
     report.too_long = true;

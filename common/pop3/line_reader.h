@@ -10,9 +10,9 @@
 namespace pop {
 
 /// Cuts a client's bytes into lines (LF or CRLF), however they arrive. Holds at most one unfinished
-/// line and what was fed and not yet taken; a line beyond longest_command_line is thrown away while
-/// it arrives and reported once, as soon as it is known to be too long. Memory that held a line is
-/// overwritten before it is given back: a password may have been in it.
+/// line and what was fed and not yet taken; a line beyond the limit is thrown away while it arrives
+/// and reported once, as soon as it is known to be too long. Memory that held a line is overwritten
+/// before it is given back: a password may have been in it.
 class LineReader {
  public:
   struct Line {
@@ -33,10 +33,13 @@ class LineReader {
   ~LineReader();
 
   void feed(std::string_view bytes);
-  [[nodiscard]] std::optional<Line> next();  // nullopt: feed more
+  /// `longest` is the limit for this line, its end included. nullopt: feed more.
+  [[nodiscard]] std::optional<Line> next(std::size_t longest = longest_command_line);
   /// Everything fed and not yet taken as lines, for handing a connection over; empties the reader.
   /// Call it right after next() gave a whole line: what is skipped of a too long one is not in it.
   [[nodiscard]] std::string take_rest();
+  /// The same, and the reader keeps it.
+  [[nodiscard]] std::string rest() const { return std::string{untaken()}; }
   /// Drops everything (after STLS nothing read before counts).
   void clear();
   /// Overwrites the memory that held lines already taken; what was not taken stays.

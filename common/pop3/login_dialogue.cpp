@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/text.h"
 #include "pop3/reply.h"
 
@@ -62,6 +63,15 @@ std::string wrong_arguments(const Command& command) {
   return "";
 }
 
+/// nullopt for what is not base64.
+std::optional<Secret> decoded(std::string_view text) {
+  std::optional<std::string> octets = from_base64(text);
+  if (!octets) return std::nullopt;
+  Secret secret{*octets};
+  wipe(*octets);
+  return secret;
+}
+
 // The gate trusts the keeper, but a client must get one line whatever became of the text.
 std::string one_error_line(std::string_view text) {
   constexpr std::string_view sign = "-ERR ";
@@ -80,6 +90,7 @@ std::string LoginDialogue::greeting() const {
 }
 
 Actions LoginDialogue::on_line(std::string_view line) {
+  if (exchange_ != Exchange::none) return take_response(line);
   const Command command = parse_command(line);
   if (is_of_other_protocol(command.word)) return end(reply::other_protocol());
   if (command.verb == Verb::unknown) return refuse(reply::unknown_command(command.word));
@@ -89,6 +100,7 @@ Actions LoginDialogue::on_line(std::string_view line) {
 }
 
 Actions LoginDialogue::on_too_long_line() {
+  exchange_ = Exchange::none;
   return refuse(reply::line_too_long());
 }
 
@@ -112,7 +124,7 @@ Actions LoginDialogue::answer(const Command& command) {
     case Verb::stls:
       return stls();
     case Verb::auth:
-      return refuse(reply::not_enabled(command.verb));
+      return auth(command);
     default:
       return refuse(reply::only_after_login(command.verb));
   }
@@ -134,7 +146,7 @@ Actions LoginDialogue::user(const Command& command) {
 
 Actions LoginDialogue::pass(const Command& command) {
   if (user_.empty()) return refuse(reply::user_before_pass());
-  return actions(CheckPassword{user_, Secret{command.rest}});
+  return actions(CheckPassword{user_, Secret{command.rest}, CheckPassword::By::pass});
 }
 
 Actions LoginDialogue::stls() {
@@ -154,6 +166,92 @@ Actions LoginDialogue::apop(const Command& command) {
   std::optional<std::string> digest = digest_in(command.arguments[1]);
   if (!digest) return refuse(reply::malformed_digest());
   return actions(CheckApop{std::string{command.arguments[0]}, *std::move(digest)});
+}
+
+// --- AUTH (RFC 5034)
+
+Actions LoginDialogue::auth(const Command& command) {
+  if (facts_.sasl.empty()) return refuse(reply::not_enabled(command.verb));
+  if (command.arguments.empty()) return say(reply::mechanisms(facts_));
+  const SaslMechanism* const mechanism = find_sasl_mechanism(command.arguments[0]);
+  const bool is_offered =
+      mechanism != nullptr && std::ranges::find(facts_.sasl, mechanism->name) != facts_.sasl.end();
+  if (!is_offered) return refuse(reply::unknown_mechanism());
+  mechanism_ = mechanism;
+  if (command.arguments.size() == 1) return begin(*mechanism);
+  // LOGIN has no specification, and clients take the name for an initial response.
+  const bool is_login = mechanism->name == "LOGIN";
+  if (mechanism->first == SaslMechanism::First::server && !is_login) {
+    return refuse(reply::no_initial_response());
+  }
+  const std::string_view text = command.arguments[1];
+  std::optional<Secret> response = text == "=" ? Secret{} : decoded(text);
+  if (!response) return refuse(reply::malformed_response());
+  const Exchange exchange = is_login                     ? Exchange::login_name
+                            : mechanism->name == "PLAIN" ? Exchange::plain
+                                                         : Exchange::first;
+  return take_response(exchange, *std::move(response));
+}
+
+// A challenge that is empty, or always the same, needs no keeper.
+Actions LoginDialogue::begin(const SaslMechanism& mechanism) {
+  if (mechanism.name == "LOGIN") return ask(Exchange::login_name, "Username:");
+  if (mechanism.name == "PLAIN") return ask(Exchange::plain, "");
+  if (mechanism.first == SaslMechanism::First::client) return ask(Exchange::first, "");
+  return actions(BeginSasl{&mechanism, std::nullopt});
+}
+
+Actions LoginDialogue::ask(Exchange exchange, std::string_view prompt) {
+  exchange_ = exchange;
+  return say(reply::challenge(to_base64(prompt)));
+}
+
+Actions LoginDialogue::on_challenge(std::string_view octets) {
+  return ask(Exchange::later, octets);
+}
+
+Actions LoginDialogue::take_response(std::string_view line) {
+  const Exchange exchange = std::exchange(exchange_, Exchange::none);
+  if (line == "*") return refuse(reply::exchange_cancelled());
+  std::optional<Secret> response = decoded(line);
+  if (!response) return refuse(reply::malformed_response());
+  return take_response(exchange, *std::move(response));
+}
+
+Actions LoginDialogue::take_response(Exchange exchange, Secret response) {
+  switch (exchange) {
+    case Exchange::plain:
+      return check_plain(response.octets());
+    case Exchange::login_name:
+      login_name_ = response.octets();
+      if (login_name_.empty() || has_nul(login_name_)) return refuse(reply::malformed_response());
+      return ask(Exchange::login_password, "Password:");
+    case Exchange::login_password:
+      if (response.empty() || has_nul(response.octets())) {
+        return refuse(reply::malformed_response());
+      }
+      return actions(CheckPassword{login_name_, std::move(response), CheckPassword::By::login});
+    case Exchange::first:
+      return actions(BeginSasl{mechanism_, std::move(response)});
+    case Exchange::later:
+      return actions(ContinueSasl{std::move(response)});
+    case Exchange::none:
+      break;
+  }
+  return refuse(reply::malformed_response());
+}
+
+// RFC 4616: whom to act for, who it is, the password, with a NUL between them.
+Actions LoginDialogue::check_plain(std::string_view message) {
+  const std::size_t name = message.find('\0') + 1;
+  const std::size_t password = message.find('\0', name) + 1;
+  const std::string_view secret = password == 0 ? "" : message.substr(password);
+  if (name == 0 || secret.empty() || has_nul(secret)) return refuse(reply::malformed_response());
+  const std::string_view acts_for = message.substr(0, name - 1);
+  const std::string_view user = message.substr(name, password - name - 1);
+  if (user.empty()) return refuse(reply::malformed_response());
+  if (!acts_for.empty() && acts_for != user) return refuse(reply::not_for_others());
+  return actions(CheckPassword{std::string{user}, Secret{secret}, CheckPassword::By::plain});
 }
 
 }  // namespace pop

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -10,6 +11,7 @@
 #include "base/secret.h"
 #include "pop3/capabilities.h"
 #include "pop3/command.h"
+#include "pop3/sasl_mechanisms.h"
 
 namespace pop {
 
@@ -18,8 +20,10 @@ struct SendText {
   std::string text;  // whole lines, each with CRLF
 };
 struct CheckPassword {
+  enum class By : std::uint8_t { pass, plain, login };  // the command or mechanism
   std::string user;
   Secret password;
+  By by = By::pass;
 };
 struct CheckApop {
   std::string user;
@@ -29,7 +33,17 @@ struct CheckApop {
 /// new dialogue goes on under TLS: this one knows a name that was given in clear.
 struct BeginTls {};
 struct HangUp {};
-using LoginAction = std::variant<SendText, CheckPassword, CheckApop, BeginTls, HangUp>;
+/// Have a keeper begin an exchange; its answer comes by on_challenge() or on_verdict().
+struct BeginSasl {
+  const SaslMechanism* mechanism;
+  std::optional<Secret> response;  // the initial one, decoded; none: it has none
+};
+/// The same for the exchange that is under way.
+struct ContinueSasl {
+  Secret response;
+};
+using LoginAction =
+    std::variant<SendText, CheckPassword, CheckApop, BeginTls, HangUp, BeginSasl, ContinueSasl>;
 
 /// What the keeper answered to a check.
 struct LoginVerdict {
@@ -41,10 +55,11 @@ struct LoginVerdict {
 inline constexpr int most_bad_commands = 10;
 
 /// AUTHORIZATION state (RFC 1939 section 4 and 7, RFC 2449) without I/O. Pure: the same state and
-/// line give the same actions. While a check is under way (after CheckPassword or CheckApop) no
-/// line may be given; the caller keeps pipelined input and goes on after on_verdict(). After
-/// BeginTls and HangUp nothing more may be given. How many lines and octets a stranger may send in
-/// all is the caller's to limit.
+/// line give the same actions. While a check is under way (after CheckPassword, CheckApop,
+/// BeginSasl or ContinueSasl) no line may be given; the caller keeps pipelined input and goes on
+/// after on_verdict() or on_challenge(). PLAIN and LOGIN are spoken here, and end in CheckPassword.
+/// After BeginTls and HangUp nothing more may be given. How many lines and octets a stranger may
+/// send in all is the caller's to limit.
 class LoginDialogue {
  public:
   /// What a typed name stands for, as replies show it.
@@ -61,9 +76,15 @@ class LoginDialogue {
   /// Rejection ends the connection, as Qpopper did; accepted yields nothing: the session answers.
   /// A reply that is not one -ERR line is replaced by one that is.
   [[nodiscard]] std::vector<LoginAction> on_verdict(const LoginVerdict& verdict);
+  /// The exchange goes on.
+  [[nodiscard]] std::vector<LoginAction> on_challenge(std::string_view octets);
+  /// The next line answers a challenge, and may be as long as longest_response_line.
+  [[nodiscard]] bool awaits_response() const { return exchange_ != Exchange::none; }
 
  private:
   using Actions = std::vector<LoginAction>;
+  /// What the next line is.
+  enum class Exchange : std::uint8_t { none, plain, login_name, login_password, first, later };
 
   [[nodiscard]] Actions answer(const Command& command);
   [[nodiscard]] Actions refuse(std::string reply);
@@ -71,11 +92,20 @@ class LoginDialogue {
   [[nodiscard]] Actions pass(const Command& command);
   [[nodiscard]] Actions apop(const Command& command);
   [[nodiscard]] Actions stls();
+  [[nodiscard]] Actions auth(const Command& command);
+  [[nodiscard]] Actions begin(const SaslMechanism& mechanism);
+  [[nodiscard]] Actions ask(Exchange exchange, std::string_view prompt);
+  [[nodiscard]] Actions take_response(std::string_view line);
+  [[nodiscard]] Actions take_response(Exchange exchange, Secret response);
+  [[nodiscard]] Actions check_plain(std::string_view message);
 
   CapabilityFacts facts_;
   std::string banner_stamp_;
   NameTreatment treat_;
   std::string user_;
+  Exchange exchange_ = Exchange::none;
+  const SaslMechanism* mechanism_ = nullptr;  // of the exchange
+  std::string login_name_;                    // that LOGIN was given
   int bad_commands_ = 0;
 };
 

@@ -202,8 +202,38 @@ std::string password_expired(std::string_view user) {
   return err(fmt::format("\"{}\": password expired.", quoted(user)), "AUTH");
 }
 
-std::string digest_incorrect() {
+std::string authentication_failure() {
   return err("authentication failure", "AUTH");
+}
+
+std::string mechanisms(const CapabilityFacts& facts) {
+  std::string text = ok("Supported SASL mechanisms:");
+  for (const std::string_view mechanism : facts.sasl) text.append(mechanism).append("\r\n");
+  return text + ".\r\n";
+}
+
+std::string challenge(std::string_view encoded) {
+  return "+ " + std::string{encoded} + "\r\n";
+}
+
+std::string unknown_mechanism() {
+  return err("Unknown authentication mechanism.");
+}
+
+std::string malformed_response() {
+  return err("That is no answer to the challenge: base64 is expected; AUTH has ended.");
+}
+
+std::string exchange_cancelled() {
+  return err("AUTH has ended, as you wished.");
+}
+
+std::string no_initial_response() {
+  return err("This mechanism begins with the server's challenge: give AUTH its name only.");
+}
+
+std::string not_for_others() {
+  return err("Nobody can log in for somebody else.", "AUTH");
 }
 
 std::string login_unavailable() {

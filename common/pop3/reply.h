@@ -63,10 +63,21 @@ inline constexpr std::size_t longest_line = 512;
 [[nodiscard]] std::string malformed_digest();
 /// The same for a wrong password and a user that does not exist.
 [[nodiscard]] std::string password_incorrect(std::string_view user);
-[[nodiscard]] std::string digest_incorrect();
 /// Only for who has proved to be the user.
 [[nodiscard]] std::string account_expired(std::string_view user);
 [[nodiscard]] std::string password_expired(std::string_view user);
+[[nodiscard]] std::string authentication_failure();
+/// The answer to AUTH without a mechanism.
+[[nodiscard]] std::string mechanisms(const CapabilityFacts& facts);
+/// "+ " and the challenge; both without looking into it.
+[[nodiscard]] std::string challenge(std::string_view encoded);
+[[nodiscard]] std::string unknown_mechanism();
+[[nodiscard]] std::string malformed_response();
+/// The client took it back.
+[[nodiscard]] std::string exchange_cancelled();
+[[nodiscard]] std::string no_initial_response();
+/// PLAIN can name a user to act for.
+[[nodiscard]] std::string not_for_others();
 /// No check was possible now: the password may be right.
 [[nodiscard]] std::string login_unavailable();
 [[nodiscard]] std::string too_many_bad_commands();

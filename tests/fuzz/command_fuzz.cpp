@@ -73,6 +73,7 @@ CapabilityFacts facts_of(std::uint8_t choice) {
   facts.shy = (choice & 1) != 0;
   facts.user_pass = (choice & 2) == 0;
   facts.login_delay = (choice & 4) != 0 ? 60 : -1;
+  if ((choice & 32) != 0) facts.sasl = {"SCRAM-SHA-256", "CRAM-MD5", "PLAIN", "LOGIN"};
   return facts;
 }
 
@@ -94,6 +95,10 @@ void log_in(std::uint8_t choice, const std::vector<LineReader::Line>& lines) {
       }
       if (const auto* check = std::get_if<CheckApop>(&action)) {
         require(!check->user.empty() && check->digest.size() == 32);
+      }
+      if (std::holds_alternative<BeginSasl>(action)) {
+        actions = dialogue.on_challenge(line.text);
+        break;
       }
     }
     if (std::holds_alternative<HangUp>(actions.back())) return;

@@ -17,6 +17,8 @@ CONFINED = [
     (r"^gdbm\.h$", r"^common/dbm/dbm_file\.cpp$"),
     (r"^openssl/ssl\.h$", r"^common/tls/"),
     (r"^openssl/", r"^common/(auth|mail|tls)/[^/]+\.cpp$|^common/tls/"),
+    (r"^sasl/", r"^common/auth/sasl_server\.cpp$"),
+    (r"^stringprep\.h$", r"^common/auth/saslprep\.cpp$"),
     (r"^security/", r"^common/auth/pam_(transaction|password_change)[^/]*$"),
     (r"^crypt\.h$", r"^common/auth/[^/]+\.cpp$"),
     (r"^toml\+\+/|^toml\.hpp$", r"^common/conf/toml_grammar\.cpp$"),

@@ -53,6 +53,8 @@ class IncludeRules(unittest.TestCase):
             ("common/auth/apop.cpp", "openssl/ssl.h", False),
             ("popper/keeper.cpp", "security/pam_appl.h", False),
             ("common/auth/pam_transaction.h", "security/pam_appl.h", True),
+            ("common/auth/sasl_server.cpp", "sasl/sasl.h", True),
+            ("popper/keeper.cpp", "sasl/sasl.h", False),
             ("popper/main.cpp", "CLI/CLI.hpp", False),
             ("common/base/text.h", "fmt/format.h", False),
             ("common/base/text.cpp", "fmt/format.h", True),

@@ -1,6 +1,7 @@
 #include "auth/scram_keys.h"
 
-#include "auth/base64.h"
+#include "auth/saslprep.h"
+#include "base/base64.h"
 #include "support/catch.h"
 
 namespace pop {
@@ -69,3 +70,26 @@ TEST_CASE("Base64 is read only as it is written", "[auth][base64]") {
 
 }  // namespace
 }  // namespace pop
+
+using namespace pop;
+
+TEST_CASE("passwords are prepared as clients prepare them", "[auth][scram]") {
+  const auto prepared = [](std::string_view password) {
+    return std::string{saslprep(Secret{password}).octets()};
+  };
+  CHECK(prepared("right horse") == "right horse");
+  CHECK(prepared("I\u00adX") == "IX");  // RFC 4013 section 3
+  CHECK(prepared("\u2168") == "IX");
+  CHECK(prepared("a\u0308") == "\u00e4");
+  CHECK(prepared("\u00a0\u00e4") == " \u00e4");
+  CHECK(prepared("\u0627"
+                 "1") ==
+        "\u0627"
+        "1");                             // refused there, and so left alone
+  CHECK(prepared("\xe4") == "\xe4");      // no UTF-8
+  CHECK(prepared("\u00ad") == "\u00ad");  // nothing would be left
+  CHECK(prepared("").empty());
+  const Result<ScramKeys> keys = make_scram_keys(ScramHash::sha_256, Secret{"a\u0308"});
+  REQUIRE(keys);
+  CHECK(scram_keys_match(ScramHash::sha_256, Secret{"\u00e4"}, *keys));
+}

@@ -13,7 +13,24 @@ static bool operator==(const PasswordAttempt& a, const PasswordAttempt& b) {
   return a.connection == b.connection && a.user == b.user &&
          a.password.octets() == b.password.octets() && a.address == b.address &&
          a.pipelined == b.pipelined && a.client_name == b.client_name && a.relayed == b.relayed &&
-         a.over_tls == b.over_tls && a.repeated == b.repeated;
+         a.over_tls == b.over_tls && a.repeated == b.repeated && a.by == b.by;
+}
+static bool operator==(const ChannelData& a, const ChannelData& b) {
+  return a.kind == b.kind && a.data.octets() == b.data.octets();
+}
+static bool operator==(const SaslBegin& a, const SaslBegin& b) {
+  return a.connection == b.connection && a.mechanism == b.mechanism &&
+         a.has_response == b.has_response && a.response.octets() == b.response.octets() &&
+         a.address == b.address && a.pipelined == b.pipelined && a.client_name == b.client_name &&
+         a.relayed == b.relayed && a.over_tls == b.over_tls && a.tls_bits == b.tls_bits &&
+         a.bindings == b.bindings && a.identity == b.identity;
+}
+static bool operator==(const SaslResponse& a, const SaslResponse& b) {
+  return a.connection == b.connection && a.response.octets() == b.response.octets() &&
+         a.pipelined == b.pipelined && a.client_name == b.client_name;
+}
+static bool operator==(const SaslChallenge& a, const SaslChallenge& b) {
+  return a.connection == b.connection && a.challenge == b.challenge;
 }
 static bool operator==(const ApopAttempt& a, const ApopAttempt& b) {
   return a.connection == b.connection && a.user == b.user && a.banner_stamp == b.banner_stamp &&
@@ -21,7 +38,7 @@ static bool operator==(const ApopAttempt& a, const ApopAttempt& b) {
          a.client_name == b.client_name && a.relayed == b.relayed && a.over_tls == b.over_tls;
 }
 static bool operator==(const Stamps& a, const Stamps& b) {
-  return a.stamps == b.stamps && a.valid_seconds == b.valid_seconds;
+  return a.stamps == b.stamps && a.valid_seconds == b.valid_seconds && a.mechanisms == b.mechanisms;
 }
 static bool operator==(const Verdict& a, const Verdict& b) {
   return a.connection == b.connection && a.outcome == b.outcome && a.reply == b.reply &&
@@ -63,14 +80,40 @@ std::vector<std::string> stamp_list(Source& source) {
   return stamps;
 }
 
+SaslBegin sasl_begin(Source& source) {
+  SaslBegin message;
+  message.connection = source.number64();
+  message.mechanism = source.octets();
+  message.has_response = source.truth();
+  if (message.has_response) message.response = Secret{source.octets()};
+  message.address = source.octets();
+  message.pipelined = source.octets();
+  message.client_name = source.octets();
+  message.relayed = source.truth();
+  message.over_tls = source.truth();
+  message.tls_bits = source.number32();
+  for (std::uint32_t i = source.below(most_bindings + 1); i > 0; --i) {
+    message.bindings.push_back({source.octets(), Secret{source.octets()}});
+  }
+  message.identity = source.octets();
+  return message;
+}
+
 GateMessage gate_message(Source& source) {
-  switch (source.below(3)) {
+  switch (source.below(5)) {
     case 0:
       return StampsWanted{source.below(most_stamps + 1), stamp_list(source)};
     case 1:
-      return PasswordAttempt{source.number64(), source.octets(), Secret{source.octets()},
-                             source.octets(),   source.octets(), source.octets(),
-                             source.truth(),    source.truth(),  source.truth()};
+      return PasswordAttempt{
+          source.number64(), source.octets(), Secret{source.octets()},
+          source.octets(),   source.octets(), source.octets(),
+          source.truth(),    source.truth(),  source.truth(),
+          static_cast<PasswordBy>(source.below(3))};
+    case 2:
+      return sasl_begin(source);
+    case 3:
+      return SaslResponse{source.number64(), Secret{source.octets()}, source.octets(),
+                          source.octets()};
     default:
       return ApopAttempt{source.number64(), source.octets(), source.octets(),
                          source.octets(),   source.octets(), source.octets(),
@@ -79,10 +122,13 @@ GateMessage gate_message(Source& source) {
 }
 
 KeeperMessage keeper_message(Source& source) {
-  if (source.below(2) == 0) {
+  const std::uint32_t kind = source.below(3);
+  if (kind == 0) {
     const std::uint32_t valid_seconds = source.number32();
-    return Stamps{stamp_list(source), valid_seconds};
+    std::vector<std::string> stamps = stamp_list(source);
+    return Stamps{std::move(stamps), valid_seconds, stamp_list(source)};
   }
+  if (kind == 1) return SaslChallenge{source.number64(), source.octets()};
   return Verdict{source.number64(),
                  static_cast<Verdict::Outcome>(source.below(3)),
                  source.octets(),
@@ -119,8 +165,27 @@ TEST_CASE("the frame of a password attempt is as its description says", "[ipc][f
         "\x09\0\0\0h.example"
         "\x01\0\0\0\x01"
         "\x01\0\0\0\0"
-        "\x01\0\0\0\x01"s);
-  check_corrupt(frame.substr(0, frame.size() - 1) + '\x02');
+        "\x01\0\0\0\x01"
+        "\x04\0\0\0\0\0\0\0"s);
+  check_corrupt(frame.substr(0, frame.size() - 4) + "\x03\0\0\0"s);
+}
+
+TEST_CASE("a response without one to begin with is corrupt", "[ipc][frame][sasl]") {
+  SaslBegin begin;
+  begin.response = Secret{"x"};
+  const std::string frame = encode(GateMessage{std::move(begin)});
+  check_corrupt(frame);
+  SaslBegin with_response;
+  with_response.response = Secret{"x"};
+  with_response.has_response = true;
+  CHECK(decode_gate_message(encode(GateMessage{std::move(with_response)})));
+}
+
+TEST_CASE("more bindings or mechanisms than there can be are corrupt", "[ipc][frame][sasl]") {
+  SaslBegin begin;
+  for (std::uint32_t i = 0; i <= most_bindings; ++i) begin.bindings.push_back({"kind", Secret{}});
+  check_corrupt(encode(GateMessage{std::move(begin)}));
+  check_corrupt(encode(Stamps{{}, 1, std::vector<std::string>(most_mechanisms + 1, "PLAIN")}));
 }
 
 TEST_CASE("decode gives back what encode was given", "[ipc][frame][property]") {
@@ -188,13 +253,12 @@ TEST_CASE("neither side takes its own messages", "[ipc][frame]") {
 }
 
 TEST_CASE("every type that is not in the closed set is corrupt", "[ipc][frame]") {
-  const std::string body = encode(StampsWanted{1}).substr(1);
+  const std::string wanted = encode(StampsWanted{1}).substr(1);
+  const std::string stamps = encode(Stamps{}).substr(1);
   for (int type = 0; type < 256; ++type) {
     CAPTURE(type);
-    const std::string frame = static_cast<char>(type) + body;
-    CHECK(decode_gate_message(frame).has_value() == (type == 1));
-    // Stamps have the same fields, in the other direction.
-    CHECK(decode_keeper_message(frame).has_value() == (type == 65));
+    CHECK(decode_gate_message(static_cast<char>(type) + wanted).has_value() == (type == 1));
+    CHECK(decode_keeper_message(static_cast<char>(type) + stamps).has_value() == (type == 65));
   }
 }
 

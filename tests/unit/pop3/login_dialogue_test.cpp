@@ -25,13 +25,23 @@ LoginDialogue with_apop() {
 struct Rendering {
   std::string operator()(const SendText& send) const { return send.text; }
   std::string operator()(const CheckPassword& check) const {
-    return "{password of " + check.user + ": " + std::string{check.password.octets()} + "}";
+    const std::string by = check.by == CheckPassword::By::plain   ? " by PLAIN"
+                           : check.by == CheckPassword::By::login ? " by LOGIN"
+                                                                  : "";
+    return "{password of " + check.user + by + ": " + std::string{check.password.octets()} + "}";
   }
   std::string operator()(const CheckApop& check) const {
     return "{digest of " + check.user + ": " + check.digest + "}";
   }
   std::string operator()(const BeginTls&) const { return "{begin TLS}"; }
   std::string operator()(const HangUp&) const { return "{hang up}"; }
+  std::string operator()(const BeginSasl& begin) const {
+    const std::string response = begin.response ? std::string{begin.response->octets()} : "none";
+    return "{begin " + std::string{begin.mechanism->name} + ": " + response + "}";
+  }
+  std::string operator()(const ContinueSasl& more) const {
+    return "{go on: " + std::string{more.response.octets()} + "}";
+  }
 };
 
 std::string rendered(const std::vector<LoginAction>& actions) {
@@ -251,4 +261,102 @@ TEST_CASE("replies show what a name stands for, checks get it as typed", "[pop3]
   const std::vector<LoginAction> checked = dialogue.on_line("PASS x");
   REQUIRE(checked.size() == 1);
   CHECK(std::get<CheckPassword>(checked[0]).user == "jo@example.org");
+}
+
+// --- AUTH
+
+namespace {
+
+LoginDialogue with_sasl() {
+  CapabilityFacts all = facts();
+  all.sasl = {"SCRAM-SHA-256", "CRAM-MD5", "PLAIN", "LOGIN"};
+  return {all, ""};
+}
+
+}  // namespace
+
+TEST_CASE("AUTH alone lists the mechanisms, as CAPA does", "[pop3][login][sasl]") {
+  hold(with_sasl(), {{"AUTH",
+                      "+OK Supported SASL mechanisms:\r\nSCRAM-SHA-256\r\nCRAM-MD5\r\nPLAIN\r\n"
+                      "LOGIN\r\n.\r\n"}});
+  LoginDialogue dialogue = with_sasl();
+  CHECK(
+      rendered(dialogue.on_line("CAPA")).find("\r\nSASL SCRAM-SHA-256 CRAM-MD5 PLAIN LOGIN\r\n") !=
+      std::string::npos);
+}
+
+TEST_CASE("PLAIN is checked as PASS is, with or without an initial response",
+          "[pop3][login][sasl]") {
+  hold(with_sasl(), {{"AUTH PLAIN AGpvAHB3", "{password of jo by PLAIN: pw}"}});
+  hold(with_sasl(), {{"auth plain", "+ \r\n"}, {"AGpvAHB3", "{password of jo by PLAIN: pw}"}});
+  hold(with_sasl(), {{"AUTH PLAIN am8Aam8AcHc=", "{password of jo by PLAIN: pw}"}});
+}
+
+TEST_CASE("PLAIN leads nobody in for somebody else, nor without a name", "[pop3][login][sasl]") {
+  hold(with_sasl(),
+       {{"AUTH PLAIN YWwAam8AcHc=", "-ERR [AUTH] Nobody can log in for somebody else.\r\n"}});
+  const std::string malformed = reply::malformed_response();
+  hold(with_sasl(), {{"AUTH PLAIN =", malformed},
+                     {"AUTH PLAIN AABwdw==", malformed},      // no name
+                     {"AUTH PLAIN AGpvAA==", malformed},      // an empty one
+                     {"AUTH PLAIN AGpv", malformed},          // no password
+                     {"AUTH PLAIN AGpvAHAAdw==", malformed},  // a NUL in it
+                     {"AUTH PLAIN AGpvAHB", malformed},       // no base64
+                     {"AUTH PLAIN AGpvAHB3=", malformed}});
+}
+
+TEST_CASE("LOGIN asks for name and password", "[pop3][login][sasl]") {
+  hold(with_sasl(), {{"AUTH LOGIN", "+ VXNlcm5hbWU6\r\n"},
+                     {"am8=", "+ UGFzc3dvcmQ6\r\n"},
+                     {"cHc=", "{password of jo by LOGIN: pw}"}});
+  hold(with_sasl(),
+       {{"AUTH LOGIN am8=", "+ UGFzc3dvcmQ6\r\n"}, {"cHc=", "{password of jo by LOGIN: pw}"}});
+}
+
+TEST_CASE("other mechanisms are a keeper's, and empty challenges need none",
+          "[pop3][login][sasl]") {
+  LoginDialogue dialogue = with_sasl();
+  CHECK(rendered(dialogue.on_line("AUTH CRAM-MD5")) == "{begin CRAM-MD5: none}");
+  CHECK(rendered(dialogue.on_challenge("<1.2@host>")) == "+ PDEuMkBob3N0Pg==\r\n");
+  CHECK(dialogue.awaits_response());
+  CHECK(rendered(dialogue.on_line("eHk=")) == "{go on: xy}");
+  CHECK_FALSE(dialogue.awaits_response());
+  CHECK(rendered(dialogue.on_challenge("")) == "+ \r\n");
+  CHECK(rendered(dialogue.on_line("")) == "{go on: }");
+
+  hold(with_sasl(), {{"AUTH SCRAM-SHA-256", "+ \r\n"}, {"eHk=", "{begin SCRAM-SHA-256: xy}"}});
+  hold(with_sasl(), {{"AUTH SCRAM-SHA-256 =", "{begin SCRAM-SHA-256: }"}});
+  hold(with_sasl(), {{"AUTH CRAM-MD5 eHk=", reply::no_initial_response()}});
+}
+
+TEST_CASE("what is not offered cannot be begun", "[pop3][login][sasl]") {
+  hold(with_sasl(), {{"AUTH DIGEST-MD5", reply::unknown_mechanism()},
+                     {"AUTH NTLM", reply::unknown_mechanism()},
+                     {"AUTH SCRAM-SHA-256-PLUS", reply::unknown_mechanism()}});
+}
+
+TEST_CASE("an exchange can be cancelled, and a line that is no base64 ends it",
+          "[pop3][login][sasl]") {
+  hold(with_sasl(), {{"AUTH PLAIN", "+ \r\n"},
+                     {"*", reply::exchange_cancelled()},
+                     {"NOOP", reply::only_after_login(Verb::noop)},
+                     {"AUTH LOGIN", "+ VXNlcm5hbWU6\r\n"},
+                     {"am8", reply::malformed_response()},
+                     {"AUTH PLAIN AGpvAHB3", "{password of jo by PLAIN: pw}"}});
+  LoginDialogue dialogue = with_sasl();
+  (void)dialogue.on_line("AUTH PLAIN");
+  CHECK(rendered(dialogue.on_too_long_line()) == reply::line_too_long());
+  CHECK_FALSE(dialogue.awaits_response());
+  // Neither is free: who only plays is sent away.
+  LoginDialogue player = with_sasl();
+  std::string last;
+  for (int i = 0; i < most_bad_commands; ++i) {
+    (void)player.on_line("AUTH PLAIN");
+    last = rendered(player.on_line("*"));
+  }
+  CHECK(last == reply::too_many_bad_commands() + "{hang up}");
+}
+
+TEST_CASE("a word of another protocol is no such word inside an exchange", "[pop3][login][sasl]") {
+  hold(with_sasl(), {{"AUTH PLAIN", "+ \r\n"}, {"GET /", reply::malformed_response()}});
 }

@@ -33,6 +33,9 @@ class Nobody final : public PasswordChecker {
                              const LoginOrigin&) override {
     return fail(Errc::denied, "nobody");
   }
+  Result<Account> check_identity(std::string_view, const LoginOrigin&) override {
+    return fail(Errc::denied, "nobody");
+  }
   bool apop_usable() const override { return true; }
 };
 

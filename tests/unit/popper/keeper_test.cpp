@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <set>
 
 #include "support/catch.h"
@@ -31,6 +32,10 @@ class OneUser final : public PasswordChecker {
   Result<Account> check_apop(std::string_view user, std::string_view, std::string_view digest,
                              const LoginOrigin&) override {
     if (user != "jo" || digest != "good") return fail(Errc::denied, "wrong digest");
+    return account();
+  }
+  Result<Account> check_identity(std::string_view user, const LoginOrigin&) override {
+    if (user != "jo") return fail(Errc::denied, "unknown user");
     return account();
   }
   bool apop_usable() const override { return usable; }
@@ -301,4 +306,102 @@ TEST_CASE("There are no stamps while APOP cannot be used", "[popper][apop]") {
   const Result<KeeperMessage> answer = keeper.answer(with_descriptor(StampsWanted{8}, Fd{}));
   REQUIRE(answer);
   CHECK(std::get<Stamps>(*answer).stamps.empty());
+}
+
+// --- AUTH
+
+namespace {
+
+/// A keeper that takes EXTERNAL and SCRAM.
+struct SaslBench : Bench {
+  std::unique_ptr<SaslServer> sasl;
+
+  SaslBench() {
+    handover.settings.tls_server_cert_file = "/etc/popper/certificate.pem";
+    handover.settings.tls_client_user = ClientUser::subject_cn;
+    sasl = std::make_unique<SaslServer>(handover.settings, "host.example");
+  }
+  Keeper sasl_keeper() {
+    return Keeper{{handover, checker, stamps, log, 0, sasl.get()},
+                  Keeper::Logins::many,
+                  [this](SessionStart start) {
+                    started.push_back(std::move(start));
+                    return Result<void>{};
+                  }};
+  }
+};
+
+Channel::Received sasl_begin(std::string mechanism, std::string identity,
+                             std::string_view response = "") {
+  SaslBegin begin;
+  begin.connection = 5;
+  begin.mechanism = std::move(mechanism);
+  begin.has_response = true;
+  begin.response = Secret{response};
+  begin.address = "127.0.0.1";
+  begin.pipelined = "STAT\r\n";
+  begin.relayed = begin.over_tls = true;
+  begin.tls_bits = 256;
+  begin.identity = std::move(identity);
+  return with_descriptor(std::move(begin), Client{}.theirs.duplicate().value());
+}
+
+Channel::Received sasl_response(std::uint64_t connection) {
+  return with_descriptor(SaslResponse{connection, Secret{"x"}, "", ""},
+                         Client{}.theirs.duplicate().value());
+}
+
+}  // namespace
+
+TEST_CASE("a mechanism that has proved a user starts the session", "[popper][sasl]") {
+  SaslBench bench;
+  Keeper keeper = bench.sasl_keeper();
+  const Verdict verdict = verdict_of(keeper.answer(sasl_begin("EXTERNAL", "jo")));
+  CHECK(verdict.outcome == Verdict::Outcome::accepted);
+  REQUIRE(bench.started.size() == 1);
+  CHECK(bench.started[0].mechanism == "EXTERNAL");
+  CHECK(bench.started[0].pipelined == "STAT\r\n");
+  CHECK_FALSE(bench.started[0].layer);
+  // For one connection there is one verdict.
+  CHECK_FALSE(keeper.answer(sasl_begin("EXTERNAL", "jo")));
+}
+
+TEST_CASE("a mechanism that was proved wrong, or is not offered, is a failed login",
+          "[popper][sasl]") {
+  for (const auto& [mechanism, identity, response] :
+       {std::array{"EXTERNAL", "jo", "al"}, std::array{"EXTERNAL", "al", ""},
+        std::array{"EXTERNAL", "", "jo"}, std::array{"DIGEST-MD5", "", ""},
+        std::array{"PLAIN", "jo", ""}, std::array{"SCRAM-SHA-256", "jo", "jo"}}) {
+    CAPTURE(mechanism, identity, response);
+    SaslBench bench;
+    Keeper keeper = bench.sasl_keeper();
+    const Verdict verdict = verdict_of(keeper.answer(sasl_begin(mechanism, identity, response)));
+    CHECK(verdict.outcome == Verdict::Outcome::rejected);
+    CHECK(verdict.reply == "-ERR [AUTH] authentication failure");
+    CHECK(bench.started.empty());
+  }
+}
+
+TEST_CASE("only mechanisms that there are can be asked for", "[popper][sasl]") {
+  SaslBench bench;
+  Keeper keeper = bench.sasl_keeper();
+  CHECK_FALSE(keeper.answer(sasl_begin("NO-SUCH", "jo")));
+}
+
+TEST_CASE("an answer to an exchange that is not there is nobody's fault", "[popper][sasl]") {
+  SaslBench bench;
+  Keeper keeper = bench.sasl_keeper();
+  const Verdict verdict = verdict_of(keeper.answer(sasl_response(9)));
+  CHECK(verdict.outcome == Verdict::Outcome::unavailable);
+  CHECK(verdict.connection == 9);
+}
+
+TEST_CASE("a password that came by AUTH is checked and told as one by PASS", "[popper][sasl]") {
+  Bench bench;
+  Keeper keeper = bench.keeper();
+  PasswordAttempt attempt{7, "jo", Secret{"wrong"}, "127.0.0.1", "", ""};
+  attempt.by = PasswordBy::plain;
+  const Verdict verdict = verdict_of(
+      keeper.answer(with_descriptor(std::move(attempt), Client{}.theirs.duplicate().value())));
+  CHECK(verdict.reply == "-ERR [AUTH] Password supplied for \"jo\" is incorrect.");
 }
