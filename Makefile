@@ -4,6 +4,8 @@ BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
 JOBS ?= $(shell nproc)
+# Half of the tests mostly wait.
+TEST_JOBS ?= $(shell expr 2 '*' $(JOBS))
 
 # Warnings are errors where a machine builds, and advice where a person does.
 WERROR := $(if $(filter true 1 yes,$(CI)),ON,OFF)
@@ -43,7 +45,7 @@ check:
 	@mkdir -p $(CHECK)
 	@printf 'subdirs("%s" "%s")\n' '$(abspath $(BUILD))' '$(abspath $(SANITIZED))' \
 	  >$(CHECK)/CTestTestfile.cmake
-	@ctest --test-dir $(CHECK) --parallel $(JOBS) --output-on-failure --no-label-summary \
+	@ctest --test-dir $(CHECK) --parallel $(TEST_JOBS) --output-on-failure --no-label-summary \
 	  --no-tests=error --timeout 900 --label-exclude bench
 
 bench:

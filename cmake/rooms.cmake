@@ -1,7 +1,7 @@
 # A room is its folder: every .cpp in it, one static library, one list of what it may use.
 
 find_program(POPPER_CCACHE ccache)
-if(POPPER_CCACHE)
+if(POPPER_CCACHE AND NOT POPPER_PRECOMPILE)  # it would keep nothing of such a build
   set(CMAKE_CXX_COMPILER_LAUNCHER ${POPPER_CCACHE})
 endif()
 

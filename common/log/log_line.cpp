@@ -10,7 +10,7 @@ constexpr std::size_t longest_value = 512;
 constexpr std::size_t longest_sentence = 1536;
 
 // A quotation mark inside becomes \x22, so that the next one always ends the value.
-std::string quoted(std::string_view clean) {
+std::string in_quotes(std::string_view clean) {
   std::string result{'"'};
   for (const char c : clean) {
     if (c == '"') {
@@ -25,7 +25,7 @@ std::string quoted(std::string_view clean) {
 std::string shown(std::string_view value) {
   std::string clean = escaped(value, longest_value);
   const bool plain = !clean.empty() && clean.find_first_of(" \"=") == std::string::npos;
-  return plain ? clean : quoted(clean);
+  return plain ? clean : in_quotes(clean);
 }
 
 // Of what escaped() leaves, RFC 8259 asks for a backslash in front of these two only.
