@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "conf/configuration.h"
+#include "ipc/frame.h"
 
 namespace pop {
 
@@ -41,21 +42,31 @@ struct ChangeVerdict {
   std::string text;  // printable ASCII, for the client; empty for all but `refused`
 };
 
-/// What changer and master say to each other: nothing but these words.
-namespace turn {
-inline constexpr std::string_view may_check = "may-check";  // changer: may I look at a password?
-inline constexpr std::string_view failed = "failed";        // changer: it was wrong; may I say so?
-inline constexpr std::string_view now = "now";              // master: you may
-}  // namespace turn
+/// Changer to master, who hears by keys alone what was tried.
+struct TurnRequest {
+  enum class Word : std::uint8_t {
+    may_check,  // may I look at the password?
+    failed,     // it was wrong; may I say so?
+    right       // needs no answer
+  };
+  Word word = Word::may_check;
+  GuessKeys guess{};
+};
+/// Master: you may; `repeated`, and this was wrong before.
+enum class Turn : std::uint8_t { now, repeated };
 
 [[nodiscard]] std::string encode(const Client& client);
 /// The caller wipes it.
 [[nodiscard]] std::string encode(const ChangeRequest& request);
 [[nodiscard]] std::string encode(const ChangeVerdict& verdict);
+[[nodiscard]] std::string encode(const TurnRequest& request);
+[[nodiscard]] std::string encode(Turn turn);
 
 /// Exactly one whole message; Errc::corrupt otherwise.
 [[nodiscard]] Result<Client> decode_client(std::string_view record);
 [[nodiscard]] Result<ChangeRequest> decode_change_request(std::string_view record);
 [[nodiscard]] Result<ChangeVerdict> decode_change_verdict(std::string_view record);
+[[nodiscard]] Result<TurnRequest> decode_turn_request(std::string_view record);
+[[nodiscard]] Result<Turn> decode_turn(std::string_view record);
 
 }  // namespace pop

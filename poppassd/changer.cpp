@@ -23,8 +23,9 @@ bool is_verdict(const Error& error) {
 
 // For who reads the log to shut guessers out: the right password of an account that has expired is
 // no guess.
-std::string kind_of_guess(const Error& why) {
-  return why.code == Errc::denied ? "new" : "none";
+std::string kind_of_guess(const Error& why, Turn turn) {
+  if (why.code != Errc::denied) return "none";
+  return turn == Turn::repeated ? "repeated" : "new";
 }
 
 }  // namespace
@@ -38,20 +39,26 @@ Settings settings_for_check(Settings settings) {
 }
 
 std::optional<ChangeVerdict> Changer::change(const ChangeRequest& request) {
-  if (!context_.await_turn(turn::may_check)) return std::nullopt;
+  using Word = TurnRequest::Word;
   const std::string user = LoginNames{context_.settings}.treat(request.user).user;
+  const GuessKeys guess = context_.guesses.of(user, request.old_password);
+  const std::optional<Turn> turn = context_.await_turn({Word::may_check, guess});
+  if (!turn) return std::nullopt;
   Result<Account> account = context_.checker.check_password(request.user, request.old_password,
                                                             {client_.address, request.over_tls});
   if (account && !account->device.empty()) {
     account = fail(Errc::denied, "a device password cannot change the password");
   }
-  if (account) return judge(user, request, *account);
+  if (account) {
+    (void)context_.await_turn({Word::right, guess});
+    return judge(user, request, *account);
+  }
   if (!is_verdict(account.error())) {
     log_failure(user, account.error());
     return ChangeVerdict{Outcome::unavailable, ""};
   }
-  log_rejection(user, account.error());
-  if (!context_.await_turn(turn::failed)) return std::nullopt;
+  log_rejection(user, account.error(), *turn);
+  if (!context_.await_turn({Word::failed, guess})) return std::nullopt;
   return ChangeVerdict{Outcome::rejected, ""};
 }
 
@@ -139,7 +146,7 @@ void Changer::keep_record_in_step(const std::string& user, const ChangeRequest& 
 // --- Logs
 
 // The first sentence is the old program's, the second that of popper, which log analysers know.
-void Changer::log_rejection(const std::string& user, const Error& why) {
+void Changer::log_rejection(const std::string& user, const Error& why, Turn turn) {
   const std::string name = name_in_sentence(user);
   context_.log.sentence(Severity::error, "someone tried to change " + name + "'s password",
                         {{"id", client_.connection}});
@@ -152,7 +159,7 @@ void Changer::log_rejection(const std::string& user, const Error& why) {
                       {"user", user},
                       {"from", client_.address},
                       {"by", "poppassd"},
-                      {"guess", kind_of_guess(why)},
+                      {"guess", kind_of_guess(why, turn)},
                       {"why", why.text}});
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "auth/credential_db.h"
+#include "auth/guess_hash.h"
 #include "auth/password_check.h"
 #include "base/disk.h"
 #include "base/error.h"
@@ -25,9 +26,9 @@ namespace pop {
 /// with that, else by PAM. Root's part of a connection, to be used once.
 class Changer {
  public:
-  /// Says one of the words of `turn` to the master and blocks until it answers. False: it has gone,
-  /// and nothing may be done any more.
-  using AwaitTurn = std::function<bool(std::string_view word)>;
+  /// Asks the master and blocks until it answers, unless the word needs no answer. nullopt: it has
+  /// gone, and nothing may be done any more.
+  using AwaitTurn = std::function<std::optional<Turn>(const TurnRequest& request)>;
   /// All must outlive it. `checker` works by settings_for_check(settings).
   struct Context {
     const Settings& settings;
@@ -35,6 +36,7 @@ class Changer {
     Disk& disk;
     PasswordChecker& checker;
     AwaitTurn await_turn;
+    const GuessHash& guesses;  // with the master's seed
   };
   Changer(Context context, Client client)
       : context_{std::move(context)}, client_{std::move(client)} {}
@@ -50,7 +52,7 @@ class Changer {
   [[nodiscard]] Result<void> set_in_file(const std::string& user, const ChangeRequest& request);
   [[nodiscard]] Result<void> set_by_pam(const Account& account, const ChangeRequest& request);
   void keep_record_in_step(const std::string& user, const ChangeRequest& request);
-  void log_rejection(const std::string& user, const Error& why);
+  void log_rejection(const std::string& user, const Error& why, Turn turn);
   void log_failure(const std::string& user, const Error& why);
 
   Context context_;

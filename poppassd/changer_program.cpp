@@ -8,7 +8,9 @@
 #include <memory>
 #include <utility>
 
+#include "auth/guess_hash.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "daemon/handover.h"
 #include "daemon/signals.h"
 #include "ipc/channel.h"
@@ -22,10 +24,27 @@ void set_close_on_exec(int descriptor) {
   ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
 }
 
-bool await_turn(Channel& master, std::string_view word) {
-  if (!master.send(word)) return false;
+std::optional<Turn> await_turn(Channel& master, const TurnRequest& request) {
+  if (!master.send(encode(request))) return std::nullopt;
+  if (request.word == TurnRequest::Word::right) return Turn::now;
   const Result<std::optional<Channel::Received>> answer = master.receive();
-  return answer && *answer && (*answer)->record == turn::now;
+  if (!answer || !*answer) return std::nullopt;
+  const Result<Turn> turn = decode_turn((*answer)->record);
+  return turn ? std::optional{*turn} : std::nullopt;
+}
+
+struct Beginning {
+  Client client;
+  std::uint64_t guess_seed;
+};
+
+Result<Beginning> take_beginning(Channel& master) {
+  Result<std::optional<Channel::Received>> first = master.receive(), second = master.receive();
+  if (!first || !*first || !second || !*second) return fail(Errc::io, "the master has gone");
+  Result<Client> client = decode_client((*first)->record);
+  const std::optional<std::uint64_t> seed = decimal((*second)->record);
+  if (!client || !seed) return fail(Errc::corrupt, "an unknown beginning");
+  return Beginning{std::move(*client), *seed};
 }
 
 int serve(Channel& front, Changer& changer, Log& log) {
@@ -58,18 +77,18 @@ int run_changer() {
   const Result<Handover> handover = take_handover(memory);
   if (!handover) return EXIT_FAILURE;
   Log log = open_program_log("poppassd", handover->log, handover->settings);
-  const Result<std::optional<Channel::Received>> first = master.receive();
-  if (!first || !*first) return EXIT_FAILURE;
-  Result<Client> client = decode_client((*first)->record);
+  Result<Beginning> beginning = take_beginning(master);
   Result<std::unique_ptr<PasswordChecker>> checker =
       make_password_checker(settings_for_check(handover->settings), &log);
-  if (!client || !checker) {
-    log.failure("serve a client", client ? checker.error() : client.error());
+  if (!beginning || !checker) {
+    log.failure("serve a client", beginning ? checker.error() : beginning.error());
     return EXIT_FAILURE;
   }
-  Changer changer{{handover->settings, log, system_disk(), **checker,
-                   [&master](std::string_view word) { return await_turn(master, word); }},
-                  std::move(*client)};
+  const GuessHash guesses{beginning->guess_seed};
+  Changer changer{
+      {handover->settings, log, system_disk(), **checker,
+       [&master](const TurnRequest& request) { return await_turn(master, request); }, guesses},
+      std::move(beginning->client)};
   return serve(front, changer, log);
 }
 

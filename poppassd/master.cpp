@@ -64,12 +64,12 @@ Master::Master(MasterPlan plan, std::optional<Log>& log, Clock& clock, Reload re
       sealed_settings_{std::move(sealed_settings)},
       signals_{receive_signals({SIGCHLD, SIGHUP, SIGTERM, SIGINT})},
       census_{std::move(census)},
-      delays_{handover_.settings},
       last_id_{static_cast<std::uint64_t>(::getpid()) << 32} {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
 int Master::run() {
+  failures_.emplace(handover_.settings, census_);
   if (tls_) tls_->tell_warnings(*log_);
   for (const Listener& listener : listeners_) {
     const ListenTls tls = resolved(listener.tls, handover_.settings.tls_support);
@@ -121,8 +121,8 @@ int Master::milliseconds_to_wait() const {
     next = std::min(next, latest_end(connection));
     if (connection.stage == Stage::refused) next = std::min(next, connection.tell_at);
     if (connection.stage != Stage::waiting) continue;
-    const auto left = delays_.left(census_.failures_of(connection.key, now, delays_.memory()));
-    if (left.count() > 0) next = std::min(next, now + left);  // else another one must end first
+    const Time turn = turn_of(connection, now);
+    if (turn > now) next = std::min(next, turn);  // else another one must end first
   }
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - now);
   return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
@@ -231,6 +231,8 @@ Result<void> Master::start(Connection& connection, Fd client) {
   const std::string who = encode(connection.client);
   if (Result<void> told = between->second.send(who); !told) return told;
   if (Result<void> told = turns->first.send(who); !told) return told;
+  const std::string seed = std::to_string(census_.seed());
+  if (Result<void> told = turns->first.send(seed); !told) return told;
 
   std::vector<Placed> for_front{{sealed_settings_.get(), inherited::settings},
                                 {between->first.fd(), inherited::peer},
@@ -256,16 +258,23 @@ void Master::take_turn(Connection& connection) {
   Result<std::optional<Channel::Received>> received = connection.turns->receive();
   if (!received && received.error().code == Errc::busy) return;
   if (!received || !*received) return connection.turns.reset();  // it ends
-  const std::string& word = (*received)->record;
-  if (word == turn::may_check && connection.stage == Stage::talking) {
-    return enter(connection, Stage::waiting);
-  }
-  if (word != turn::failed || connection.stage != Stage::checking) return end_changer(connection);
+  const Result<TurnRequest> request = decode_turn_request((*received)->record);
+  const Stage expected =
+      request && request->word == TurnRequest::Word::may_check ? Stage::talking : Stage::checking;
+  if (!request || connection.stage != expected) return end_changer(connection);
   const Time now = clock_.steady();
-  census_.note_failure(connection.key, now, delays_.memory());
-  connection.tell_at =
-      now + delays_.left(census_.failures_of(connection.key, now, delays_.memory()));
-  enter(connection, Stage::refused);
+  connection.guess = request->guess;
+  switch (request->word) {
+    case TurnRequest::Word::may_check:
+      connection.not_before = now + failures_->wait(connection.key, connection.guess, now);
+      return enter(connection, Stage::waiting);
+    case TurnRequest::Word::right:
+      return failures_->note_success(connection.key, connection.guess, now);
+    case TurnRequest::Word::failed:
+      failures_->note_failure(connection.key, connection.guess, now);
+      connection.tell_at = now + failures_->left(connection.key, now);
+      return enter(connection, Stage::refused);
+  }
 }
 
 void Master::enter(Connection& connection, Stage stage) {
@@ -273,8 +282,8 @@ void Master::enter(Connection& connection, Stage stage) {
   connection.since = clock_.steady();
 }
 
-void Master::let(Connection& connection) {
-  if (connection.turns && !connection.turns->send(turn::now)) connection.turns.reset();
+void Master::let(Connection& connection, Turn turn) {
+  if (connection.turns && !connection.turns->send(encode(turn))) connection.turns.reset();
 }
 
 // In the order in which they came.
@@ -283,20 +292,25 @@ void Master::give_turns() {
   for (Connection& connection : connections_) {
     if (connection.stage == Stage::refused && now >= connection.tell_at) {
       connection.tell_at = Time::max();
-      let(connection);
+      let(connection, Turn::now);
     }
     if (connection.stage != Stage::waiting || !may_check(connection)) continue;
-    census_.note_attempt(connection.key, now, delays_.memory());
+    const bool is_repeated = failures_->is_repeated(connection.key, connection.guess, now);
+    failures_->note_attempt(connection.key, now);
     enter(connection, Stage::checking);
-    let(connection);
+    let(connection, is_repeated ? Turn::repeated : Turn::now);
   }
 }
 
-// Of an address that has failed, one attempt at a time.
+Master::Time Master::turn_of(const Connection& connection, Time now) const {
+  return std::max(connection.not_before, now + failures_->left(connection.key, now));
+}
+
+// Of an address that has failed, and of guesses that others have made, one attempt at a time.
 bool Master::may_check(const Connection& connection) const {
-  const Failures failures = census_.failures_of(connection.key, clock_.steady(), delays_.memory());
-  if (failures.count == 0) return true;
-  if (delays_.left(failures).count() > 0) return false;
+  const Time now = clock_.steady();
+  if (turn_of(connection, now) > now) return false;
+  if (!failures_->is_doubtful(connection.key, connection.guess, now)) return true;
   return std::ranges::none_of(connections_, [&](const Connection& other) {
     return other.key == connection.key && other.stage == Stage::checking && other.changer != 0;
   });
@@ -408,7 +422,7 @@ void Master::reload() {
     handover_ = std::move(handover);
     tls_ = std::move(*tls);
     sealed_settings_ = std::move(*sealed);
-    delays_ = FailureDelays{handover_.settings};
+    failures_.emplace(handover_.settings, census_);
     log_.reset();  // syslog(3) has one state a process
     log_.emplace(open_program_log("poppassd", handover_.log, handover_.settings));
     if (tls_) tls_->tell_warnings(*log_);

@@ -18,6 +18,7 @@
 #include "daemon/connection_limits.h"
 #include "daemon/handover.h"
 #include "daemon/listeners.h"
+#include "daemon/login_failures.h"
 #include "daemon/systemd.h"
 #include "daemon/tls_supply.h"
 #include "ipc/channel.h"
@@ -66,6 +67,8 @@ class Master {
     std::optional<Channel> turns;
     Stage stage = Stage::talking;
     Time begun, since;  // of the connection, of the stage
+    GuessKeys guess{};  // from `waiting` on
+    Time not_before{};  // waiting
     Time tell_at{};     // refused
     bool changer_killed = false, front_killed = false;
   };
@@ -89,7 +92,8 @@ class Master {
   void give_turns();
   [[nodiscard]] bool may_check(const Connection& connection) const;
   void enter(Connection& connection, Stage stage);
-  void let(Connection& connection);
+  static void let(Connection& connection, Turn turn);
+  [[nodiscard]] Time turn_of(const Connection& connection, Time now) const;
   void end_late(Connection& connection);
   [[nodiscard]] Time latest_end(const Connection& connection) const;
   static void end_changer(Connection& connection);
@@ -111,7 +115,7 @@ class Master {
   Fd sealed_settings_;
   Fd signals_;
   Census census_;
-  FailureDelays delays_;
+  std::optional<LoginFailures> failures_;  // of run(): it refers to the census
   Connections connections_;
   std::uint64_t last_id_;
   bool ending_ = false;

@@ -26,7 +26,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view record{reinterpret_cast<const char*>(data), size};
   const int kinds = check(pop::decode_client(record), record) +
                     check(pop::decode_change_request(record), record) +
-                    check(pop::decode_change_verdict(record), record);
+                    check(pop::decode_change_verdict(record), record) +
+                    (pop::decode_turn_request(record) ? 1 : 0) +
+                    check(pop::decode_turn(record), record);
   if (kinds > 1) std::abort();
   return 0;
 }

@@ -309,6 +309,13 @@ class PoppassdTest(popper_host.HostTest):
         self.assertIn("access is blocked for root", log)
         self.assertIn("access is blocked for UIDs up to 10", log)
 
+    def test_a_stored_wrong_password_is_no_new_guess(self):
+        with self.serving(failure_delay=1) as port:
+            for kind in ("new", "repeated"):
+                with Connection(port) as connection:
+                    self.assertEqual(connection.change(self.user.name, "stored", "x" * 12), WRONG)
+                self.wait_for_log(port, f"login-failed .* guess={kind} why=")
+
     @unittest.skipUnless(shutil.which("fail2ban-regex"), "needs fail2ban")
     def test_fail2ban_counts_wrong_passwords(self):
         with self.serving() as port:
@@ -352,8 +359,8 @@ class PoppassdTest(popper_host.HostTest):
             # And two at once wait for each other.
             with Connection(port) as one, Connection(port) as other:
                 begun = time.monotonic()
-                for connection in (one, other):
-                    connection.socket.sendall(f"user {self.user.name}\r\npass wrong\r\n"
+                for connection, guess in ((one, "guess"), (other, "another")):
+                    connection.socket.sendall(f"user {self.user.name}\r\npass {guess}\r\n"
                                               "newpass correct staple\r\n".encode())
                 for connection in (one, other):
                     self.assertEqual(connection.rest().splitlines()[-1], WRONG)

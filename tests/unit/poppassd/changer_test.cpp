@@ -10,6 +10,7 @@
 using namespace pop;
 using test::TemporaryDirectory;
 using Outcome = ChangeVerdict::Outcome;
+using Word = TurnRequest::Word;
 
 namespace {
 
@@ -19,8 +20,9 @@ struct Site {
   Settings settings;
   test::RecordingSink::Lines lines;
   Log log{std::make_unique<test::RecordingSink>(lines), Severity::debug};
-  std::vector<std::string> turns;
-  bool master_is_there = true;
+  std::vector<TurnRequest::Word> turns;
+  std::optional<Turn> answer = Turn::now;
+  GuessHash guesses{7};
 
   Site() {
     settings.credential_file = directory.path() / "credentials.gdbm";
@@ -50,11 +52,13 @@ struct Site {
                                       const std::string& new_password) {
     const auto checker = make_password_checker(settings_for_check(settings), &log);
     REQUIRE(checker);
-    const auto await_turn = [this](std::string_view word) {
-      turns.emplace_back(word);
-      return master_is_there;
+    const auto await_turn = [&](const TurnRequest& request) {
+      turns.push_back(request.word);
+      CHECK(request.guess == guesses.of(user, Secret{old_password}));
+      return answer;
     };
-    Changer changer{{settings, log, system_disk(), **checker, await_turn}, {"1", "192.0.2.1"}};
+    Changer changer{{settings, log, system_disk(), **checker, await_turn, guesses},
+                    {"1", "192.0.2.1"}};
     return changer.change({user, Secret{old_password}, Secret{new_password}, false});
   }
 
@@ -81,7 +85,7 @@ TEST_CASE("A new password takes the place of the old one everywhere in the recor
   CHECK(scram_keys_match(ScramHash::sha_256, fresh, *jo.scram_sha_256));
   CHECK(scram_keys_match(ScramHash::sha_1, fresh, *jo.scram_sha_1));
   CHECK(jo.virtual_user->uid == 5000);
-  CHECK(site.turns == std::vector<std::string>{"may-check"});
+  CHECK(site.turns == std::vector{Word::may_check, Word::right});
   CHECK(site.has_logged("password changed for jo"));
   CHECK(!site.has_logged("staple"));
 }
@@ -96,10 +100,14 @@ TEST_CASE("Who is wrong, unknown or locked out hears the same, after a turn",
     REQUIRE(verdict);
     CHECK(verdict->outcome == Outcome::rejected);
     CHECK(verdict->text.empty());
-    CHECK(site.turns == std::vector<std::string>{"may-check", "failed"});
+    CHECK(site.turns == std::vector{Word::may_check, Word::failed});
     CHECK(site.has_logged("someone tried to change " + user + "'s password"));
   };
   check("jo", "wrong");
+  CHECK(site.has_logged("guess=new why="));
+  site.answer = Turn::repeated;
+  check("jo", "wrong");
+  CHECK(site.has_logged("guess=repeated why="));
   check("al", "right horse");
   check("root", "right horse");
   locked.password_hash.insert(0, "!");
@@ -135,7 +143,7 @@ TEST_CASE("New passwords that are too short or the old one are refused", "[poppa
 
 TEST_CASE("Without the master nothing is checked", "[poppassd][changer]") {
   Site site;
-  site.master_is_there = false;
+  site.answer.reset();
   CHECK(!site.change("jo", "right horse", "correct staple"));
   CHECK(is_password_of(site.jo(), Secret{"right horse"}));
 }
@@ -146,5 +154,5 @@ TEST_CASE("A damaged credential file is no verdict about the password", "[poppas
   const auto verdict = site.change("jo", "right horse", "correct staple");
   REQUIRE(verdict);
   CHECK(verdict->outcome == Outcome::unavailable);
-  CHECK(site.turns == std::vector<std::string>{"may-check"});
+  CHECK(site.turns == std::vector{Word::may_check});
 }
