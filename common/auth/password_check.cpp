@@ -1,5 +1,8 @@
 #include "auth/password_check.h"
 
+#include <sys/stat.h>
+
+#include <initializer_list>
 #include <optional>
 
 #include "auth/account_rules.h"
@@ -12,6 +15,7 @@
 #include "auth/mail_account.h"
 #include "auth/pam_transaction.h"
 #include "auth/password_hash.h"
+#include "auth/password_memo.h"
 #include "auth/shadow_entry.h"
 #include "base/clock.h"
 
@@ -42,6 +46,29 @@ std::int64_t days_since_1970() {
   return std::chrono::floor<std::chrono::days>(now).count();
 }
 
+/// No part can end another.
+std::string joined(std::initializer_list<std::string_view> parts) {
+  std::string all;
+  for (const std::string_view part : parts) {
+    all += std::to_string(part.size()) + ":";
+    all += part;
+  }
+  return all;
+}
+
+/// Changes with whatever is done to the file.
+std::string identity_of(const std::string& path) {
+  struct stat st {};
+  if (::stat(path.c_str(), &st) != 0) return "none;";
+  std::string identity;
+  for (const auto part :
+       {std::int64_t{st.st_size}, std::int64_t{st.st_mtim.tv_sec}, std::int64_t{st.st_mtim.tv_nsec},
+        std::int64_t{st.st_ctim.tv_sec}, std::int64_t{st.st_ctim.tv_nsec}}) {
+    identity += std::to_string(part) + ",";
+  }
+  return identity + std::to_string(st.st_dev) + "," + std::to_string(st.st_ino) + ";";
+}
+
 class ConfiguredChecker final : public PasswordChecker {
  public:
   ConfiguredChecker(const Settings& settings, Log* log)
@@ -57,6 +84,15 @@ class ConfiguredChecker final : public PasswordChecker {
         log_{log},
         cost_{source_ == AuthSource::credentials ? ordinary_hash_setting : system_hash_setting,
               source_ == AuthSource::pam ? hashes_of_pam : hashes_of_our_own} {}
+
+  /// With a PAM session modules must see the password each time.
+  Result<void> begin_memo(std::chrono::seconds lifetime) {
+    if (lifetime == lifetime.zero() || holds_sessions_) return {};
+    Result<PasswordMemo> memo = PasswordMemo::create(lifetime);
+    if (!memo) return std::unexpected(memo.error());
+    memo_ = std::move(*memo);
+    return {};
+  }
 
   Result<Account> check_password(std::string_view typed, const Secret& password,
                                  const LoginOrigin& origin) override;
@@ -84,7 +120,12 @@ class ConfiguredChecker final : public PasswordChecker {
   void note_use(const DevicePassword& device, const LoginOrigin& origin);
   Result<Account> ask_shadow(std::string_view user, const Secret& password);
   Result<Account> ask_pam(std::string_view user, const Secret& password, const LoginOrigin& origin);
-  Result<void> compare(const Secret& password, std::string_view hash);
+  Result<void> compare(std::string_view user, const Secret& password, std::string_view hash);
+  Result<void> authenticate(PamTransaction& transaction, const Result<Account>& account,
+                            const Secret& password, const std::string& subject);
+  std::string pam_subject(std::string_view user, const LoginOrigin& origin) const;
+  bool is_remembered(std::string_view subject, const Secret& password) const;
+  void remember(std::string_view subject, const Secret& password);
   Result<void> check_rules(std::string_view user, const Result<Account>& account);
   Result<Account> account_of_record(std::string_view user, const Credential& record);
   Result<Account> permitted_system_account(std::string_view user);
@@ -108,6 +149,7 @@ class ConfiguredChecker final : public PasswordChecker {
   DeviceUses device_uses_;
   Log* log_;
   LoginCost cost_;
+  std::optional<PasswordMemo> memo_;
   std::string compared_;  // hash_kind_of() what this attempt's password was compared with
 };
 
@@ -207,10 +249,25 @@ Result<Account> ConfiguredChecker::ask_for_password(std::string_view user, const
   return ask_record(user, record, password);
 }
 
-Result<void> ConfiguredChecker::compare(const Secret& password, std::string_view hash) {
+// The subject holds the hash, so another one is another matter.
+Result<void> ConfiguredChecker::compare(std::string_view user, const Secret& password,
+                                        std::string_view hash) {
+  const std::string subject = joined({"hash", user, hash});
+  if (is_remembered(subject, password)) return {};
   compared_ = hash_kind_of(hash);
-  if (password_hash_matches(password, hash)) return {};
-  return fail(Errc::denied, "wrong password");
+  if (!password_hash_matches(password, hash)) return fail(Errc::denied, "wrong password");
+  remember(subject, password);
+  return {};
+}
+
+// --- What was right before
+
+bool ConfiguredChecker::is_remembered(std::string_view subject, const Secret& password) const {
+  return memo_ && memo_->knows(subject, password, system_clock().steady());
+}
+
+void ConfiguredChecker::remember(std::string_view subject, const Secret& password) {
+  if (memo_) memo_->learn(subject, password, system_clock().steady());
 }
 
 // --- The credential file
@@ -223,7 +280,9 @@ Result<Account> ConfiguredChecker::ask_record(std::string_view user, const Recor
   if (!record) return fail(Errc::denied, "unknown user: not in the credential file");
   const std::string& hash = record->password_hash;
   if (hash.empty()) return fail(Errc::denied, "has no password in the credential file");
-  if (Result<void> right = compare(password, hash); !right) return std::unexpected(right.error());
+  if (Result<void> right = compare(user, password, hash); !right) {
+    return std::unexpected(right.error());
+  }
   return account_of_record(user, *record);
 }
 
@@ -265,7 +324,7 @@ Result<Account> ConfiguredChecker::ask_shadow(std::string_view user, const Secre
   const std::string_view hash = (*entry)->hash.octets();
   if (hash.empty()) return fail(Errc::denied, "has an empty password");
   if (hash.starts_with('!') || hash.starts_with('*')) return fail(Errc::denied, "account locked");
-  Result<void> passed = compare(password, hash);
+  Result<void> passed = compare(user, password, hash);
   if (passed) passed = check_expiry(**entry, days_since_1970(), expired_);
   if (!passed) return std::unexpected(std::move(passed).error());
   return account;
@@ -284,9 +343,8 @@ Result<Account> ConfiguredChecker::ask_pam(std::string_view user, const Secret& 
   }
   Result<PamTransaction> transaction = start_pam(user, password, origin);
   if (!transaction) return std::unexpected(std::move(transaction).error());
-  const LoginCost::CpuTime start = LoginCost::now();
-  Result<void> passed = transaction->authenticate();
-  if (!passed && account) cost_.learn(LoginCost::now() - start);
+  const std::string subject = memo_ ? pam_subject(user, origin) : std::string{};
+  Result<void> passed = authenticate(*transaction, account, password, subject);
   if (passed) passed = transaction->check_account(expired_);
   if (!passed) return std::unexpected(std::move(passed).error());
   if (!account) return fail(Errc::denied, "PAM knows the user, the system does not");
@@ -301,6 +359,32 @@ void ConfiguredChecker::log_messages(std::string_view user, PamTransaction& tran
   std::string said = transaction.take_messages();
   if (said.empty() || log_ == nullptr) return;
   log_->event(Severity::info, "pam-said", {{"user", std::string{user}}, {"text", std::move(said)}});
+}
+
+// Without authentication PAM has not seen the password, as after APOP.
+Result<void> ConfiguredChecker::authenticate(PamTransaction& transaction,
+                                             const Result<Account>& account,
+                                             const Secret& password, const std::string& subject) {
+  if (!subject.empty() && is_remembered(subject, password)) return {};
+  const LoginCost::CpuTime start = LoginCost::now();
+  Result<void> passed = transaction.authenticate();
+  if (!passed && account) cost_.learn(LoginCost::now() - start);
+  if (passed && !subject.empty()) remember(subject, password);
+  return passed;
+}
+
+// What PAM's answer is known to depend on. Empty: nobody can tell, so nothing is remembered.
+std::string ConfiguredChecker::pam_subject(std::string_view user, const LoginOrigin& origin) const {
+  const Result<std::optional<ShadowEntry>> entry = find_shadow_entry(user);
+  if (!entry) return {};
+  const std::string_view hash = *entry ? (*entry)->hash.octets() : std::string_view{};
+  std::string subject = joined({"pam", pam_service_, user, origin.address, hash});
+  for (const std::string& file :
+       {std::string{"/etc/pam.d"}, "/etc/pam.d/" + pam_service_, std::string{"/etc/passwd"},
+        std::string{"/etc/shadow"}, std::string{"/etc/nologin"}, std::string{"/run/nologin"}}) {
+    subject += identity_of(file);
+  }
+  return subject;
 }
 
 std::shared_ptr<PamSession> ConfiguredChecker::session_of(PamTransaction transaction) const {
@@ -415,7 +499,11 @@ Result<void> ConfiguredChecker::check_shadow_expiry(std::string_view user) const
 }  // namespace
 
 Result<std::unique_ptr<PasswordChecker>> make_password_checker(const Settings& settings, Log* log) {
-  return std::make_unique<ConfiguredChecker>(settings, log);
+  auto checker = std::make_unique<ConfiguredChecker>(settings, log);
+  if (Result<void> begun = checker->begin_memo(settings.login_cache); !begun) {
+    return std::unexpected(std::move(begun).error());
+  }
+  return checker;
 }
 
 }  // namespace pop

@@ -226,8 +226,8 @@ constexpr std::array options{
            takes_value('D'), no_range, host},
     Option{"failure-delay", "", connections, &S::failure_delay, "SECONDS", start_up, Ready::now,
            "Let an address wait after a failed login before the next is looked at",
-           "Each further failure doubles the time, up to failure-delay-most. Nobody else waits. "
-           "0: no delay.",
+           "Each further failure doubles the time, up to failure-delay-most. Other addresses wait "
+           "only where many of them try one user, or one password on many. 0: no delay.",
            no_switch, within(0, 3600)},
     Option{"failure-delay-most", "", connections, &S::failure_delay_most, "SECONDS", start_up,
            Ready::now, "Let no address wait longer than this after failed logins", "", no_switch,
@@ -304,6 +304,12 @@ constexpr std::array options{
            "%0 stands for the version, %1 for the user, %2 for the client's name and %3 for its "
            "address. Log analysers look for the text that Qpopper had built in: "
            "(v%0) POP login by user \"%1\" at (%2) %3. Empty: no line."},
+    Option{"login-cache", "", login, &S::login_cache, "SECONDS", start_up, Ready::now,
+           "Take a password that was right so lately for right again, without computing its hash",
+           "0: compute it each time. Each keeper remembers for itself, in memory only, and forgets "
+           "at once when the user's hash changes. All other rules are asked each time; of PAM, only "
+           "the auth modules are not. Device passwords and APOP need no such help.",
+           no_switch, within(0, 3600)},
     Option{"login-timeout", "", protocol, &S::login_timeout, "SECONDS", start_up, Ready::now,
            "Hang up on a client that has not logged in after so long, however busy it is", "",
            no_switch, within(1, 86400)},

@@ -107,6 +107,7 @@ struct Settings {
   AuthSource auth_source = AuthSource::pam;
   std::string pam_service = "pop3";
   bool pam_session = false;
+  std::chrono::seconds login_cache{0};  // 0: none
   std::string credential_owner = "pop";
   std::filesystem::path credential_file = "/etc/popper/credentials.gdbm";
   ClearText clear_text_password = ClearText::by_default;

@@ -105,6 +105,19 @@ class PamTest(HostTest):
                 self.assertEqual(self.refusal(), text)
                 self.assertEqual(self.refusal("wrong"), text)
 
+    def test_login_cache_spares_the_auth_modules_and_nothing_else(self):
+        with self.serving(*self.ALL, login_cache=600, keepers=1) as port:
+            keepers = len(os.sched_getaffinity(0))  # one for each gate
+            logins = keepers + 3
+            for _ in range(logins):
+                self.host.login(port, self.user).quit()
+            asked = self.steps()
+            self.assertLessEqual(asked.count("auth"), keepers)
+            self.assertEqual(asked.count("account"), logins)
+            self.assertEqual(asked.count("establish"), asked.count("auth"))
+            self.refusal("wrong")
+            self.assertEqual(self.steps().count("auth"), asked.count("auth") + 1)
+
     # With one
 
     def held(self):

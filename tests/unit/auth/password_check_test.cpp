@@ -853,5 +853,73 @@ TEST_CASE("shadow: every refusal costs as much as a wrong password", "[auth][sha
                {site.user(), ""}});
 }
 
+// ------------------------------------------------------------------ login-cache
+
+LoginCost::CpuTime time_of(PasswordChecker& checker, std::string_view user) {
+  const LoginCost::CpuTime start = LoginCost::now();
+  REQUIRE(checker.check_password(user, Secret{"right"}, stranger));
+  return LoginCost::now() - start;
+}
+
+TEST_CASE("login-cache: what was right is not hashed again, and each change counts at once",
+          "[auth][memo]") {
+  CredentialSite site;
+  site.settings.login_cache = std::chrono::seconds{600};
+  const auto checker = site.checker();
+  const LoginCost::CpuTime first = time_of(*checker, "virtual");
+  CHECK(time_of(*checker, "virtual") < first / 2);
+  const auto why = [&](std::string_view password) {
+    const Result<Account> account = checker->check_password("virtual", Secret{password}, stranger);
+    return account ? std::string{"in"} : account.error().text;
+  };
+  CHECK(why("wrong") == "wrong password");
+  CHECK(why("") == "wrong password");
+  const auto set_hash = [&](std::string hash) {
+    std::vector<CredentialDbWriter::Change> changes;
+    changes.push_back({"virtual", Credential{{}, std::move(hash), as_virtual(), {}}});
+    REQUIRE(CredentialDbWriter::apply(system_disk(), site.settings.credential_file,
+                                      std::move(changes)));
+  };
+  const std::string right = hash_of("right");
+  set_hash("!" + right);
+  CHECK(why("right") == "account locked");
+  set_hash(hash_of("other"));
+  CHECK(why("right") == "wrong password");
+  CHECK(why("other") == "in");
+  set_hash(right);
+  CHECK(why("right") == "in");
+  CHECK(why("other") == "wrong password");
+}
+
+TEST_CASE("login-cache: PAM's account part and the system's files are asked each time",
+          "[auth][pam][memo][root]") {
+  if (!can_test_pam()) return;
+  for (const AuthSource source : {AuthSource::pam, AuthSource::shadow}) {
+    PamSite site;
+    site.settings.auth_source = source;
+    site.settings.login_cache = std::chrono::seconds{600};
+    const auto checker = site.checker();
+    const LoginCost::CpuTime first = time_of(*checker, site.user());
+    CHECK(time_of(*checker, site.user()) < first / 2);
+    const auto code = [&](std::string_view password) {
+      const Result<Account> account =
+          checker->check_password(site.user(), Secret{password}, stranger);
+      return account ? std::optional<Errc>{} : account.error().code;
+    };
+    CHECK(code("wrong") == Errc::denied);
+    REQUIRE(run({"chage", "-E", "1", site.user()}));
+    CHECK(code("right") == Errc::account_expired);
+    REQUIRE(run({"chage", "-E", "-1", site.user()}));
+    CHECK_FALSE(code("right"));
+    REQUIRE(run({"usermod", "-L", site.user()}));
+    CHECK(code("right") == Errc::denied);
+    REQUIRE(run({"usermod", "-U", site.user()}));
+    CHECK_FALSE(code("right"));
+    REQUIRE(run({"chpasswd"}, site.user() + ":other\n"));
+    CHECK(code("right") == Errc::denied);
+    CHECK_FALSE(code("other"));
+  }
+}
+
 }  // namespace
 }  // namespace pop
