@@ -24,6 +24,7 @@ constexpr const char* service = "pop";  // RFC 5034 section 4
 constexpr const char* plugin_name = "popper";
 // Of one encoded piece, as the client is told.
 constexpr unsigned largest_layer_piece = 0xffff;
+constexpr std::size_t longest_name = 1024;
 
 // As the plug-ins of libsasl2 ask for them; SCRAM takes the first where both are there.
 constexpr std::string_view plain_property = "*userPassword", keys_property = "*authPassword";
@@ -179,8 +180,17 @@ class LibraryExchange final : public SaslExchange {
   bool begun_ = false;
 };
 
+// The library would cut blanks off, and who guesses would be another user to our counts each time.
+bool may_be_name(std::string_view name) {
+  return name.size() <= longest_name && std::ranges::none_of(name, [](char c) {
+           const auto octet = static_cast<unsigned char>(c);
+           return octet <= ' ' || octet == 0x7f;
+         });
+}
+
 int take_name(sasl_conn_t*, void* context, const char* in, unsigned size, unsigned, const char*,
               char* out, unsigned room, unsigned* out_size) {
+  if (!may_be_name({in, size})) return SASL_BADPARAM;
   if (size >= room) return SASL_BUFOVER;
   std::memcpy(out, in, size);
   out[size] = '\0';
@@ -295,8 +305,10 @@ Secret LibraryExchange::keys_text(ScramHash hash, const ScramKeys& keys) const {
 // RFC 5802 section 7: what the client's first message begins with. The library looks at it only
 // after it has believed it, so it must never see a kind of binding that we have not got.
 Result<void> LibraryExchange::check_binding(const Secret* response) const {
-  if (!request_.mechanism->name.starts_with("SCRAM") || response == nullptr) return {};
-  const std::string_view message = response->octets();
+  if (!request_.mechanism->name.starts_with("SCRAM")) return {};
+  const std::string_view message = response == nullptr ? "" : response->octets();
+  // The library would take what comes next for the first message, and we would not have seen it.
+  if (message.empty()) return fail(Errc::denied, "SASL: an empty first message");
   const bool binds = message.starts_with("p=");
   if (binds != request_.mechanism->binds_channel || message.starts_with("p") != binds) {
     return fail(Errc::denied, "SASL: the mechanism's name and its channel binding do not agree");
@@ -411,6 +423,8 @@ Result<std::optional<std::string>> LibraryExchange::judge(int status, const char
 std::unique_ptr<SaslLayer> LibraryExchange::take_layer() {
   const sasl_ssf_t* const bits = property<sasl_ssf_t>(connection_->get(), SASL_SSF);
   if (bits == nullptr || *bits == 0) return nullptr;
+  // It outlives us, whom they refer to.
+  connection_->callbacks.front() = {SASL_CB_LIST_END, nullptr, nullptr};
   return std::make_unique<LibraryLayer>(connection_, *bits);
 }
 

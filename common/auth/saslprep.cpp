@@ -15,10 +15,13 @@ constexpr std::size_t growth = 18;  // octets for one, at most (Unicode annex 15
 
 Secret saslprep(const Secret& password) {
   const std::string_view octets = password.octets();
-  const bool is_ascii = std::ranges::all_of(octets, [](char c) { return c > 0; });
+  const bool is_ascii = std::ranges::all_of(octets, [](char c) {
+    const auto octet = static_cast<unsigned char>(c);
+    return octet != 0 && octet < 0x80;
+  });
   if (is_ascii) return password.clone();
-  std::string text{octets};
-  text.resize(octets.size() * growth + 1);
+  std::string text(octets.size() * growth + 1, '\0');
+  octets.copy(text.data(), octets.size());
   const bool has_nul = octets.find('\0') != std::string_view::npos;
   const int status =
       has_nul ? STRINGPREP_CONTAINS_PROHIBITED

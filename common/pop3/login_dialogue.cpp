@@ -48,6 +48,15 @@ std::optional<std::string> digest_in(std::string_view argument) {
   return digest;
 }
 
+// What USER could not say is no name here either.
+bool may_be_name(std::string_view name) {
+  return !name.empty() && name.size() <= longest_command_line &&
+         std::ranges::none_of(name, [](char c) {
+           const auto octet = static_cast<unsigned char>(c);
+           return octet <= ' ' || octet == 0x7f;
+         });
+}
+
 bool has_nul(std::string_view text) {
   return text.find('\0') != std::string_view::npos;
 }
@@ -224,7 +233,7 @@ Actions LoginDialogue::take_response(Exchange exchange, Secret response) {
       return check_plain(response.octets());
     case Exchange::login_name:
       login_name_ = response.octets();
-      if (login_name_.empty() || has_nul(login_name_)) return refuse(reply::malformed_response());
+      if (!may_be_name(login_name_)) return refuse(reply::malformed_response());
       return ask(Exchange::login_password, "Password:");
     case Exchange::login_password:
       if (response.empty() || has_nul(response.octets())) {
@@ -249,7 +258,7 @@ Actions LoginDialogue::check_plain(std::string_view message) {
   if (name == 0 || secret.empty() || has_nul(secret)) return refuse(reply::malformed_response());
   const std::string_view acts_for = message.substr(0, name - 1);
   const std::string_view user = message.substr(name, password - name - 1);
-  if (user.empty()) return refuse(reply::malformed_response());
+  if (!may_be_name(user)) return refuse(reply::malformed_response());
   if (!acts_for.empty() && acts_for != user) return refuse(reply::not_for_others());
   return actions(CheckPassword{std::string{user}, Secret{secret}, CheckPassword::By::plain});
 }

@@ -167,7 +167,8 @@ TEST_CASE("SCRAM binds to the connection under TLS", "[auth][sasl]") {
   CHECK(starts_with(outcome(server, site.bound("SCRAM-SHA-256-PLUS"), unknown), "at once: "));
 }
 
-// libsasl2 follows a null pointer when a client binds a channel that it was not told of.
+// Some versions of libsasl2 follow a null pointer when a client binds a channel that they were not
+// told of.
 TEST_CASE("a client cannot bind where there is nothing to bind to", "[auth][sasl]") {
   const Site site;
   SaslServer server{site.settings, "host.example"};
@@ -188,6 +189,28 @@ TEST_CASE("who was told of no channel binding though there is some is warned off
   CHECK(outcome(server, site.bound("SCRAM-SHA-256"), {.flag = "n"}) == "jo");
   CHECK(outcome(server, site.request("SCRAM-SHA-256"), {.flag = "y"}) == "jo");
   CHECK(starts_with(outcome(server, site.bound("SCRAM-SHA-256-PLUS"), {.flag = "n"}), "at once: "));
+}
+
+TEST_CASE("an empty first message hid from us how the client binds the channel", "[auth][sasl]") {
+  const Site site;
+  SaslServer server{site.settings, "host.example"};
+  for (const char* mechanism : {"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}) {
+    auto with_empty = server.begin(site.bound(mechanism));
+    REQUIRE(with_empty);
+    CHECK(say(**with_empty, "").error().code == Errc::denied);
+    auto with_none = server.begin(site.bound(mechanism));
+    REQUIRE(with_none);
+    CHECK((*with_none)->step(nullptr).error().code == Errc::denied);
+  }
+}
+
+TEST_CASE("blanks around a name made another user of it to the counts of guesses", "[auth][sasl]") {
+  const Site site;
+  SaslServer server{site.settings, "host.example"};
+  for (const char* user : {" jo", "jo ", "jo\t", "jo\x0b", "j\x7fo"}) {
+    CAPTURE(user);
+    CHECK(starts_with(outcome(server, site.request("SCRAM-SHA-256"), {.user = user}), "at once: "));
+  }
 }
 
 TEST_CASE("nobody acts for somebody else", "[auth][sasl]") {

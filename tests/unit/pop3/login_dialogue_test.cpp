@@ -305,6 +305,13 @@ TEST_CASE("PLAIN leads nobody in for somebody else, nor without a name", "[pop3]
                      {"AUTH PLAIN AGpvAHB3=", malformed}});
 }
 
+TEST_CASE("by PLAIN and LOGIN came names that USER could not say", "[pop3][login][sasl]") {
+  const std::string malformed = reply::malformed_response();
+  hold(with_sasl(), {{"AUTH PLAIN AGpvCgBwdw==", malformed},    // "jo\n"
+                     {"AUTH PLAIN AGpvIHgAcHc=", malformed}});  // "jo x"
+  hold(with_sasl(), {{"AUTH LOGIN am8J", malformed}});          // "jo\t"
+}
+
 TEST_CASE("LOGIN asks for name and password", "[pop3][login][sasl]") {
   hold(with_sasl(), {{"AUTH LOGIN", "+ VXNlcm5hbWU6\r\n"},
                      {"am8=", "+ UGFzc3dvcmQ6\r\n"},
