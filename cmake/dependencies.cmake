@@ -15,6 +15,8 @@ pkg_check_modules(GMIME REQUIRED IMPORTED_TARGET gmime-3.0)
 # Their headers only: the notifier loads both when a login notice needs them.
 pkg_check_modules(MARIADB REQUIRED libmariadb)
 pkg_check_modules(TIRPC REQUIRED libtirpc)
+# Its headers only: the Kerberos acceptor loads it.
+pkg_check_modules(KRB5 REQUIRED krb5)
 
 # These ship no pkg-config file in Debian 12.
 function(pop_find_plain target header library)

@@ -21,12 +21,20 @@ namespace {
 
 constexpr std::chrono::seconds listening_pause{1};
 
-constexpr std::array<std::pair<std::string_view, ListenTls>, 3> listen_orders{
-    {{gate_order::listen, ListenTls::none},
-     {gate_order::listen_stls, ListenTls::stls},
-     {gate_order::listen_implicit, ListenTls::implicit}}};
+constexpr std::array<std::pair<std::string_view, Entrance>, 5> listen_orders{
+    {{"listen", {ListenTls::none, ListenKerberos::no}},
+     {"listen-stls", {ListenTls::stls, ListenKerberos::no}},
+     {"listen-implicit", {ListenTls::implicit, ListenKerberos::no}},
+     {"listen-kerberos", {ListenTls::none, ListenKerberos::yes}},
+     {"listen-implicit-kerberos", {ListenTls::implicit, ListenKerberos::yes}}}};
 
 }  // namespace
+
+std::string_view gate_order::listen_at(const Entrance& entrance) {
+  const auto* const order =
+      std::ranges::find(listen_orders, entrance, &std::pair<std::string_view, Entrance>::second);
+  return order == listen_orders.end() ? listen_orders.front().first : order->first;
+}
 
 Result<Gate> Gate::create(const GateContext& context) {
   Fd epoll{::epoll_create1(EPOLL_CLOEXEC)};
@@ -62,11 +70,11 @@ void Gate::add_keeper(Channel keeper) {
   dispatch();
 }
 
-void Gate::add_listener(Fd socket, ListenTls tls) {
+void Gate::add_listener(Fd socket, Entrance entrance) {
   epoll_event event = event_for(Source::listener, listeners_.size(), EPOLLIN | EPOLLEXCLUSIVE);
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket.get(), &event);
   OldDevicesDoor* const old_devices = old_devices_door(socket);
-  listeners_.push_back({std::move(socket), tls, old_devices});
+  listeners_.push_back({std::move(socket), entrance, old_devices});
 }
 
 Gate::OldDevicesDoor* Gate::old_devices_door(const Fd& listener) {
@@ -148,6 +156,9 @@ void Gate::take_events() {
       case Source::resolver:
         take_names();
         break;
+      case Source::acceptor:
+        take_ticket_answers();
+        break;
     }
   }
 }
@@ -189,14 +200,17 @@ void Gate::take_order() {
   Channel::Received& order = **received;
   if (order.record == gate_order::keeper) return add_keeper(Channel{std::move(order.descriptor)});
   if (take_supply(order)) return;
-  for (const auto& [record, tls] : listen_orders) {
-    if (order.record == record) return add_listener(std::move(order.descriptor), tls);
+  for (const auto& [record, entrance] : listen_orders) {
+    if (order.record == record) return add_listener(std::move(order.descriptor), entrance);
   }
   if (order.record == gate_order::report) {
     if (context_.pulse != nullptr) context_.pulse->show_life(context_.clock.steady());
     return;
   }
   if (order.record == gate_order::names) return ask_names_of(Channel{std::move(order.descriptor)});
+  if (order.record == gate_order::kerberos) {
+    return ask_tickets_of(Channel{std::move(order.descriptor)});
+  }
   if (order.record == gate_order::census) {
     const Result<void> watched = context_.census.watch(order.descriptor);
     if (!watched) context_.log.failure("count the connections of others", watched.error());
@@ -259,7 +273,8 @@ void Gate::send_idle_strangers_away() {
   for (const auto& [id, stranger] : strangers_) {
     const bool is_talking = stranger.state == State::talking && !stranger.attempt;
     const bool is_beginning =
-        stranger.state == State::awaiting_header || stranger.state == State::handshaking;
+        stranger.state == State::awaiting_header || stranger.state == State::handshaking ||
+        stranger.state == State::exchanging || stranger.state == State::awaiting_ticket;
     if (is_talking || is_beginning) idle.push_back(id);
   }
   for (const std::uint64_t id : idle) {
@@ -299,7 +314,7 @@ void Gate::pause_listening(int saved_errno) {
 void Gate::resume_listening() {
   if (std::exchange(listening_, true)) return;
   std::vector<Door> doors = std::exchange(listeners_, {});
-  for (Door& door : doors) add_listener(std::move(door.socket), door.tls);
+  for (Door& door : doors) add_listener(std::move(door.socket), door.entrance);
 }
 
 // --- Clients' names

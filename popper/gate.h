@@ -24,11 +24,13 @@
 #include "ipc/channel.h"
 #include "ipc/frame.h"
 #include "log/log.h"
+#include "pop3/kpop_exchange.h"
 #include "pop3/line_reader.h"
 #include "pop3/login_dialogue.h"
 #include "popper/deadlines.h"
 #include "popper/handover.h"
 #include "popper/handshake_budget.h"
+#include "popper/kerberos_message.h"
 #include "popper/proxy_header.h"
 #include "popper/pulse.h"
 #include "tls/ticket_keys.h"
@@ -42,13 +44,13 @@ namespace pop {
 /// there is one to give.
 namespace gate_order {
 inline constexpr std::string_view keeper = "keeper";  // here is the channel of one more keeper
-inline constexpr std::string_view listen = "listen";  // accept connections here
-inline constexpr std::string_view listen_stls = "listen-stls";          // same, and offer STLS
-inline constexpr std::string_view listen_implicit = "listen-implicit";  // same, TLS comes first
+/// Accept connections here, in this way.
+[[nodiscard]] std::string_view listen_at(const Entrance& entrance);
 inline constexpr std::string_view certificates = "certificates";  // sealed: serve TLS with these
 inline constexpr std::string_view tickets = "tickets";            // sealed: keys for TLS sessions
 inline constexpr std::string_view report = "report";  // mark the pulse, to show that you work
 inline constexpr std::string_view names = "names";    // ask this resolver for clients' names
+inline constexpr std::string_view kerberos = "kerberos";  // have this acceptor judge tickets
 inline constexpr std::string_view census = "census";  // one more table of who is connected
 inline constexpr std::string_view retire = "retire";  // accept no more; end when all are gone
 inline constexpr std::string_view drain = "drain";    // same, and send away who has not begun
@@ -71,16 +73,19 @@ class Gate {
   [[nodiscard]] static Result<Gate> create(const GateContext& context);
 
   void add_keeper(Channel keeper);
-  void add_listener(Fd socket, ListenTls tls);
+  void add_listener(Fd socket, Entrance entrance);
   /// From now on, for handshakes to come.
   void serve_tls(std::shared_ptr<const TlsContext> context);
   /// Clients' names come from here, where reverse-lookup is set. Nobody ever
   /// waits for them, and when it closes there are none.
   void ask_names_of(Channel resolver);
+  /// Tickets are judged here. Until there is such a one, and after it has gone until there is
+  /// another, clients that show a ticket wait.
+  void ask_tickets_of(Channel acceptor);
   /// Orders come from here; when it closes, the gate retires.
   void obey(Channel master);
   /// A client from elsewhere than a listener.
-  void adopt(Fd client, ListenTls tls);
+  void adopt(Fd client, Entrance entrance);
   /// Accept no more, end when the last connection has gone.
   void retire();
 
@@ -91,6 +96,8 @@ class Gate {
   using Time = std::chrono::steady_clock::time_point;
   enum class State : std::uint8_t {
     awaiting_header,  // of the proxy
+    exchanging,       // what comes before the greeting of KPOP
+    awaiting_ticket,  // to be judged by the Kerberos acceptor
     handshaking,      // once what was to be said before is said
     awaiting_stamp,   // for the greeting
     talking,
@@ -116,6 +123,12 @@ class Gate {
     bool has_waited = false;          // for what others have tried
     bool is_past_waiting = false;     // in this exchange
   };
+  /// Of a client that must show one.
+  struct Ticket {
+    KpopExchange exchange;
+    std::string request;             // until it has been handed on
+    std::string voucher, principal;  // once it was found good
+  };
   /// What a listener for old devices allows.
   struct OldDevicesDoor {
     const ListenAddress& listener;
@@ -127,7 +140,7 @@ class Gate {
   struct Stranger {
     Fd socket;
     State state = State::awaiting_stamp;
-    ListenTls entry = ListenTls::none;
+    Entrance entrance;
     bool greeted = false;
     bool said_goodbye = false;
     bool is_counted = false;        // by its address
@@ -144,6 +157,7 @@ class Gate {
     std::unique_ptr<ProxyTls> tls;         // as the proxy says
     std::unique_ptr<TlsStream> stream;     // over the socket, from the handshake on
     std::unique_ptr<std::string> name;     // as the DNS says
+    std::unique_ptr<Ticket> ticket;
     Time begun, heard;
     // leaving: we go; delayed: the check may be made; checking: the keeper is given up;
     // handshaking: it may begin, where it had to wait
@@ -160,7 +174,7 @@ class Gate {
   };
   struct Door {
     Fd socket;
-    ListenTls tls;
+    Entrance entrance;
     OldDevicesDoor* old_devices = nullptr;
   };
   struct KeeperLine {
@@ -202,6 +216,16 @@ class Gate {
   void take_names();
   void ask_name(std::uint64_t id, const Stranger& stranger);
 
+  // Kerberos
+  [[nodiscard]] static bool is_proven(const Stranger& stranger);
+  void exchange(std::uint64_t id, Stranger& stranger);
+  void refuse(std::uint64_t id, Stranger& stranger, const KpopRefusal& refusal);
+  void ask_about_tickets();
+  void take_ticket_answers();
+  void take_answer(std::uint64_t id, Stranger& stranger, TicketAnswer answer);
+  void reject_ticket(std::uint64_t id, Stranger& stranger, const TicketAnswer& answer);
+  void lose_acceptor();
+
   // Who may come in
   [[nodiscard]] bool make_room();
   [[nodiscard]] bool evict_oldest();
@@ -218,6 +242,7 @@ class Gate {
   void welcome(std::uint64_t id, Stranger& stranger);
   [[nodiscard]] std::string why_not_served(const Stranger& stranger) const;
   void log_turned_away(const Stranger& stranger, std::string why);
+  void begin_dialogue(std::uint64_t id, Stranger& stranger);
   void await_greeting(std::uint64_t id, Stranger& stranger);
   void greet(std::uint64_t id, Stranger& stranger, std::string stamp);
   void read_from(std::uint64_t id, Stranger& stranger);
@@ -313,7 +338,7 @@ class Gate {
   LoginFailures failures_;
   NetworkList proxies_;
   Fd epoll_;
-  std::optional<Channel> master_, resolver_;
+  std::optional<Channel> master_, resolver_, acceptor_;
   std::vector<Door> listeners_;
   bool listening_ = true;
   bool retiring_ = false;
@@ -329,7 +354,10 @@ class Gate {
   std::set<std::uint64_t> idle_;   // who can make room, the longest connected first
   std::map<std::string, Repeated> failed_handshakes_;  // by cause
   HandshakeBudget handshakes_;
-  Repeated handshakes_wait_, turned_away_, too_many_from_address_, evicted_, without_header_;
+  std::deque<std::uint64_t> unasked_;  // whose tickets the acceptor has not got yet
+  std::set<std::uint64_t> asked_;      // and whose it has
+  Repeated handshakes_wait_, not_kerberos_, turned_away_, too_many_from_address_, evicted_,
+      without_header_;
   std::uint64_t last_id_;
   Deadlines deadlines_;
   std::list<KeeperLine> keepers_;
@@ -350,7 +378,7 @@ class Gate {
 struct SingleGate {
   Fd client;
   Channel keeper;
-  std::optional<Channel> resolver;
+  std::optional<Channel> resolver, acceptor;
   Fd certificates;  // as seal_single_certificates() made them; not open: read the files
 };
 /// Reads the certificate first, if tls-support asks for one: no other process has the key. Then it

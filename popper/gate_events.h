@@ -12,7 +12,7 @@ namespace pop {
 /// What a gate waits for: epoll hands back 64 bits, and the highest of them say
 /// what kind of thing it was. Names of connections hold a process id and a
 /// counter of 32 bits, so they never reach up there.
-enum class Source : std::uint64_t { connection, keeper, listener, master, resolver, session };
+enum class Source : std::uint64_t { connection, keeper, listener, master, resolver, session, acceptor };
 inline constexpr int source_shift = 60;
 inline constexpr std::uint64_t number_mask = (std::uint64_t{1} << source_shift) - 1;
 

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <string>
 
+#include "auth/voucher.h"
 #include "daemon/role.h"
 #include "popper/gate.h"
 #include "popper/gate_events.h"
@@ -16,10 +17,10 @@
 namespace pop {
 
 struct AttendantKind {
-  const char* role;                        // first argument of its program
-  std::string_view name;                   // in the log
-  std::int64_t (*count)(const Settings&);  // for each gate
-  std::string_view order;                  // that gives the gate its channel
+  const char* role;                                          // first argument of its program
+  std::string_view name;                                     // in the log
+  std::int64_t (*count)(const Settings&, const Listeners&);  // for each gate
+  std::string_view order;                                    // that gives the gate its channel
   /// What it inherits besides settings, channel and pulse.
   std::vector<Placed> (*inherits)(const Generation&);
   bool is_keeper = false;  // with a table in the census, and orders from the master
@@ -34,27 +35,35 @@ std::vector<Placed> what_resolvers_need(const Generation&) {
 }
 
 std::vector<Placed> what_keepers_need(const Generation& generation) {
-  std::vector<Placed> needs{{generation.stamps.get(), inherited::stamps}};
+  std::vector<Placed> needs{{generation.stamps.get(), inherited::stamps},
+                            {generation.vouchers.get(), inherited::vouchers}};
   if (generation.notifier) {
     needs.push_back({generation.notifier->keepers_end(), inherited::notices});
   }
   return needs;
 }
 
+std::vector<Placed> what_kerberos_acceptors_need(const Generation& generation) {
+  return {{generation.vouchers.get(), inherited::vouchers}};
+}
+
+std::int64_t keepers(const Settings& settings, const Listeners&) {
+  return settings.keepers;
+}
+std::int64_t resolvers(const Settings& settings, const Listeners&) {
+  return settings.reverse_lookup ? 1 : 0;
+}
+std::int64_t kerberos_acceptors(const Settings& settings, const Listeners& listeners) {
+  return want_tickets(listeners.all(), settings) ? 1 : 0;
+}
+
 // Several keepers: checks block, so one slow directory look-up must not stop every other login.
 constexpr std::array attendant_kinds{
-    AttendantKind{keeper_role, "keeper", [](const Settings& settings) { return settings.keepers; },
-                  gate_order::keeper, what_keepers_need, true},
-    AttendantKind{
-        resolver_role, "resolver",
-        [](const Settings& settings) { return std::int64_t{settings.reverse_lookup ? 1 : 0}; },
-        gate_order::names, what_resolvers_need},
+    AttendantKind{keeper_role, "keeper", keepers, gate_order::keeper, what_keepers_need, true},
+    AttendantKind{resolver_role, "resolver", resolvers, gate_order::names, what_resolvers_need},
+    AttendantKind{kerberos_role, "kerberos-acceptor", kerberos_acceptors, gate_order::kerberos,
+                  what_kerberos_acceptors_need},
 };
-
-std::string_view listen_order(ListenTls tls) {
-  if (tls == ListenTls::stls) return gate_order::listen_stls;
-  return tls == ListenTls::implicit ? gate_order::listen_implicit : gate_order::listen;
-}
 
 struct PulseEnds {
   Fd memory;
@@ -81,13 +90,15 @@ Result<std::shared_ptr<const Generation>> Generation::create(const Handover& han
   if (!settings) return std::unexpected(settings.error());
   Result<Fd> stamps = StampLedger::create();
   if (!stamps) return std::unexpected(stamps.error());
+  Result<Fd> vouchers = VoucherKey::create();
+  if (!vouchers) return std::unexpected(vouchers.error());
   const bool keeps_notifier = earlier && have_same_notices(earlier->values, handover.settings);
   Result<std::shared_ptr<NotifierProcess>> notifier =
       keeps_notifier ? earlier->notifier : NotifierProcess::create(handover);
   if (!notifier) return std::unexpected(notifier.error());
   return std::make_shared<const Generation>(Generation{handover.settings, std::move(*settings),
-                                                       std::move(*stamps), std::move(*notifier),
-                                                       std::move(tls)});
+                                                       std::move(*stamps), std::move(*vouchers),
+                                                       std::move(*notifier), std::move(tls)});
 }
 
 GateGroup::GateGroup(std::shared_ptr<const Generation> generation, const Listeners& listeners,
@@ -98,7 +109,7 @@ GateGroup::GateGroup(std::shared_ptr<const Generation> generation, const Listene
       log_{log},
       clock_{clock} {
   for (const AttendantKind& kind : attendant_kinds) {
-    for (std::int64_t i = 0; i < kind.count(generation_->values); ++i) {
+    for (std::int64_t i = 0; i < kind.count(generation_->values, listeners); ++i) {
       attendants_.emplace_back();
       attendants_.back().kind = &kind;
     }
@@ -200,8 +211,8 @@ Result<void> GateGroup::equip_gate() {
   tls_told_ = {};
   if (Result<void> supplied = supply_tls(); !supplied) return supplied;
   for (const Listener& listener : listeners_.all()) {
-    const ListenTls tls = resolved(listener.tls, generation_->values.tls_support);
-    Result<void> sent = gate_.orders->send(listen_order(tls), listener.socket.get());
+    const Entrance entrance = resolved(listener.tls, listener.kerberos, generation_->values);
+    Result<void> sent = gate_.orders->send(gate_order::listen_at(entrance), listener.socket.get());
     if (!sent) return sent;
   }
   return gate_.orders->send(gate_order::report);

@@ -26,7 +26,7 @@ namespace pop {
 /// What the roles of one configuration share.
 struct Generation {
   Settings values;
-  Fd settings, stamps;                        // settings: without what only the notifier may know
+  Fd settings, stamps, vouchers;              // settings: without what only the notifier may know
   std::shared_ptr<NotifierProcess> notifier;  // or nullptr
   std::shared_ptr<TlsSupply> tls;             // or nullptr
 

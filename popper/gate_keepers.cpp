@@ -45,7 +45,11 @@ std::size_t key_of(const GateMessage& attempt) {
   }
   const auto* const apop = std::get_if<ApopAttempt>(&attempt);
   const auto* const password = std::get_if<PasswordAttempt>(&attempt);
-  const std::string_view name = apop ? apop->user : password ? password->user : std::string_view{};
+  const auto* const kerberos = std::get_if<KerberosAttempt>(&attempt);
+  const std::string_view name = apop       ? apop->user
+                                : password ? password->user
+                                : kerberos ? kerberos->user
+                                           : std::string_view{};
   return std::hash<std::string_view>{}(name);
 }
 
@@ -73,6 +77,9 @@ Gate::KeeperLine* Gate::free_keeper() {
 GuessKeys Gate::guess_of(const GateMessage& attempt) const {
   if (const auto* const password = std::get_if<PasswordAttempt>(&attempt)) {
     return guess_hash_.of(names_.treat(password->user).user, password->password);
+  }
+  if (const auto* const kerberos = std::get_if<KerberosAttempt>(&attempt)) {
+    return guess_hash_.of(names_.treat(kerberos->user).user);
   }
   const auto* const apop = std::get_if<ApopAttempt>(&attempt);
   return apop ? guess_hash_.of(names_.treat(apop->user).user) : GuessKeys{};

@@ -30,7 +30,7 @@ Result<void> prepare_tls(const Settings& settings) {
 }
 
 ListenTls mode_of(const Settings& settings) {
-  return resolved(ListenTls::by_support, settings.tls_support);
+  return resolved(ListenTls::by_support, ListenKerberos::by_option, settings).tls;
 }
 
 Result<TlsMaterial> load_material(const Settings& settings, Log& log) {
@@ -113,7 +113,9 @@ int run_single_gate(const Handover& handover, Log& log, SingleGate single) {
     gate.retire();  // after the one
     gate.serve_tls(std::move(*tls));
     if (single.resolver) gate.ask_names_of(std::move(*single.resolver));
-    gate.adopt(std::move(single.client), mode_of(handover.settings));
+    if (single.acceptor) gate.ask_tickets_of(std::move(*single.acceptor));
+    gate.adopt(std::move(single.client), resolved(ListenTls::by_support, ListenKerberos::by_option,
+                                                  handover.settings));
     gate.add_keeper(std::move(single.keeper));
   });
 }

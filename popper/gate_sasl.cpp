@@ -48,7 +48,9 @@ SaslChannel Gate::channel_of(const Stranger& stranger) const {
   return channel;
 }
 
+// Where a ticket has proved somebody, nothing else may.
 std::vector<std::string_view> Gate::mechanisms_for(const Stranger& stranger) const {
+  if (stranger.entrance.kerberos == ListenKerberos::yes) return {};
   const SaslChannel channel = channel_of(stranger);
   std::vector<std::string_view> names;
   for (const SaslMechanism* const mechanism : mechanisms_) {

@@ -25,8 +25,8 @@ namespace {
 constexpr std::chrono::milliseconds soon{50}, later{1000};
 
 // No waiting: who is sent away is not worth it, nor is a handshake.
-void say_last_words(const Fd& client, ListenTls entry) {
-  if (entry == ListenTls::implicit) return;
+void say_last_words(const Fd& client, ListenTls tls) {
+  if (tls == ListenTls::implicit) return;
   const std::string text = reply::too_many_connections();
   (void)::send(client.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -121,10 +121,11 @@ CapabilityFacts Gate::facts_for(const Stranger& stranger) const {
   const bool over_tls = is_over_tls(stranger);
   if (over_tls) {
     facts.stls = Stls::in_progress;
-  } else if (stranger.entry == ListenTls::stls && tls_) {
+  } else if (stranger.entrance.tls == ListenTls::stls && tls_) {
     facts.stls = Stls::offered;
   }
   facts.user_pass = clear_text_offered(settings.clear_text_password, {stranger.address, over_tls});
+  if (is_proven(stranger)) facts.user_pass = true;  // the password is not looked at
   facts.user_pass_under_tls =
       clear_text_offered(settings.clear_text_password, {stranger.address, true});
   return facts;
@@ -142,8 +143,8 @@ void Gate::set_state(std::uint64_t id, Stranger& stranger, State state) {
   }
 }
 
-void Gate::adopt(Fd client, ListenTls tls) {
-  adopt(std::move(client), Door{Fd{}, tls});
+void Gate::adopt(Fd client, Entrance entrance) {
+  adopt(std::move(client), Door{Fd{}, entrance});
 }
 
 void Gate::adopt(Fd client, const Door& door) {
@@ -151,13 +152,13 @@ void Gate::adopt(Fd client, const Door& door) {
   if (!peer) return;  // gone already
   if (!make_room()) {
     log_repeated("too-many-connections", turned_away_, *peer);
-    return say_last_words(client, door.tls);
+    return say_last_words(client, door.entrance.tls);
   }
   make_non_blocking(client.get());
   const std::uint64_t id = ++last_id_;
   Stranger& stranger = strangers_[id];
   stranger.socket = std::move(client);
-  stranger.entry = door.tls;
+  stranger.entrance = door.entrance;
   stranger.old_devices = door.old_devices;
   stranger.address = *peer;
   stranger.key = address_key(*peer);
@@ -178,14 +179,22 @@ void Gate::welcome(std::uint64_t id, Stranger& stranger) {
   }
   if (!context_.limits.has_room_for_address(context_.census.connections_from(stranger.key))) {
     log_repeated("too-many-connections-from-address", too_many_from_address_, stranger.address);
-    say_last_words(stranger.socket, stranger.entry);
+    say_last_words(stranger.socket, stranger.entrance.tls);
     return drop(id);
   }
   context_.census.enter_from(stranger.key);
   stranger.is_counted = true;
   ask_name(id, stranger);
-  if (stranger.entry != ListenTls::implicit) return await_greeting(id, stranger);
+  if (stranger.entrance.tls != ListenTls::implicit) return begin_dialogue(id, stranger);
   begin_tls(id, stranger);
+  deadlines_.add(id, *deadline_of(stranger));
+  settle(id);
+}
+
+void Gate::begin_dialogue(std::uint64_t id, Stranger& stranger) {
+  if (stranger.entrance.kerberos != ListenKerberos::yes) return await_greeting(id, stranger);
+  stranger.ticket = std::make_unique<Ticket>();
+  set_state(id, stranger, State::exchanging);
   deadlines_.add(id, *deadline_of(stranger));
   settle(id);
 }
@@ -288,7 +297,7 @@ bool Gate::is_under_way(State state) {
 // answered: a keeper, or the time that a failed address must wait.
 bool Gate::is_heard(State state) {
   return state == State::awaiting_header || state == State::handshaking ||
-         state == State::talking || state == State::leaving;
+         state == State::talking || state == State::exchanging || state == State::leaving;
 }
 
 // Answers to challenges may be long, and are counted apart.
@@ -299,6 +308,7 @@ std::optional<LineReader::Line> Gate::next_line(Conversation& conversation) {
 
 // Who says too much is told so by answer_lines(); until then nothing more of it is kept.
 void Gate::hear(Stranger& stranger, std::string_view input) {
+  if (stranger.state == State::exchanging) return stranger.ticket->exchange.feed(input);
   if (!stranger.conversation) {
     stranger.conversation = std::make_unique<Conversation>();
   }
@@ -378,7 +388,12 @@ void Gate::perform(std::uint64_t id, Stranger& stranger, std::vector<LoginAction
   for (LoginAction& action : actions) {
     if (SendText* const send = std::get_if<SendText>(&action)) {
       stranger.unsent += send->text;
-    } else if (CheckPassword* const check = std::get_if<CheckPassword>(&action)) {
+    } else if (CheckPassword* const check = std::get_if<CheckPassword>(&action);
+               check != nullptr && is_proven(stranger)) {
+      stranger.attempt = std::make_unique<GateMessage>(
+          KerberosAttempt{id, std::move(check->user), std::move(stranger.ticket->voucher),
+                          stranger.address, "", ""});
+    } else if (check != nullptr) {
       stranger.conversation->lines.wipe();
       stranger.attempt = std::make_unique<GateMessage>(
           PasswordAttempt{id, std::move(check->user), std::move(check->password), stranger.address,
@@ -434,7 +449,9 @@ void Gate::settle(std::uint64_t id) {
   Stranger& stranger = found->second;
   if (!is_heard(stranger.state)) return;
   if (stranger.state == State::handshaking && !shake_hands(id, stranger)) return;
+  if (stranger.state == State::exchanging) exchange(id, stranger);
   if (!flush(stranger)) return drop(id);
+  if (!is_heard(stranger.state)) return unwatch(stranger);
   while (has_said_all(stranger)) {
     const Answered answered = answer_lines(id, stranger);
     if (!flush(stranger)) return drop(id);
@@ -491,6 +508,7 @@ std::optional<Gate::Time> Gate::deadline_of(const Stranger& stranger) const {
   const Settings& settings = context_.handover.settings;
   switch (stranger.state) {
     case State::awaiting_stamp:
+    case State::awaiting_ticket:
     case State::queued:
       return stranger.begun + settings.login_timeout;
     case State::handshaking:
@@ -499,6 +517,7 @@ std::optional<Gate::Time> Gate::deadline_of(const Stranger& stranger) const {
       }
       [[fallthrough]];
     case State::awaiting_header:
+    case State::exchanging:
     case State::talking:
       return std::min(stranger.begun + settings.login_timeout, stranger.heard + settings.timeout);
     case State::checking:
@@ -535,8 +554,8 @@ void Gate::on_deadline(std::uint64_t id) {
 void Gate::time_out(std::uint64_t id, Stranger& stranger) {
   context_.log.event(Severity::info, "login-timeout",
                      {{"id", connection_name(id)}, {"from", stranger.address}});
-  stranger.unsent += stranger.state == State::talking ? reply::timed_out(facts_for(stranger))
-                                                      : reply::login_unavailable();
+  stranger.unsent += is_heard(stranger.state) ? reply::timed_out(facts_for(stranger))
+                                              : reply::login_unavailable();
   leave(id, stranger);
   settle(id);
 }

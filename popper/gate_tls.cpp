@@ -35,7 +35,7 @@ std::string shown_session(const TlsFacts& facts) {
 
 bool Gate::can_hear(const Stranger& stranger) {
   if (stranger.state == State::handshaking) return false;
-  return stranger.entry != ListenTls::implicit || stranger.stream != nullptr;
+  return stranger.entrance.tls != ListenTls::implicit || stranger.stream != nullptr;
 }
 
 bool Gate::is_over_tls(const Stranger& stranger) {
@@ -108,7 +108,7 @@ bool Gate::shake_hands(std::uint64_t id, Stranger& stranger) {
     set_state(id, stranger, State::talking);
     return true;
   }
-  await_greeting(id, stranger);
+  begin_dialogue(id, stranger);
   return false;
 }
 
@@ -203,7 +203,7 @@ void Gate::log_failed_handshake(std::uint64_t id, const Stranger& stranger, std:
 
 // A piece at a time, so that it is answered before we see that the client has gone.
 void Gate::read_stream(std::uint64_t id, Stranger& stranger) {
-  if (stranger.state != State::talking && stranger.state != State::leaving) return;
+  if (!is_heard(stranger.state) || stranger.state == State::handshaking) return;
   std::array<char, 2048> input;
   const TlsTransfer got = stranger.stream->read(input);
   switch (got.step) {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "auth/voucher.h"
 #include "base/clock.h"
 #include "daemon/listener.h"
 #include "daemon/role.h"
@@ -16,6 +17,7 @@
 #include "ipc/channel.h"
 #include "popper/gate.h"
 #include "popper/keeper.h"
+#include "popper/kerberos.h"
 #include "popper/notify/notice_sender.h"
 #include "popper/resolver.h"
 #include "popper/role_log.h"
@@ -24,25 +26,39 @@
 namespace pop {
 namespace {
 
-// The gate's end. The resolver ends by itself when the gate has gone; without one there are no
-// names. `client` and `certificates` are none of the resolver's business.
-std::optional<Channel> spawn_resolver(const Handover& handover, Log& log, Fd& client,
-                                      Fd& certificates) {
-  if (!handover.settings.reverse_lookup) return std::nullopt;
+/// What the gate is to have, and nobody who serves it.
+struct GatesOwn {
+  Fd client, certificates;
+};
+
+// The gate's end. Who serves it ends by itself when the gate has gone; it is done without one that
+// cannot be started.
+template <class Run>
+std::optional<Channel> spawn_attendant(GatesOwn& own, Run run) {
   Result<std::pair<Channel, Channel>> ends = Channel::pair();
   if (!ends) return std::nullopt;
   const pid_t child = ::fork();
   if (child < 0) return std::nullopt;
   if (child > 0) return std::move(ends->first);
-  client = Fd{};
-  certificates = Fd{};
+  own = {};
   { const Channel not_ours = std::move(ends->first); }
-  ::_exit(run_single_resolver(handover, log, std::move(ends->second)));
+  ::_exit(run(std::move(ends->second)));
 }
 
 // The gate ends by itself when the keeper or the client has gone.
-Result<Channel> spawn_gate(const Handover& handover, Log& log, Fd client, Fd certificates) {
-  std::optional<Channel> resolver = spawn_resolver(handover, log, client, certificates);
+Result<Channel> spawn_gate(const Handover& handover, Log& log, GatesOwn own, Fd& vouchers) {
+  std::optional<Channel> resolver, acceptor;
+  if (handover.settings.kerberos) {
+    acceptor = spawn_attendant(own, [&](Channel gate) {
+      return run_single_kerberos_acceptor(handover, log, std::move(gate), vouchers);
+    });
+  }
+  if (handover.settings.reverse_lookup) {
+    resolver = spawn_attendant(own, [&](Channel gate) {
+      vouchers = Fd{};
+      return run_single_resolver(handover, log, std::move(gate));
+    });
+  }
   Result<std::pair<Channel, Channel>> ends = Channel::pair();
   if (!ends) return std::unexpected(ends.error());
   const pid_t child = ::fork();
@@ -51,10 +67,11 @@ Result<Channel> spawn_gate(const Handover& handover, Log& log, Fd client, Fd cer
     return fail_errno(saved, "fork the gate");
   }
   if (child > 0) return std::move(ends->first);
+  vouchers = Fd{};
   { const Channel not_ours = std::move(ends->first); }
-  ::_exit(run_single_gate(
-      handover, log,
-      {std::move(client), std::move(ends->second), std::move(resolver), std::move(certificates)}));
+  ::_exit(run_single_gate(handover, log,
+                          {std::move(own.client), std::move(ends->second), std::move(resolver),
+                           std::move(acceptor), std::move(own.certificates)}));
 }
 
 LoginNotice notice_of(const SessionStart& login) {
@@ -85,23 +102,31 @@ void serve_gate(Keeper& keeper, Channel& gate, Log& log) {
 int serve_single_client(SingleClient single, const Handover& handover, std::optional<Log>& log) {
   ignore_terminal_signals();
   ::signal(SIGCHLD, SIG_DFL);
+  Result<Fd> key = VoucherKey::create();
   Result<Channel> gate =
-      spawn_gate(handover, *log, std::move(single.client), std::move(single.certificates));
+      key ? spawn_gate(handover, *log, {std::move(single.client), std::move(single.certificates)},
+                       *key)
+          : std::unexpected(key.error());
   prepare_keeper_memory();
+  const Result<VoucherKey> vouchers = key ? VoucherKey::open(*key) : std::unexpected(key.error());
+  if (key) *key = Fd{};
   Result<Fd> memory = StampLedger::create();
   Result<StampLedger> stamps =
       memory ? StampLedger::open(*memory) : std::unexpected(memory.error());
   Result<std::unique_ptr<PasswordChecker>> checker =
       make_password_checker(handover.settings, &*log);
-  if (!gate || !stamps || !checker) {
-    log->failure("start a keeper", !gate     ? gate.error()
-                                   : !stamps ? stamps.error()
-                                             : checker.error());
+  if (!gate || !vouchers || !stamps || !checker) {
+    log->failure("start a keeper", !gate       ? gate.error()
+                                   : !vouchers ? vouchers.error()
+                                   : !stamps   ? stamps.error()
+                                               : checker.error());
     return EXIT_FAILURE;
   }
   SaslServer sasl{handover.settings, handover.host};
   std::optional<SessionStart> login;
-  Keeper keeper{{handover, **checker, *stamps, *log, 0, &sasl}, Keeper::Logins::one, [&](SessionStart start) {
+  Keeper keeper{{handover, **checker, *stamps, *vouchers, *log, 0, &sasl},
+                Keeper::Logins::one,
+                [&](SessionStart start) {
                   login = std::move(start);
                   return Result<void>{};
                 }};

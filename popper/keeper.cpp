@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "daemon/connection_name.h"
 #include "daemon/listener.h"
 #include "pop3/reply.h"
@@ -70,6 +71,7 @@ std::uint64_t connection_of(const GateMessage& message) {
   if (const auto* attempt = std::get_if<ApopAttempt>(&message)) return attempt->connection;
   if (const auto* begin = std::get_if<SaslBegin>(&message)) return begin->connection;
   if (const auto* response = std::get_if<SaslResponse>(&message)) return response->connection;
+  if (const auto* attempt = std::get_if<KerberosAttempt>(&message)) return attempt->connection;
   return 0;
 }
 
@@ -91,6 +93,7 @@ const std::array<Keeper::RequestRule, std::variant_size_v<GateMessage>> Keeper::
     {"apop-attempt", Phase::authorization, Repeat::once, Descriptor::client},
     {"sasl-begin", Phase::authorization, Repeat::once, Descriptor::client},
     {"sasl-response", Phase::authorization, Repeat::once, Descriptor::client},
+    {"kerberos-attempt", Phase::authorization, Repeat::once, Descriptor::client},
 }};
 
 Keeper::Keeper(const KeeperContext& context, Logins logins, StartSession start_session)
@@ -196,6 +199,40 @@ Result<KeeperMessage> Keeper::answer(ApopAttempt& attempt, Fd client) {
                         {{"id", connection_name(who.connection)}});
   const Users* const only = only_users_of(who.client);
   return KeeperMessage{judge(std::move(who), check(attempt, only))};
+}
+
+// A voucher is the acceptor's word, which no gate can make or lead to another connection.
+Result<KeeperMessage> Keeper::answer(KerberosAttempt& attempt, Fd client) {
+  const Result<Voucher> voucher = context_.vouchers.open(attempt.voucher, seconds_since_epoch());
+  if (voucher && voucher->connection != attempt.connection) {
+    return fail(Errc::corrupt, "a voucher for another connection");
+  }
+  Attempt who{.connection = attempt.connection,
+              .user = names_.treat(attempt.user).user,
+              .address = attempt.address,
+              .client_name = name_or_address(attempt.client_name, attempt.address),
+              .pipelined = std::move(attempt.pipelined),
+              .mechanism = "kerberos",
+              .rejection = reply::kerberos_refused,
+              .client = std::move(client),
+              .relayed = attempt.relayed,
+              .over_tls = attempt.over_tls,
+              .guess = guesses_.of(names_.treat(attempt.user).user)};
+  if (Result<void> honest = check_address(who); !honest) {
+    if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
+    return KeeperMessage{put_off(who, honest.error())};
+  }
+  if (!voucher) return KeeperMessage{judge(std::move(who), std::unexpected(voucher.error()))};
+  if (who.user != voucher->user && who.user != voucher->identity) {
+    who.rejection = [owner = voucher->identity](std::string_view user) {
+      return reply::wrong_user_name(user, owner);
+    };
+    return KeeperMessage{judge(
+        std::move(who), fail(Errc::denied, "has proven to be " + escaped(voucher->identity)))};
+  }
+  Result<Account> account = context_.checker.check_identity(
+      attempt.user, {attempt.address, attempt.over_tls, only_users_of(who.client)});
+  return KeeperMessage{judge(std::move(who), std::move(account))};
 }
 
 // --- Exchanges of several steps

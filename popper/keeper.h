@@ -14,6 +14,7 @@
 #include "auth/login_name.h"
 #include "auth/password_check.h"
 #include "auth/sasl_server.h"
+#include "auth/voucher.h"
 #include "base/clock.h"
 #include "conf/network_list.h"
 #include "ipc/channel.h"
@@ -31,6 +32,7 @@ struct KeeperContext {
   const Handover& handover;
   PasswordChecker& checker;
   StampLedger& stamps;
+  const VoucherKey& vouchers;
   Log& log;
   std::uint64_t guess_seed = 0;  // as the gate's
   SaslServer* sasl = nullptr;  // null: AUTH is not offered
@@ -84,6 +86,7 @@ class Keeper {
   [[nodiscard]] Result<KeeperMessage> answer(ApopAttempt& attempt, Fd client);
   [[nodiscard]] Result<KeeperMessage> answer(SaslBegin& begin, Fd client);
   [[nodiscard]] Result<KeeperMessage> answer(SaslResponse& response, Fd client);
+  [[nodiscard]] Result<KeeperMessage> answer(KerberosAttempt& attempt, Fd client);
 
   [[nodiscard]] Result<void> check_address(const Attempt& attempt) const;
   using Users = std::vector<std::string>;

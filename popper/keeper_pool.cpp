@@ -74,6 +74,7 @@ class KeeperPool {
     PasswordChecker& passwords;
     SaslServer& sasl;
     StampLedger& stamps;
+    const VoucherKey& vouchers;
   };
   KeeperPool(const SessionBirth& birth, std::optional<Log>& log, const Checks& checks,
              Census& census, Channel gate, Channel orders, Pulse pulse);
@@ -105,8 +106,8 @@ KeeperPool::KeeperPool(const SessionBirth& birth, std::optional<Log>& log, const
       gate_{std::move(gate)},
       orders_{std::move(orders)},
       pulse_{std::move(pulse)},
-      keeper_{
-          {birth.handover, checks.passwords, checks.stamps, *log, census.seed(), &checks.sasl},
+      keeper_{{birth.handover, checks.passwords, checks.stamps, checks.vouchers, *log,
+               census.seed(), &checks.sasl},
               Keeper::Logins::many,
               [this](SessionStart start) { return sessions_.start(std::move(start)); }},
       signals_{receive_signals({SIGCHLD, SIGTERM})} {
@@ -213,7 +214,7 @@ int run_keeper() {
   prepare_keeper_memory();
   ignore_terminal_signals();
   Fd memory{inherited::settings}, stamps{inherited::stamps}, shared{inherited::pulse},
-      counts{inherited::census};
+      counts{inherited::census}, key{inherited::vouchers};
   Channel gate{Fd{inherited::gate_channel}};
   Channel orders{Fd{inherited::orders}};
   set_close_on_exec(gate.fd());
@@ -228,6 +229,7 @@ int run_keeper() {
   const UniqueIdMaker first_use{UniqueIdRecipe::native};
   const std::vector<SharedLibrary> group_services = load_group_services();
   Result<StampLedger> ledger = StampLedger::open(stamps);
+  const Result<VoucherKey> vouchers = VoucherKey::open(key);
   Result<std::unique_ptr<PasswordChecker>> checker =
       make_password_checker(handover->settings, &*log);
   // Its modules are loaded here, and not in each session.
@@ -236,21 +238,23 @@ int run_keeper() {
     log->sentence(Severity::notice, missing);
   }
   const Result<SessionFilter> filter = SessionFilter::make();
-  if (!ledger || !checker || !filter) {
-    log->failure("start a keeper", !ledger    ? ledger.error()
-                                   : !checker ? checker.error()
-                                              : filter.error());
+  if (!ledger || !vouchers || !checker || !filter) {
+    log->failure("start a keeper", !ledger     ? ledger.error()
+                                   : !vouchers ? vouchers.error()
+                                   : !checker  ? checker.error()
+                                               : filter.error());
     return EXIT_FAILURE;
   }
   memory = Fd{};
   stamps = Fd{};
+  key = Fd{};
   shared = Fd{};
   counts = Fd{};
   give_free_memory_back();  // what the start needed; every session would have a copy
   const SessionBirth birth{*handover, *filter};
   return KeeperPool{birth,
                     log,
-                    {**checker, sasl, *ledger},
+                    {**checker, sasl, *ledger, *vouchers},
                     *census,
                     std::move(gate),
                     std::move(orders),

@@ -5,6 +5,7 @@
 #include "popper/gate.h"
 #include "popper/inetd.h"
 #include "popper/keeper.h"
+#include "popper/kerberos.h"
 #include "popper/notify/notifier.h"
 #include "popper/resolver.h"
 #include "popper/start.h"
@@ -20,6 +21,7 @@ constexpr std::array role_programs{
     RoleProgram{pop::gate_role, pop::run_gate},
     RoleProgram{pop::keeper_role, pop::run_keeper},
     RoleProgram{pop::resolver_role, pop::run_resolver},
+    RoleProgram{pop::kerberos_role, pop::run_kerberos_acceptor},
     RoleProgram{pop::notifier_role, pop::run_notifier},
     RoleProgram{pop::single_role, pop::run_single},
 };

@@ -160,9 +160,12 @@ void Master::start_groups() {
 
 void Master::say_what_is_served() {
   for (const Listener& listener : listeners_.all()) {
-    const ListenTls tls = resolved(listener.tls, generation_->values.tls_support);
+    const Entrance entrance = resolved(listener.tls, listener.kerberos, generation_->values);
+    const bool wants_ticket = entrance.kerberos == ListenKerberos::yes;
     log_->event(Severity::notice, "listening",
-                {{"on", listener.name}, {"tls", std::string{word_of(tls)}}});
+                {{"on", listener.name},
+                 {"tls", std::string{word_of(entrance.tls)}},
+                 {"kerberos", wants_ticket ? "true" : "false"}});
     if (listener.address && listener.address->old_devices) warn_of_old_devices(*listener.address);
   }
   if (generation_->tls) generation_->tls->tell_warnings(*log_);

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -22,7 +23,7 @@ struct LoginAttempt {
   std::string client_name;    // or the address
   std::string pipelined;
   std::string_view mechanism;
-  std::string (*rejection)(std::string_view user) = nullptr;  // of this mechanism
+  std::function<std::string(std::string_view user)> rejection;  // of this mechanism
   Fd client;
   bool relayed = false, over_tls = false;
   GuessKeys guess;        // by which failures are counted

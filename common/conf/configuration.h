@@ -17,6 +17,9 @@ namespace pop {
 
 /// by_support: as tls-support says.
 enum class ListenTls : std::uint8_t { by_support, none, stls, implicit };
+/// Whether clients must show a Kerberos ticket before they are greeted (KPOP). by_option: as the
+/// option kerberos says.
+enum class ListenKerberos : std::uint8_t { by_option, no, yes };
 
 /// Of a listener that serves TLS 1.0 and 1.1, too: for whom, and until when.
 struct OldDevices {
@@ -32,6 +35,7 @@ struct ListenAddress {
   std::string address;
   std::uint16_t port = 110;
   ListenTls tls = ListenTls::by_support;
+  ListenKerberos kerberos = ListenKerberos::by_option;
   std::optional<OldDevices> old_devices{};  // only where TLS is spoken
   bool operator==(const ListenAddress&) const = default;
 };
@@ -40,6 +44,14 @@ struct ListenAddress {
 [[nodiscard]] bool is_same_place(const ListenAddress& one, const ListenAddress& other);
 /// What is spoken there: none, stls or implicit.
 [[nodiscard]] ListenTls resolved(ListenTls tls, TlsSupport support);
+/// What a client meets at a listener: nothing is left to an option.
+struct Entrance {
+  ListenTls tls = ListenTls::none;
+  ListenKerberos kerberos = ListenKerberos::no;
+  bool operator==(const Entrance&) const = default;
+};
+/// Where a ticket comes first, STLS is not offered: nothing would tie it to the ticket.
+[[nodiscard]] Entrance resolved(ListenTls tls, ListenKerberos kerberos, const Settings& settings);
 /// "none", "stls" or "implicit", as a [[listen]] table says it; "" for by_support.
 [[nodiscard]] std::string_view word_of(ListenTls tls);
 

@@ -104,6 +104,16 @@ ListenTls resolved(ListenTls tls, TlsSupport support) {
   return ListenTls::none;
 }
 
+Entrance resolved(ListenTls tls, ListenKerberos kerberos, const Settings& settings) {
+  Entrance entrance{resolved(tls, settings.tls_support), kerberos};
+  if (kerberos == ListenKerberos::by_option) {
+    entrance.kerberos = settings.kerberos ? ListenKerberos::yes : ListenKerberos::no;
+  }
+  const bool asks_for_ticket = entrance.kerberos == ListenKerberos::yes;
+  if (asks_for_ticket && entrance.tls == ListenTls::stls) entrance.tls = ListenTls::none;
+  return entrance;
+}
+
 std::string_view word_of(ListenTls tls) {
   constexpr std::array<std::string_view, 4> words{"", "none", "stls", "implicit"};
   return words[static_cast<std::size_t>(tls)];

@@ -124,6 +124,8 @@ struct Settings {
   bool trim_domain = false;
   bool kerberos = false;
   std::string kerberos_service = "pop";
+  std::filesystem::path kerberos_keytab;  // empty: libkrb5's default
+  std::filesystem::path kerberos_replay_file = "/run/popper/kerberos.replay";
 
   // Bulletins.
   std::filesystem::path bulldir;

@@ -58,6 +58,9 @@ std::string render_effective(const Configuration& configuration) {
     if (listener.tls != ListenTls::by_support) {
       text += " tls=" + std::string{word_of(listener.tls)};
     }
+    if (listener.kerberos != ListenKerberos::by_option) {
+      text += listener.kerberos == ListenKerberos::yes ? " kerberos=true" : " kerberos=false";
+    }
     if (listener.old_devices) text += " " + shown_old_devices(*listener.old_devices);
     text += "\n";
   }

@@ -131,6 +131,7 @@ class TomlReader {
     ListenAddress listener;
     bool has_address = false;
     ListenTls tls = ListenTls::by_support;
+    ListenKerberos kerberos = ListenKerberos::by_option;
     OldDevices old;
     std::size_t old_keys = 0;
     for (const auto& [key, node] : table) {
@@ -139,6 +140,8 @@ class TomlReader {
         read_address(node, listener);
       } else if (key.str() == "tls") {
         tls = read_tls(node);
+      } else if (key.str() == "kerberos") {
+        kerberos = read_kerberos(node);
       } else if (read_old_devices(key.str(), node, old)) {
         ++old_keys;
       } else {
@@ -148,6 +151,12 @@ class TomlReader {
       }
     }
     listener.tls = tls;
+    listener.kerberos = kerberos;
+    if (tls == ListenTls::stls && kerberos == ListenKerberos::yes) {
+      complain(place,
+               "STLS is not offered where a Kerberos ticket comes first: leave tls = "
+               "\"stls\" out, or write \"implicit\"");
+    }
     if (old_keys > 0) {
       check_old_devices(place, old_keys, tls);
       listener.old_devices = std::move(old);
@@ -160,8 +169,8 @@ class TomlReader {
   static constexpr std::string_view until_key = "old-devices-until",
                                     networks_key = "old-devices-networks",
                                     users_key = "old-devices-users";
-  static constexpr std::array<std::string_view, 5> listener_keys{"address", "tls", until_key,
-                                                                 networks_key, users_key};
+  static constexpr std::array<std::string_view, 6> listener_keys{
+      "address", "kerberos", "tls", until_key, networks_key, users_key};
 
   /// False for another key.
   bool read_old_devices(std::string_view key, const toml::node& node, OldDevices& old) {
@@ -247,6 +256,14 @@ class TomlReader {
     }
     complain(place_of(node.source()), "tls wants \"none\", \"stls\" or \"implicit\"");
     return ListenTls::by_support;
+  }
+
+  ListenKerberos read_kerberos(const toml::node& node) {
+    if (const auto* truth = node.as_boolean()) {
+      return truth->get() ? ListenKerberos::yes : ListenKerberos::no;
+    }
+    complain(place_of(node.source()), "kerberos wants true or false");
+    return ListenKerberos::by_option;
   }
 
   const std::string& name_;

@@ -36,8 +36,10 @@ Result<std::vector<Listener>> as_listeners(std::vector<HandedSocket> sockets) {
       return std::unexpected(std::move(good).error().in("socket " + escaped(handed.name)));
     }
     std::string name = socket_name(handed.socket.get());
+    const bool wants_ticket = handed.name == "kerberos";
     listeners.push_back(
-        {std::move(name), std::move(handed.socket), std::nullopt, tls_named(handed.name)});
+        {std::move(name), std::move(handed.socket), std::nullopt, tls_named(handed.name),
+         wants_ticket ? ListenKerberos::yes : ListenKerberos::by_option});
   }
   return listeners;
 }

@@ -35,6 +35,12 @@ bool speak_tls(const std::vector<ListenAddress>& addresses, TlsSupport support) 
   return any_speaks_tls(addresses, support);
 }
 
+bool want_tickets(const std::vector<Listener>& listeners, const Settings& settings) {
+  return std::ranges::any_of(listeners, [&](const Listener& one) {
+    return resolved(one.tls, one.kerberos, settings).kerberos == ListenKerberos::yes;
+  });
+}
+
 Listeners Listeners::handed_over(std::vector<Listener> sockets) {
   Listeners listeners;
   listeners.open_ = std::move(sockets);
@@ -59,6 +65,7 @@ Result<void> Listeners::set(const std::vector<ListenAddress>& wanted) {
   for (const ListenAddress& address : wanted) {
     const auto found = find(open_, address);
     found->tls = address.tls;
+    found->kerberos = address.kerberos;
     found->address = address;
   }
   return {};

@@ -17,11 +17,15 @@ struct Listener {
   Fd socket;
   std::optional<ListenAddress> address;  // of one that we opened; else it was handed to us
   ListenTls tls = ListenTls::by_support;
+  ListenKerberos kerberos = ListenKerberos::by_option;
 };
 
 /// Whether TLS is spoken on one of them.
 [[nodiscard]] bool speak_tls(const std::vector<Listener>& listeners, TlsSupport support);
 [[nodiscard]] bool speak_tls(const std::vector<ListenAddress>& addresses, TlsSupport support);
+
+/// Whether clients must show a Kerberos ticket on one of them.
+[[nodiscard]] bool want_tickets(const std::vector<Listener>& listeners, const Settings& settings);
 
 /// All sockets on which a daemon accepts.
 class Listeners {

@@ -13,7 +13,7 @@
 namespace pop {
 namespace {
 
-constexpr std::size_t most_descriptors = 8;
+constexpr std::size_t most_descriptors = 12;
 // Beyond every place.
 constexpr int out_of_the_way = 64;
 

@@ -16,6 +16,7 @@ enum class Type : unsigned char {
   apop_attempt = 3,
   sasl_begin = 4,
   sasl_response = 5,
+  kerberos_attempt = 6,
   stamps = 65,
   verdict = 66,
   sasl_challenge = 67,
@@ -154,6 +155,20 @@ std::string encoded(const ApopAttempt& message) {
       .take();
 }
 
+std::string encoded(const KerberosAttempt& message) {
+  return Writer{Type::kerberos_attempt, room_for(message.user, message.voucher, message.address,
+                                                 message.pipelined, message.client_name)}
+      .number(message.connection)
+      .text(message.user)
+      .text(message.voucher)
+      .text(message.address)
+      .text(message.pipelined)
+      .text(message.client_name)
+      .truth(message.relayed)
+      .truth(message.over_tls)
+      .take();
+}
+
 std::string encoded(const SaslBegin& message) {
   const std::string_view response = message.response.octets();
   std::size_t room = room_for(message.mechanism, response, message.address, message.pipelined,
@@ -276,6 +291,11 @@ SaslResponse read_sasl_response(Reader& reader) {
   return {reader.number64(), Secret{reader.text()}, reader.string(), reader.string()};
 }
 
+KerberosAttempt read_kerberos_attempt(Reader& reader) {
+  return {reader.number64(), reader.string(), reader.string(), reader.string(),
+          reader.string(),   reader.string(), reader.truth(),  reader.truth()};
+}
+
 Stamps read_stamps(Reader& reader) {
   Stamps message;
   message.valid_seconds = reader.number32();
@@ -336,6 +356,8 @@ Result<GateMessage> decode_gate_message(std::string_view frame) {
       return checked<GateMessage>(reader, read_sasl_begin(reader));
     case Type::sasl_response:
       return checked<GateMessage>(reader, read_sasl_response(reader));
+    case Type::kerberos_attempt:
+      return checked<GateMessage>(reader, read_kerberos_attempt(reader));
     default:
       return unknown_type(type);
   }

@@ -69,6 +69,18 @@ struct ApopAttempt {
   bool over_tls = false;
 };
 
+/// The client's ticket was good, as the voucher says; no password is wanted.
+struct KerberosAttempt {
+  std::uint64_t connection = 0;
+  std::string user;     // as USER said
+  std::string voucher;  // sealed
+  std::string address;
+  std::string pipelined;
+  std::string client_name;
+  bool relayed = false;
+  bool over_tls = false;
+};
+
 /// Data that only the two ends of a TLS connection share (RFC 5929, RFC 9266).
 struct ChannelData {
   std::string kind;  // "tls-exporter"
@@ -114,8 +126,8 @@ struct Verdict {
   GuessKeys guess{};  // by which the gate counts, unless it is unavailable
 };
 
-using GateMessage =
-    std::variant<StampsWanted, PasswordAttempt, ApopAttempt, SaslBegin, SaslResponse>;
+using GateMessage = std::variant<StampsWanted, PasswordAttempt, ApopAttempt, SaslBegin,
+                                 SaslResponse, KerberosAttempt>;
 using KeeperMessage = std::variant<Stamps, Verdict, SaslChallenge>;
 
 /// One message is one SOCK_SEQPACKET record of at most this many octets.

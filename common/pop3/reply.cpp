@@ -236,6 +236,25 @@ std::string not_for_others() {
   return err("Nobody can log in for somebody else.", "AUTH");
 }
 
+std::string kerberos_expected() {
+  return err("Kerberos authentication failure: this port wants a ticket first (KPOP).", "AUTH");
+}
+
+std::string kerberos_failed() {
+  return err("Kerberos authentication failure: the server did not accept your ticket.", "AUTH");
+}
+
+std::string wrong_user_name(std::string_view user, std::string_view owner) {
+  constexpr std::size_t half = 150;  // both must fit into one line
+  return err(fmt::format("Wrong username supplied ({} vs. {}).", escaped(owner, half),
+                         escaped(user, half)),
+             "AUTH");
+}
+
+std::string kerberos_refused(std::string_view user) {
+  return err(fmt::format("\"{}\" may not log in.", quoted(user)), "AUTH");
+}
+
 std::string login_unavailable() {
   return err("The server cannot check logins now; try again later.", "SYS/TEMP");
 }

@@ -78,6 +78,14 @@ inline constexpr std::size_t longest_line = 512;
 [[nodiscard]] std::string no_initial_response();
 /// PLAIN can name a user to act for.
 [[nodiscard]] std::string not_for_others();
+/// On a connection that wants a Kerberos ticket before anything else: there was none.
+[[nodiscard]] std::string kerberos_expected();
+/// There was one, and it was no good; the log says why.
+[[nodiscard]] std::string kerberos_failed();
+/// The ticket's owner is another user.
+[[nodiscard]] std::string wrong_user_name(std::string_view user, std::string_view owner);
+/// The ticket's owner is this user, who may not log in.
+[[nodiscard]] std::string kerberos_refused(std::string_view user);
 /// No check was possible now: the password may be right.
 [[nodiscard]] std::string login_unavailable();
 [[nodiscard]] std::string too_many_bad_commands();

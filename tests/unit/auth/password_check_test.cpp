@@ -119,6 +119,20 @@ TEST_CASE("A hash matches its password and no other", "[auth][hash]") {
   }
 }
 
+TEST_CASE("Who has proven to be a user needs no password, and keeps to the rules", "[auth]") {
+  CredentialSite site;
+  site.settings.block_uid = -1;
+  const auto checker = site.checker();
+  const auto check = [&](std::string_view user) { return checker->check_identity(user, stranger); };
+  CHECK(check("virtual")->maildrop == "/srv/mail/jo/mbox");
+  check_denied(check("locked"), "account locked");
+  check_denied(check("virtual-root"), "a virtual user must not be root");
+  check_denied(check("nosuch"), "unknown user: not in the credential file");
+  check_denied(check("../etc"), "not a name a user can have");
+  site.settings.auth_source = AuthSource::shadow;
+  check_denied(site.checker()->check_identity("nosuch", stranger), "unknown user");
+}
+
 TEST_CASE("Hashes of other kinds are known", "[auth][hash]") {
   // "openssl passwd" made both.
   for (const char* hash :

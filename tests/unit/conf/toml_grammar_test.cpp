@@ -24,6 +24,21 @@ std::string digest(std::string_view text) {
 
 }  // namespace
 
+TEST_CASE("A [[listen]] table says whether a ticket comes first", "[conf][toml]") {
+  const auto kerberos_of = [](std::string_view lines) {
+    const ParsedText parsed =
+        parse_toml("[[listen]]\naddress = \"[::1]:1109\"\n" + std::string{lines}, "f");
+    return parsed.complaints.empty() ? std::optional{parsed.listeners.at(0).kerberos}
+                                     : std::nullopt;
+  };
+  CHECK(kerberos_of("") == ListenKerberos::by_option);
+  CHECK(kerberos_of("kerberos = true") == ListenKerberos::yes);
+  CHECK(kerberos_of("kerberos = false") == ListenKerberos::no);
+  CHECK(kerberos_of("kerberos = true\ntls = \"implicit\"") == ListenKerberos::yes);
+  CHECK(kerberos_of("kerberos = true\ntls = \"stls\"") == std::nullopt);
+  CHECK(kerberos_of("kerberos = \"yes\"") == std::nullopt);
+}
+
 TEST_CASE("Good TOML, in the order written", "[conf][toml]") {
   struct Row {
     const char *text, *digest;

@@ -37,6 +37,11 @@ static bool operator==(const ApopAttempt& a, const ApopAttempt& b) {
          a.digest == b.digest && a.address == b.address && a.pipelined == b.pipelined &&
          a.client_name == b.client_name && a.relayed == b.relayed && a.over_tls == b.over_tls;
 }
+static bool operator==(const KerberosAttempt& a, const KerberosAttempt& b) {
+  return a.connection == b.connection && a.user == b.user && a.voucher == b.voucher &&
+         a.address == b.address && a.pipelined == b.pipelined && a.client_name == b.client_name &&
+         a.relayed == b.relayed && a.over_tls == b.over_tls;
+}
 static bool operator==(const Stamps& a, const Stamps& b) {
   return a.stamps == b.stamps && a.valid_seconds == b.valid_seconds && a.mechanisms == b.mechanisms;
 }
@@ -100,20 +105,23 @@ SaslBegin sasl_begin(Source& source) {
 }
 
 GateMessage gate_message(Source& source) {
-  switch (source.below(5)) {
+  switch (source.below(6)) {
     case 0:
       return StampsWanted{source.below(most_stamps + 1), stamp_list(source)};
     case 1:
-      return PasswordAttempt{
-          source.number64(), source.octets(), Secret{source.octets()},
-          source.octets(),   source.octets(), source.octets(),
-          source.truth(),    source.truth(),  source.truth(),
-          static_cast<PasswordBy>(source.below(3))};
+      return PasswordAttempt{source.number64(),       source.octets(),
+                             Secret{source.octets()}, source.octets(),
+                             source.octets(),         source.octets(),
+                             source.truth(),          source.truth(),
+                             source.truth(),          static_cast<PasswordBy>(source.below(3))};
     case 2:
       return sasl_begin(source);
     case 3:
       return SaslResponse{source.number64(), Secret{source.octets()}, source.octets(),
                           source.octets()};
+    case 4:
+      return KerberosAttempt{source.number64(), source.octets(), source.octets(), source.octets(),
+                             source.octets(),   source.octets(), source.truth(),  source.truth()};
     default:
       return ApopAttempt{source.number64(), source.octets(), source.octets(),
                          source.octets(),   source.octets(), source.octets(),

@@ -48,8 +48,8 @@ class Desk {
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     client_ = Fd{ends[0]};
     peer_ = Fd{ends[1]};
-    keeper_.emplace(KeeperContext{handover_, nobody_, stamps_, log_}, Keeper::Logins::many,
-                    [](SessionStart) { return Result<void>{}; });
+    keeper_.emplace(KeeperContext{handover_, nobody_, stamps_, vouchers_, log_},
+                    Keeper::Logins::many, [](SessionStart) { return Result<void>{}; });
   }
 
   [[nodiscard]] std::uint64_t next_connection() { return ++connection_; }
@@ -70,6 +70,7 @@ class Desk {
   Nobody nobody_;
   Log log_{std::make_unique<NoSink>(), Severity::error};
   StampLedger stamps_ = std::move(*StampLedger::open(*StampLedger::create()));
+  VoucherKey vouchers_ = std::move(*VoucherKey::open(*VoucherKey::create()));
   Fd client_, peer_;
   std::optional<Keeper> keeper_;
   std::uint64_t connection_ = 0;

@@ -62,10 +62,11 @@ struct Bench {
     const Result<Fd> memory = StampLedger::create();
     return std::move(*StampLedger::open(*memory));
   }();
+  VoucherKey vouchers = std::move(*VoucherKey::open(*VoucherKey::create()));
   std::vector<SessionStart> started;
 
   Keeper keeper(Keeper::Logins logins = Keeper::Logins::many) {
-    return Keeper{{handover, checker, stamps, log}, logins, [this](SessionStart start) {
+    return Keeper{{handover, checker, stamps, vouchers, log}, logins, [this](SessionStart start) {
                     started.push_back(std::move(start));
                     return Result<void>{};
                   }};
@@ -322,7 +323,7 @@ struct SaslBench : Bench {
     sasl = std::make_unique<SaslServer>(handover.settings, "host.example");
   }
   Keeper sasl_keeper() {
-    return Keeper{{handover, checker, stamps, log, 0, sasl.get()},
+    return Keeper{{handover, checker, stamps, vouchers, log, 0, sasl.get()},
                   Keeper::Logins::many,
                   [this](SessionStart start) {
                     started.push_back(std::move(start));
@@ -404,4 +405,55 @@ TEST_CASE("a password that came by AUTH is checked and told as one by PASS", "[p
   const Verdict verdict = verdict_of(
       keeper.answer(with_descriptor(std::move(attempt), Client{}.theirs.duplicate().value())));
   CHECK(verdict.reply == "-ERR [AUTH] Password supplied for \"jo\" is incorrect.");
+}
+
+// --- Kerberos
+
+namespace {
+
+Channel::Received kerberos_attempt(std::uint64_t connection, std::string user,
+                                   std::string voucher) {
+  return with_descriptor(
+      KerberosAttempt{connection, std::move(user), std::move(voucher), "127.0.0.1", "", ""},
+      Client{}.theirs.duplicate().value());
+}
+
+constexpr std::int64_t far_away = std::int64_t{1} << 40;
+
+}  // namespace
+
+TEST_CASE("A voucher lets in whom it names, on its own connection", "[popper][kerberos]") {
+  Bench bench;
+  Keeper keeper = bench.keeper();
+  const auto voucher_for = [&](std::uint64_t connection, std::string user) {
+    return bench.vouchers.seal({connection, user, user + "@EXAMPLE.ORG", far_away});
+  };
+  CHECK(verdict_of(keeper.answer(kerberos_attempt(1, "jo", voucher_for(1, "jo")))).outcome ==
+        Verdict::Outcome::accepted);
+  CHECK(bench.started.size() == 1);
+  const Verdict other = verdict_of(keeper.answer(kerberos_attempt(2, "jo", voucher_for(2, "al"))));
+  CHECK(other.outcome == Verdict::Outcome::rejected);
+  CHECK(other.reply == "-ERR [AUTH] Wrong username supplied (al@EXAMPLE.ORG vs. jo).");
+  const std::string whole_name = bench.vouchers.seal({9, "jo.local", "jo", far_away});
+  CHECK(verdict_of(keeper.answer(kerberos_attempt(9, "jo", whole_name))).outcome ==
+        Verdict::Outcome::accepted);
+  const Verdict unknown =
+      verdict_of(keeper.answer(kerberos_attempt(3, "al", voucher_for(3, "al"))));
+  CHECK(unknown.outcome == Verdict::Outcome::rejected);
+  const std::string expired = bench.vouchers.seal({4, "jo", "jo@EXAMPLE.ORG", 1});
+  CHECK(verdict_of(keeper.answer(kerberos_attempt(4, "jo", expired))).outcome ==
+        Verdict::Outcome::rejected);
+  std::string forged = voucher_for(5, "jo");
+  forged.back() = '!';
+  CHECK(verdict_of(keeper.answer(kerberos_attempt(5, "jo", forged))).outcome ==
+        Verdict::Outcome::rejected);
+  CHECK(verdict_of(keeper.answer(kerberos_attempt(6, "jo", ""))).outcome ==
+        Verdict::Outcome::rejected);
+  CHECK(bench.started.size() == 2);
+  SECTION("elsewhere it is taken for theft") {
+    CHECK_FALSE(keeper.answer(kerberos_attempt(8, "jo", voucher_for(7, "jo"))));
+  }
+  SECTION("nor is it good twice") {
+    CHECK_FALSE(keeper.answer(kerberos_attempt(1, "jo", voucher_for(1, "jo"))));
+  }
 }
