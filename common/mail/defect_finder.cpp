@@ -37,7 +37,7 @@ constexpr std::uint64_t sure_nul_block = 64;
 constexpr std::uint64_t sector = 512;
 constexpr std::size_t shown = 60;
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return '"' + escaped(text, shown) + '"';
 }
 
@@ -333,7 +333,7 @@ void DefectFinder::State::judge_first_line(std::uint64_t from) {
   if (line == control_a_line || is_from_line(line)) return;
   const std::size_t lf = std::min(window.find('\n'), window.size() - 1);
   const std::string_view header = std::string_view{window}.substr(lf + 1);
-  Defect defect{.at = {from}, .detail = quoted(line)};
+  Defect defect{.at = {from}, .detail = in_quotes(line)};
   if (auto mending = mended_from_line(line, header); mending) {
     defect.kind = DefectKind::damaged_from_line;
     defect.remedy = Remedy::sure;
@@ -635,7 +635,7 @@ void DefectFinder::State::judge_from_line(const Sighting& sighting, const Scanne
   Defect defect{.kind = is_mmdf ? DefectKind::mixed_formats : DefectKind::glued_message,
                 .remedy = Remedy::doubtful,
                 .at = {sighting.at},
-                .detail = quoted(without_line_end(line_at(sighting.at)))};
+                .detail = in_quotes(without_line_end(line_at(sighting.at)))};
   std::string inserted = is_mmdf ? std::string{} : missing_line_ends(sighting.at);
   if (sighting.what == Sight::broken_from_line) {
     if (!is_mmdf) defect.kind = DefectKind::damaged_from_line;
@@ -725,7 +725,7 @@ bool DefectFinder::State::judge_length(const ScannedMessage& message, std::strin
     Defect defect{
         .kind = DefectKind::wrong_content_length,
         .at = begin,
-        .detail = quoted(value) + ", and the body has " + std::to_string(body - empty_line)};
+        .detail = in_quotes(value) + ", and the body has " + std::to_string(body - empty_line)};
     // Nobody knows the length before it is known where the message ends.
     if (sightings.empty()) {
       defect.remedy = Remedy::sure;
@@ -755,13 +755,13 @@ void DefectFinder::State::judge_no_fields(std::size_t index, std::string_view he
     report({.kind = DefectKind::doubled_from_line,
             .remedy = Remedy::sure,
             .at = begin,
-            .detail = quoted(without_line_end(header.substr(line.begin, line.end - line.begin))),
+            .detail = in_quotes(without_line_end(header.substr(line.begin, line.end - line.begin))),
             .edits = {{begin, {line.end - line.begin}, {}}}});
   }
   if (survey.no_fields.empty()) return;
   const SurveyedField& first = survey.no_fields.front();
   const std::string detail =
-      quoted(without_line_end(header.substr(first.begin, first.end - first.begin)));
+      in_quotes(without_line_end(header.substr(first.begin, first.end - first.begin)));
   if (survey.fields == 0 && index > 0 && !is_mmdf && survey.doubled.empty()) {
     report({.kind = DefectKind::false_separator,
             .remedy = Remedy::doubtful,
@@ -791,13 +791,13 @@ void DefectFinder::State::judge_stored_ids(const ScannedMessage& message, std::s
       report({.kind = DefectKind::invalid_unique_id,
               .remedy = Remedy::sure,
               .at = begin,
-              .detail = quoted(value),
+              .detail = in_quotes(value),
               .edits = {edit}});
     } else if (std::exchange(has_one, true)) {
       report({.kind = DefectKind::duplicate_unique_id,
               .remedy = Remedy::sure,
               .at = begin,
-              .detail = quoted(value) + " besides another one in the same header",
+              .detail = in_quotes(value) + " besides another one in the same header",
               .edits = {edit}});
     } else {
       stored_ids.push_back({judging - 1, edit});
@@ -815,13 +815,13 @@ void DefectFinder::State::judge_imap(std::size_t index, std::string_view header,
       report({.kind = DefectKind::forged_imap_base,
               .remedy = Remedy::sure,
               .at = begin,
-              .detail = quoted(value),
+              .detail = in_quotes(value),
               .edits = {{begin, {field.end - field.begin}, {}}}});
       continue;
     }
     has_imap_base = true;
     if (is_imap_base(value)) continue;
-    report({.kind = DefectKind::damaged_imap_base, .at = begin, .detail = quoted(value)});
+    report({.kind = DefectKind::damaged_imap_base, .at = begin, .detail = in_quotes(value)});
   }
   if (first_imap_id || survey.imap_ids.empty()) return;
   const SurveyedField& field = survey.imap_ids.front();
@@ -829,7 +829,7 @@ void DefectFinder::State::judge_imap(std::size_t index, std::string_view header,
       .kind = DefectKind::lost_imap_base,
       .at = message.header + FileBytes{field.begin},
       .message = judging,
-      .detail = "X-UID: " + std::string{quoted(header.substr(field.value, field.value_size))}};
+      .detail = "X-UID: " + std::string{in_quotes(header.substr(field.value, field.value_size))}};
 }
 
 /// MMDF: lines of Control-A that are missing.
@@ -839,7 +839,7 @@ void DefectFinder::State::judge_framing(std::size_t index) {
   report({.kind = DefectKind::unopened_message,
           .remedy = Remedy::sure,
           .at = message.separator,
-          .detail = quoted(without_line_end(line_at(message.separator.count))),
+          .detail = in_quotes(without_line_end(line_at(message.separator.count))),
           .edits = {{message.separator, {}, std::string{control_a_line} + eol()}}});
 }
 
@@ -848,7 +848,7 @@ void DefectFinder::State::judge_controls() {
   report({.kind = DefectKind::control_bytes,
           .at = {first_control},
           .detail = std::to_string(controls) + (controls == 1 ? " octet" : " octets") +
-                    ", the first one " + quoted(view(first_control, 1))});
+                    ", the first one " + in_quotes(view(first_control, 1))});
 }
 
 // The end of the file
@@ -926,7 +926,7 @@ void DefectFinder::State::judge_equal_ids(const std::vector<bool>& duplicate) {
             .remedy = Remedy::sure,
             .at = stored_ids[k].edit.at,
             .message = stored_ids[k].index + 1,
-            .detail = quoted(id_of(stored_ids[k])) + " is that of message " +
+            .detail = in_quotes(id_of(stored_ids[k])) + " is that of message " +
                       std::to_string(stored_ids[first].index + 1),
             .edits = {stored_ids[k].edit}});
   }

@@ -25,7 +25,7 @@ std::string line(std::string text) {
   return text + "\r\n";
 }
 
-std::string quoted(std::string_view hostile) {
+std::string in_quotes(std::string_view hostile) {
   std::string text = escaped(hostile, longest_quotation);
   if (text.size() <= longest_quotation) return text;
   text.resize(longest_quotation);
@@ -78,7 +78,7 @@ static_assert(failure_texts_follow_errc());
 std::string who_is_using_it(std::string_view text) {
   const std::size_t colon = text.rfind(": ");
   if (colon != std::string_view::npos) text.remove_prefix(colon + 2);
-  if (text.find('/') == std::string_view::npos) return quoted(text);
+  if (text.find('/') == std::string_view::npos) return in_quotes(text);
   return "Another program is using the maildrop; try again later.";
 }
 
@@ -161,7 +161,7 @@ std::string only_after_login(Verb verb) {
 }
 
 std::string password_required(std::string_view user) {
-  return ok(fmt::format("Password required for {}.", quoted(user)));
+  return ok(fmt::format("Password required for {}.", in_quotes(user)));
 }
 
 std::string user_before_pass() {
@@ -191,15 +191,15 @@ std::string malformed_digest() {
 }
 
 std::string password_incorrect(std::string_view user) {
-  return err(fmt::format("Password supplied for \"{}\" is incorrect.", quoted(user)), "AUTH");
+  return err(fmt::format("Password supplied for \"{}\" is incorrect.", in_quotes(user)), "AUTH");
 }
 
 std::string account_expired(std::string_view user) {
-  return err(fmt::format("\"{}\": account expired.", quoted(user)), "AUTH");
+  return err(fmt::format("\"{}\": account expired.", in_quotes(user)), "AUTH");
 }
 
 std::string password_expired(std::string_view user) {
-  return err(fmt::format("\"{}\": password expired.", quoted(user)), "AUTH");
+  return err(fmt::format("\"{}\": password expired.", in_quotes(user)), "AUTH");
 }
 
 std::string authentication_failure() {
@@ -252,7 +252,7 @@ std::string wrong_user_name(std::string_view user, std::string_view owner) {
 }
 
 std::string kerberos_refused(std::string_view user) {
-  return err(fmt::format("\"{}\" may not log in.", quoted(user)), "AUTH");
+  return err(fmt::format("\"{}\" may not log in.", in_quotes(user)), "AUTH");
 }
 
 std::string login_unavailable() {
@@ -272,7 +272,7 @@ std::string other_protocol() {
 }
 
 std::string welcome(std::string_view user, Maildrop visible, std::size_t hidden) {
-  return ok(fmt::format("{} has {} visible {} ({} hidden) in {} octets.", quoted(user),
+  return ok(fmt::format("{} has {} visible {} ({} hidden) in {} octets.", in_quotes(user),
                         visible.messages, visible.messages == 1 ? "message" : "messages", hidden,
                         visible.octets.count));
 }
@@ -328,7 +328,7 @@ std::string last(std::uint32_t number) {
 }
 
 std::string no_such_message(Verb verb, std::string_view argument) {
-  return err(fmt::format("Message {} {}", quoted(argument),
+  return err(fmt::format("Message {} {}", in_quotes(argument),
                          verb == Verb::uidl ? "out of range." : "does not exist."));
 }
 
@@ -346,7 +346,8 @@ std::string not_a_number(Verb verb, std::string_view argument, std::size_t messa
   if (verb == Verb::uidl) {
     return err(fmt::format("Parameter must be a number between 1 and {}", messages));
   }
-  return err(fmt::format("Unknown {} argument: {}", upper(rule_of(verb).name), quoted(argument)));
+  return err(
+      fmt::format("Unknown {} argument: {}", upper(rule_of(verb).name), in_quotes(argument)));
 }
 
 }  // namespace pop::reply

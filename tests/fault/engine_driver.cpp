@@ -4,9 +4,9 @@
 //   engine_driver session DIRECTORY [OPTION...]
 //
 // The spool is DIRECTORY/jo. `list` only opens (which finishes what a crash left) and writes a line
-// "NUMBER UNIQUE-ID OCTETS retrieved|new" a message. `session` opens, reads and deletes as told, commits,
-// and writes "+OK" only after the commit said that it is done. Either writes "-ERR CODE TEXT" when
-// something fails, and exits with status 1.
+// "NUMBER UNIQUE-ID OCTETS retrieved|new" a message. `session` opens, reads and deletes as told,
+// commits, and writes "+OK" only after the commit said that it is done. Either writes "-ERR CODE
+// TEXT" when something fails, and exits with status 1.
 //
 //   --mode=normal|server|fast-update|server-fast-update
 //   --no-status                 update-status-headers off
@@ -57,8 +57,11 @@ void say(std::string line) {
   }
 }
 
-constexpr std::array errc_names{"usage", "not_found", "denied", "busy", "changed",
-                                "corrupt", "limit", "full", "io"};
+constexpr std::array errc_names{
+    "usage", "not_found", "denied",  "account_expired", "password_expired",
+    "busy",  "changed",   "corrupt", "limit",           "full",
+    "io"};
+static_assert(errc_names.size() == static_cast<std::size_t>(Errc::io) + 1);
 
 int complain(const Error& error) {
   say(std::string{"-ERR "} + errc_names[static_cast<std::size_t>(error.code)] + " " + error.text);
@@ -153,7 +156,8 @@ Result<Sent> retrieve(Maildrop& maildrop, MessageNumber number) {
   for (;;) {
     const Result<std::size_t> got = (*reader)->read(stored);
     if (!got) return std::unexpected(got.error());
-    const std::size_t out = *got == 0 ? text.finish(wire) : text.convert({stored.data(), *got}, wire);
+    const std::size_t out =
+        *got == 0 ? text.finish(wire) : text.convert({stored.data(), *got}, wire);
     sent.add({wire.data(), out});
     if (*got == 0) break;
   }
@@ -203,11 +207,8 @@ std::optional<Error> session(Maildrop& maildrop, const Plan& plan) {
 
 int main(int argc, char** argv) {
   const Plan plan = plan_from(argc, argv);
-  const MailUser user{.name = "jo",
-                      .uid = ::getuid(),
-                      .gid = ::getgid(),
-                      .home = plan.directory,
-                      .maildrop = {}};
+  const MailUser user{
+      .name = "jo", .uid = ::getuid(), .gid = ::getgid(), .home = plan.directory, .maildrop = {}};
   (void)::getpgid(0);
   Result<std::unique_ptr<Maildrop>> maildrop =
       open_maildrop({plan.settings, system_disk(), system_clock()}, user);
