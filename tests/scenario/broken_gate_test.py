@@ -15,7 +15,7 @@ import popper_host
 from popper_host import PATIENCE, HostTest
 
 # As the master places them.
-SETTINGS, CHANNEL, PULSE, STAMPS, CENSUS, ORDERS = 3, 4, 5, 6, 8, 9
+SETTINGS, CHANNEL, PULSE, STAMPS, CENSUS, ORDERS, VOUCHERS = 3, 4, 5, 6, 8, 9, 10
 STAMPS_WANTED, PASSWORD, APOP, STAMPS_GIVEN, VERDICT = 1, 2, 3, 65, 66
 ACCEPTED, REJECTED = 0, 1
 
@@ -41,7 +41,7 @@ def password_attempt(connection, user, password, address=b"127.0.0.1", pipelined
                      relayed=False):
     return (bytes([PASSWORD]) + number64(connection)
             + b"".join(map(field, (user, password, address, pipelined, name)))
-            + field(bytes([relayed])) + field(b"\0"))
+            + field(bytes([relayed])) + field(b"\0") + field(b"\0") + number32(0))
 
 
 def apop_attempt(connection, user, stamp, digest, address=b"127.0.0.1"):
@@ -55,14 +55,15 @@ class Keeper:
 
     def __init__(self, host, config):
         with open(config, "rb") as stream:
-            settings = self.memory(b"stderr\nhost.example\n" + stream.read())
+            settings = self.memory(b"stderr\nhost.example\n\n" + stream.read())
         pulse, stamps, census = self.memory(size=24), self.memory(size=1 << 20), self.memory(size=1 << 20)
+        vouchers = self.memory(os.urandom(32))
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel.settimeout(PATIENCE)
         self.orders, its_orders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.log = os.path.join(host.root, f"log.keeper{id(self)}")
         places = {settings: SETTINGS, theirs.fileno(): CHANNEL, pulse: PULSE, stamps: STAMPS,
-                  census: CENSUS, its_orders.fileno(): ORDERS}
+                  census: CENSUS, its_orders.fileno(): ORDERS, vouchers: VOUCHERS}
 
         def take_places():
             high = {os.dup2(given, 100 + place): place for given, place in places.items()}
@@ -76,7 +77,7 @@ class Keeper:
                                             preexec_fn=take_places)
         theirs.close()
         its_orders.close()
-        for descriptor in (settings, pulse, stamps, census):
+        for descriptor in (settings, pulse, stamps, census, vouchers):
             os.close(descriptor)
 
     @staticmethod
@@ -179,7 +180,7 @@ class BrokenGateTest(HostTest):
 
     def test_a_login_cannot_be_claimed(self):
         verdict = bytes([VERDICT]) + number64(1) + number32(ACCEPTED) + field(b"")
-        stamps = bytes([STAMPS_GIVEN]) + number32(60) + number32(0)
+        stamps = bytes([STAMPS_GIVEN]) + number32(60) + number32(0) + number32(0)
         _, far = self.client()
         for record in (verdict, stamps):
             for descriptors in ((), (far.fileno(),)):
