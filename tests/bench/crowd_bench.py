@@ -55,7 +55,7 @@ def login_times(login, port, user, count):
     return sorted(times)
 
 
-def connect(port, number, context):
+def connect(port, number, context=None):
     """From one of many addresses, so that ports do not run out. Under TLS where there is a context."""
     source = f"127.1.{number // 4096}.{number // 128 % 32 + 1}"
     client = socket.create_connection(("127.0.0.1", port), timeout=popper_host.PATIENCE,
