@@ -51,9 +51,12 @@ void check_command(std::string_view line) {
   }
 }
 
-// Whole lines, each short, with a sign in front and nothing that could begin another reply.
+// Whole lines, each short, with a sign in front and nothing that could begin another reply. Of an
+// exchange (RFC 5034) it is one line.
 void check_reply(std::string_view text) {
-  require(text.starts_with("+OK") || text.starts_with("-ERR "));
+  const bool is_challenge = text.starts_with("+ ");
+  require(text.starts_with("+OK") || text.starts_with("-ERR ") || is_challenge);
+  require(!is_challenge || text.find("\r\n") == text.size() - 2);
   require(text.ends_with("\r\n"));
   const bool multi_line = text.find("\r\n") != text.size() - 2;
   if (multi_line) require(text.ends_with("\r\n.\r\n"));

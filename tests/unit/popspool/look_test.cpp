@@ -12,6 +12,7 @@
 namespace pop {
 namespace {
 
+using namespace std::string_literals;
 using test::PopspoolBed;
 using test::small_spool;
 
@@ -51,7 +52,7 @@ TEST_CASE("What is no MIME is text, and always UTF-8", "[popspool][mime]") {
        {std::string{}, std::string{"\n"}, std::string{"no header"}, std::string{"A: b"},
         std::string{"Content-Type: text/plain; charset=nonsense\n\n\xff\xfe"},
         std::string{"Content-Type: multipart/mixed; boundary=\n\n--\n"},
-        std::string{"Subject: =?utf-8?B?////?= =?x-none?Q?=FF?=\n\n\0x\n", 50}}) {
+        "Subject: =?utf-8?B?////?= =?x-none?Q?=FF?=\n\n\0x\n"s}) {
     CAPTURE(stored);
     const DecodedMessage message = decode_message(stored);
     for (const DecodedPart& part : message.parts) {
