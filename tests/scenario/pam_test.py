@@ -16,6 +16,12 @@ TRIAL = os.environ.get("PAM_TRIAL", "")
 
 
 @unittest.skipUnless(os.path.exists(TRIAL), "PAM_TRIAL names the module for tests")
+def accounts_state():
+    """Changes when anybody adds a user, after which every password is checked anew."""
+    return [(status.st_ino, status.st_mtime_ns)
+            for status in map(os.stat, ("/etc/passwd", "/etc/shadow"))]
+
+
 class PamTest(HostTest):
     def setUp(self):
         super().setUp()
@@ -109,9 +115,13 @@ class PamTest(HostTest):
         with self.serving(*self.ALL, login_cache=600, keepers=1) as port:
             keepers = len(os.sched_getaffinity(0))  # one for each gate
             logins = keepers + 3
-            for _ in range(logins):
-                self.host.login(port, self.user).quit()
-            asked = self.steps()
+            for _ in range(20):
+                before, known = len(self.steps()), accounts_state()
+                for _ in range(logins):
+                    self.host.login(port, self.user).quit()
+                asked = self.steps()[before:]
+                if accounts_state() == known:
+                    break
             self.assertLessEqual(asked.count("auth"), keepers)
             self.assertEqual(asked.count("account"), logins)
             self.assertEqual(asked.count("establish"), asked.count("auth"))
