@@ -102,7 +102,7 @@ class Realm:
                                stderr=subprocess.DEVNULL)
         self.undo.callback(stop, kdc)
         self._wait_for(kdc)
-        self.library = Library()
+        self.libkrb5 = Libkrb5()
 
     def _write(self, name, text, **fields):
         with open(self.path(name), "w") as stream:
@@ -151,7 +151,7 @@ class Realm:
         return cache
 
 
-class Library:
+class Libkrb5:
     """As much of libkrb5 as a client needs."""
 
     def __init__(self):
@@ -184,7 +184,7 @@ class Library:
         return found
 
     def forget_expiry(self, credentials):
-        """The library makes no request with a ticket that it knows to have expired."""
+        """libkrb5 makes no request with a ticket that it knows to have expired."""
         endtime = 56  # in krb5_creds
         ctypes.c_int32.from_address(credentials.value + endtime).value = 0x7fffffff
 

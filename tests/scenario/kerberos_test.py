@@ -110,15 +110,15 @@ class KerberosTest(popper_host.HostTest):
         return self.host.standalone(self.host.configure(**self.options(**more)), *switches)
 
     def request(self, cache=None, service="pop"):
-        library = self.realm.library
-        return library.request(library.credentials(cache or self.cache, service))
+        libkrb5 = self.realm.libkrb5
+        return libkrb5.request(libkrb5.credentials(cache or self.cache, service))
 
     def enter(self, wire, cache=None):
         """Shows a good ticket; the greeting."""
         request, exchange = self.request(cache)
         self.assertEqual(wire.offer(), b"\0")
         self.assertEqual(wire.show(request), b"")
-        self.realm.library.check_reply(exchange, wire.message())
+        self.realm.libkrb5.check_reply(exchange, wire.message())
         return wire.line()
 
     def log_in(self, port, name=None, cache=None):
@@ -143,8 +143,8 @@ class KerberosTest(popper_host.HostTest):
     def test_krb5_sendauth_is_understood(self):
         with self.serving() as port:
             with Wire(port) as wire:
-                wire.connection.settimeout(None)  # the library blocks
-                self.realm.library.sendauth(wire.connection, self.cache, "pop")
+                wire.connection.settimeout(None)  # libkrb5 blocks
+                self.realm.libkrb5.sendauth(wire.connection, self.cache, "pop")
                 wire.connection.settimeout(PATIENCE)
                 self.assertIn("+OK", wire.line())
                 self.assertIn("+OK", wire.say(f"USER {self.user.name}"))
@@ -417,13 +417,13 @@ class ExpiryTest(popper_host.HostTest):
         self.addCleanup(realm.close)
         keytab = realm.add_service("pop", realm.path("keytab"))
         realm.add_user(self.user.name)
-        credentials = realm.library.credentials(realm.ticket(self.user.name, life="4s"), "pop")
+        credentials = realm.libkrb5.credentials(realm.ticket(self.user.name, life="4s"), "pop")
         with self.host.standalone(self.host.configure(
                 kerberos=True, kerberos_keytab=keytab,
                 kerberos_replay_file=self.host.path("replay", "other.replay"))) as port:
             time.sleep(6)
-            realm.library.forget_expiry(credentials)
-            request, _ = realm.library.request(credentials)
+            realm.libkrb5.forget_expiry(credentials)
+            request, _ = realm.libkrb5.request(credentials)
             with Wire(port) as wire:
                 wire.offer()
                 self.assertNotEqual(wire.show(request), b"")
