@@ -169,10 +169,7 @@ Result<KeeperMessage> Keeper::answer(PasswordAttempt& attempt, Fd client) {
               .guess = {},
               .repeated = attempt.repeated,
               .sasl_name = std::string{sasl_name}};
-  if (Result<void> honest = check_address(who); !honest) {
-    if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
-    return KeeperMessage{put_off(who, honest.error())};
-  }
+  if (auto objection = objection_to(who)) return *std::move(objection);
   who.guess = guesses_.of(who.user, attempt.password);
   Result<Account> account = check(attempt, only_users_of(who.client));
   attempt.password = {};  // before anything may fork
@@ -191,10 +188,7 @@ Result<KeeperMessage> Keeper::answer(ApopAttempt& attempt, Fd client) {
               .relayed = attempt.relayed,
               .over_tls = attempt.over_tls,
               .guess = guesses_.of(names_.treat(attempt.user).user)};
-  if (Result<void> honest = check_address(who); !honest) {
-    if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
-    return KeeperMessage{put_off(who, honest.error())};
-  }
+  if (auto objection = objection_to(who)) return *std::move(objection);
   context_.log.sentence(Severity::info, "apop \"" + name_in_sentence(who.user) + "\"",
                         {{"id", connection_name(who.connection)}});
   const Users* const only = only_users_of(who.client);
@@ -218,10 +212,7 @@ Result<KeeperMessage> Keeper::answer(KerberosAttempt& attempt, Fd client) {
               .relayed = attempt.relayed,
               .over_tls = attempt.over_tls,
               .guess = guesses_.of(names_.treat(attempt.user).user)};
-  if (Result<void> honest = check_address(who); !honest) {
-    if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
-    return KeeperMessage{put_off(who, honest.error())};
-  }
+  if (auto objection = objection_to(who)) return *std::move(objection);
   if (!voucher) return KeeperMessage{judge(std::move(who), std::unexpected(voucher.error()))};
   if (who.user != voucher->user && who.user != voucher->identity) {
     who.rejection = [owner = voucher->identity](std::string_view user) {
@@ -251,10 +242,7 @@ Result<KeeperMessage> Keeper::answer(SaslBegin& begin, Fd client) {
   open.attempt.relayed = begin.relayed;
   open.attempt.over_tls = begin.over_tls;
   open.attempt.sasl_name = mechanism->name;
-  if (Result<void> honest = check_address(open.attempt); !honest) {
-    if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
-    return KeeperMessage{put_off(open.attempt, honest.error())};
-  }
+  if (auto objection = objection_to(open.attempt)) return *std::move(objection);
   Result<std::unique_ptr<SaslExchange>> exchange = begin_exchange(begin);
   if (!exchange)
     return KeeperMessage{judge(std::move(open.attempt), std::unexpected(exchange.error()))};
@@ -289,10 +277,7 @@ Result<KeeperMessage> Keeper::answer(SaslResponse& response, Fd client) {
   attempt.client = std::move(client);
   attempt.pipelined = std::move(response.pipelined);
   attempt.client_name = name_or_address(response.client_name, attempt.address);
-  if (Result<void> honest = check_address(attempt); !honest) {
-    if (honest.error().code != Errc::not_found) return std::unexpected(honest.error());
-    return KeeperMessage{put_off(attempt, honest.error())};
-  }
+  if (auto objection = objection_to(attempt)) return *std::move(objection);
   return step(*std::move(open), &response.response);
 }
 
@@ -321,6 +306,15 @@ Result<Account> Keeper::check_proven(OpenExchange& open) const {
   account->is_read_only = account->is_read_only || open.exchange->is_read_only();
   attempt.layer = open.exchange->take_layer();
   return account;
+}
+
+std::optional<Result<KeeperMessage>> Keeper::objection_to(const Attempt& attempt) {
+  const Result<void> honest = check_address(attempt);
+  if (honest) return std::nullopt;
+  if (honest.error().code != Errc::not_found) {
+    return Result<KeeperMessage>{std::unexpected(honest.error())};
+  }
+  return Result<KeeperMessage>{put_off(attempt, honest.error())};
 }
 
 // The kernel's word counts, not the gate's: rules and logs go by the address. Only where the peer

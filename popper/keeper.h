@@ -89,6 +89,8 @@ class Keeper {
   [[nodiscard]] Result<KeeperMessage> answer(KerberosAttempt& attempt, Fd client);
 
   [[nodiscard]] Result<void> check_address(const Attempt& attempt) const;
+  /// What to answer where the address is not the client's.
+  [[nodiscard]] std::optional<Result<KeeperMessage>> objection_to(const Attempt& attempt);
   using Users = std::vector<std::string>;
   /// Who alone may log in there; nullptr: anybody.
   [[nodiscard]] const Users* only_users_of(const Fd& client) const;

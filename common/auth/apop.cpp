@@ -11,23 +11,13 @@
 #include <cerrno>
 #include <optional>
 
+#include "base/hex.h"
 #include "base/text.h"
 
 namespace pop {
 namespace {
 
-constexpr std::string_view hex_digits = "0123456789abcdef";
 constexpr std::size_t tag_octets = 16;
-
-std::string in_hex(std::span<const unsigned char> octets) {
-  std::string hex;
-  hex.reserve(octets.size() * 2);
-  for (const unsigned char octet : octets) {
-    hex += hex_digits[octet >> 4];
-    hex += hex_digits[octet & 15];
-  }
-  return hex;
-}
 
 struct FreeDigest {
   void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }

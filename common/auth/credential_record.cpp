@@ -18,8 +18,10 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 
+#include "base/hex.h"
 #include "base/text.h"
 
 namespace pop {
@@ -104,12 +106,7 @@ std::string sum_of(std::string_view text) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned size = 0;
   EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  std::string sum;
-  for (std::size_t i = 0; i < sum_digits / 2; ++i) {
-    sum += hex_digits[digest[i] >> 4];
-    sum += hex_digits[digest[i] & 15];
-  }
-  return sum;
+  return in_hex(std::span{digest}.first(sum_digits / 2));
 }
 
 void append_field(SecretText& to, std::string_view name, std::string_view value) {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/hex.h"
 #include "base/text.h"
 #include "conf/network_list.h"
 
@@ -38,16 +39,6 @@ char as_meant(char c) {
   const char small = lower(c);
   if (small == 'o') return '0';
   return small == 'i' || small == 'l' ? '1' : small;
-}
-
-std::string in_hex(std::string_view octets) {
-  std::string hex;
-  for (const char c : octets) {
-    const auto octet = static_cast<unsigned char>(c);
-    hex += hex_digits[octet >> 4];
-    hex += hex_digits[octet & 15];
-  }
-  return hex;
 }
 
 std::optional<std::string> from_hex(std::string_view hex) {

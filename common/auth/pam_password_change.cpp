@@ -1,6 +1,5 @@
 #include "auth/pam_password_change.h"
 
-#include <security/pam_appl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "auth/pam_conversation.h"
 #include "base/text.h"
 
 namespace pop {
@@ -28,23 +28,6 @@ struct Conversation {
   bool answered = false;
   std::vector<std::string> errors, remarks;
 };
-
-char* copy_for_module(std::string_view octets) {
-  char* const copy = static_cast<char*>(std::malloc(octets.size() + 1));
-  if (copy == nullptr) return nullptr;
-  if (!octets.empty()) std::memcpy(copy, octets.data(), octets.size());
-  copy[octets.size()] = '\0';
-  return copy;
-}
-
-void discard(pam_response* answers, int count) {
-  for (int i = 0; i < count; ++i) {
-    if (answers[i].resp == nullptr) continue;
-    wipe({answers[i].resp, std::strlen(answers[i].resp)});
-    std::free(answers[i].resp);
-  }
-  std::free(answers);
-}
 
 // Retries repeat themselves.
 void note(std::vector<std::string>& messages, const char* text) {
@@ -84,24 +67,6 @@ bool answer(Conversation& conversation, const pam_message& question, pam_respons
       return false;
   }
 }
-
-/// Called by modules: nothing may be thrown through them.
-int converse(int count, const pam_message** questions, pam_response** replies,
-             void* data) noexcept {
-  if (count <= 0 || count > PAM_MAX_NUM_MSG) return PAM_CONV_ERR;
-  auto* const answers = static_cast<pam_response*>(
-      std::calloc(static_cast<std::size_t>(count), sizeof(pam_response)));
-  if (answers == nullptr) return PAM_BUF_ERR;
-  for (int i = 0; i < count; ++i) {
-    if (answer(*static_cast<Conversation*>(data), *questions[i], answers[i])) continue;
-    discard(answers, count);
-    return PAM_CONV_ERR;
-  }
-  *replies = answers;
-  return PAM_SUCCESS;
-}
-
-void no_delay(int, unsigned, void*) {}
 
 bool is_refusal(int status) {
   constexpr std::array refusals{PAM_AUTHTOK_ERR,  PAM_AUTHTOK_RECOVERY_ERR, PAM_AUTH_ERR,
@@ -168,14 +133,14 @@ Result<void> change_pam_password(const PamPasswordChange& change, uid_t user) {
   }
   if (Result<void> real = become_real(user); !real) return real;
   Conversation conversation{change, 0, false, {}, {}};
-  const pam_conv pam{&converse, &conversation};
+  const pam_conv pam{&converse_with_pam<Conversation, answer>, &conversation};
   PamHandle session;
   session.last = ::pam_start(change.service.c_str(), change.user.c_str(), &pam, &session.handle);
   if (session.last != PAM_SUCCESS) {
     return fail(Errc::io, "PAM: service " + escaped(change.service) + ": " +
                               ::pam_strerror(session.handle, session.last));
   }
-  void (*delay)(int, unsigned, void*) = no_delay;
+  void (*delay)(int, unsigned, void*) = no_pam_delay;
   if (::pam_set_item(session.handle, PAM_RHOST, change.address.c_str()) != PAM_SUCCESS ||
       ::pam_set_item(session.handle, PAM_FAIL_DELAY, reinterpret_cast<const void*>(delay)) !=
           PAM_SUCCESS) {

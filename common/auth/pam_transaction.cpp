@@ -1,7 +1,6 @@
 #include "auth/pam_transaction.h"
 
 #include <grp.h>
-#include <security/pam_appl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "auth/pam_conversation.h"
 #include "base/text.h"
 
 namespace pop {
@@ -21,24 +21,6 @@ struct PamTransaction::Dialogue {
 };
 
 namespace {
-
-/// Modules free the answers with free(3). A password in an answer is wiped by the module.
-char* answer(std::string_view octets) {
-  char* copy = static_cast<char*>(std::malloc(octets.size() + 1));
-  if (copy == nullptr) return nullptr;
-  if (!octets.empty()) std::memcpy(copy, octets.data(), octets.size());
-  copy[octets.size()] = '\0';
-  return copy;
-}
-
-void discard(pam_response* answers, int count) {
-  for (int i = 0; i < count; ++i) {
-    if (answers[i].resp == nullptr) continue;
-    wipe({answers[i].resp, std::strlen(answers[i].resp)});
-    std::free(answers[i].resp);
-  }
-  std::free(answers);
-}
 
 constexpr std::size_t most_of_messages = 1000;
 
@@ -53,10 +35,10 @@ template <class Dialogue>
 bool answer_one(Dialogue& dialogue, const pam_message& question, pam_response& reply) {
   switch (question.msg_style) {
     case PAM_PROMPT_ECHO_OFF:
-      reply.resp = answer(dialogue.attempt.password.octets());
+      reply.resp = copy_for_module(dialogue.attempt.password.octets());
       return reply.resp != nullptr;
     case PAM_PROMPT_ECHO_ON:
-      reply.resp = answer(dialogue.attempt.user);
+      reply.resp = copy_for_module(dialogue.attempt.user);
       return reply.resp != nullptr;
     case PAM_ERROR_MSG:
     case PAM_TEXT_INFO:
@@ -66,26 +48,6 @@ bool answer_one(Dialogue& dialogue, const pam_message& question, pam_response& r
       return false;
   }
 }
-
-/// Called by modules: nothing may be thrown through them.
-template <class Dialogue>
-int converse(int count, const pam_message** questions, pam_response** replies,
-             void* data) noexcept {
-  if (count <= 0 || count > PAM_MAX_NUM_MSG) return PAM_CONV_ERR;
-  auto* answers = static_cast<pam_response*>(
-      std::calloc(static_cast<std::size_t>(count), sizeof(pam_response)));
-  if (answers == nullptr) return PAM_BUF_ERR;
-  for (int i = 0; i < count; ++i) {
-    if (answer_one(*static_cast<Dialogue*>(data), *questions[i], answers[i])) continue;
-    discard(answers, count);
-    return PAM_CONV_ERR;
-  }
-  *replies = answers;
-  return PAM_SUCCESS;
-}
-
-/// A keeper that sleeps serves nobody.
-void no_delay(int, unsigned, void*) {}
 
 bool is_verdict(int status) {
   switch (status) {
@@ -156,7 +118,7 @@ Result<PamTransaction> PamTransaction::start(Attempt attempt) {
       asked.password.octets().size() >= PAM_MAX_RESP_SIZE) {
     return fail(Errc::denied, "PAM: the password is too long or holds a NUL octet");
   }
-  const pam_conv conversation{&converse<Dialogue>, dialogue.get()};
+  const pam_conv conversation{&converse_with_pam<Dialogue, answer_one<Dialogue>>, dialogue.get()};
   pam_handle_t* handle = nullptr;
   const int started = pam_start(asked.service.c_str(), asked.user.c_str(), &conversation, &handle);
   if (started != PAM_SUCCESS) {
@@ -164,7 +126,7 @@ Result<PamTransaction> PamTransaction::start(Attempt attempt) {
                 "PAM: service " + escaped(asked.service) + ": " + pam_strerror(handle, started));
   }
   PamTransaction transaction{std::move(dialogue), handle};
-  void (*delay)(int, unsigned, void*) = no_delay;
+  void (*delay)(int, unsigned, void*) = no_pam_delay;
   if (pam_set_item(handle, PAM_RHOST, asked.address.c_str()) != PAM_SUCCESS ||
       pam_set_item(handle, PAM_FAIL_DELAY, reinterpret_cast<const void*>(delay)) != PAM_SUCCESS) {
     return fail(Errc::io, "PAM: cannot be told where the client is");

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/octet_fields.h"
 #include "base/secret.h"
 
 namespace pop {
@@ -20,47 +21,16 @@ namespace {
 // So that no other use of such a key can be taken for a voucher.
 constexpr std::string_view label = "popper voucher 1\n";
 constexpr std::size_t mark_size = 32;
-
-void put_number(std::string& octets, std::uint64_t value, unsigned size) {
-  for (unsigned i = 0; i < size; ++i) octets += static_cast<char>(value >> (8 * i) & 0xff);
-}
-
-void put_text(std::string& octets, std::string_view text) {
-  put_number(octets, text.size(), 2);
-  octets += text;
-}
+constexpr unsigned length_size = 2;
 
 std::string content_of(const Voucher& voucher) {
   std::string content;
   put_number(content, voucher.connection, 8);
   put_number(content, static_cast<std::uint64_t>(voucher.expires), 8);
-  put_text(content, voucher.user);
-  put_text(content, voucher.identity);
+  put_text(content, voucher.user, length_size);
+  put_text(content, voucher.identity, length_size);
   return content;
 }
-
-/// Reads what has been checked to be ours.
-class Reader {
- public:
-  explicit Reader(std::string_view octets) : rest_{octets} {}
-  [[nodiscard]] std::uint64_t number(unsigned size) {
-    std::uint64_t value = 0;
-    const std::string_view octets = take(size);
-    for (std::size_t i = 0; i < octets.size(); ++i) {
-      value |= std::uint64_t{static_cast<unsigned char>(octets[i])} << (8 * i);
-    }
-    return value;
-  }
-  [[nodiscard]] std::string text() { return std::string{take(number(2))}; }
-
- private:
-  std::string_view take(std::size_t size) {
-    const std::string_view taken = rest_.substr(0, size);
-    rest_.remove_prefix(taken.size());
-    return taken;
-  }
-  std::string_view rest_;
-};
 
 const unsigned char* unsigned_octets(std::string_view octets) {
   return reinterpret_cast<const unsigned char*>(octets.data());
@@ -127,12 +97,12 @@ Result<Voucher> VoucherKey::open(std::string_view sealed, std::int64_t now) cons
   if (mark.empty() || !equal_in_constant_time(sealed.substr(0, mark_size), mark)) {
     return fail(Errc::denied, "a voucher that nobody made");
   }
-  Reader reader{content};
+  OctetFields reader{content};
   Voucher voucher;
   voucher.connection = reader.number(8);
   voucher.expires = static_cast<std::int64_t>(reader.number(8));
-  voucher.user = reader.text();
-  voucher.identity = reader.text();
+  voucher.user = reader.text(length_size);
+  voucher.identity = reader.text(length_size);
   if (voucher.expires < now) return fail(Errc::denied, "a voucher that has expired");
   return voucher;
 }

@@ -8,6 +8,7 @@
 #include <span>
 #include <stdexcept>
 
+#include "base/hex.h"
 #include "base/text.h"
 #include "mail/bookkeeping.h"
 
@@ -71,17 +72,6 @@ class TextDigest {
   std::string text_;
   bool started_ = false;
 };
-
-std::string hexadecimal(std::span<const unsigned char> bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string text;
-  text.reserve(2 * bytes.size());
-  for (const unsigned char byte : bytes) {
-    text += digits[byte >> 4];
-    text += digits[byte & 15];
-  }
-  return text;
-}
 
 std::string base80(const std::array<unsigned char, 16>& bytes) {
   std::string text;
@@ -192,14 +182,14 @@ std::string UniqueIdMaker::finish() {
   State& s = *state_;
   switch (s.recipe) {
     case UniqueIdRecipe::native:
-      return hexadecimal((s.named_seen ? s.named : s.all).finish());
+      return in_hex((s.named_seen ? s.named : s.all).finish());
     case UniqueIdRecipe::qpopper:
       if (!s.separator.empty()) s.qpopper_line(s.separator);
       return base80(s.named.finish());
     case UniqueIdRecipe::qpopper_old:
       break;
   }
-  return hexadecimal(s.named.finish());
+  return in_hex(s.named.finish());
 }
 
 void UniqueIdMaker::State::native_line(std::string_view line) {

@@ -20,11 +20,6 @@ namespace {
 constexpr std::chrono::milliseconds longest_wait{5000};
 constexpr int rewrites_at_most = 10;
 
-bool same_state(const FileStatus& a, const FileStatus& b) {
-  return a.same_file(b) && a.size == b.size && a.modified.tv_sec == b.modified.tv_sec &&
-         a.modified.tv_nsec == b.modified.tv_nsec;
-}
-
 class SpoolCheck {
  public:
   SpoolCheck(const MaildropContext& context, const MailUser& user, MaildropLocation location)
@@ -118,7 +113,7 @@ class SpoolCheck {
     if (!found) return std::unexpected(std::move(found).error());
     const Result<FileStatus> after = disk_.status(*file);
     if (!after) return std::unexpected(after.error());
-    if (!same_state(*before, *after)) return Look::again;
+    if (!is_same_state(*before, *after)) return Look::again;
     take(*std::move(found), *file, *before);
     return Look::done;
   }

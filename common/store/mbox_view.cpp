@@ -22,11 +22,6 @@ namespace {
 constexpr std::chrono::milliseconds longest_wait{5000};
 constexpr int rewrites_at_most = 10;
 
-bool same_state(const FileStatus& a, const FileStatus& b) {
-  return a.same_file(b) && a.size == b.size && a.modified.tv_sec == b.modified.tv_sec &&
-         a.modified.tv_nsec == b.modified.tv_nsec;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<SpoolView>> MboxView::open(const MaildropContext& context,
@@ -102,14 +97,14 @@ Result<MboxView::Look> MboxView::read_listing() {
   if (!before) return std::unexpected(before.error());
   if (Result<void> listed = list_by_index(*before); !listed) {
     const Result<FileStatus> now = disk_.status(file_);
-    if (now && !same_state(*now, *before)) return Look::again;
+    if (now && !is_same_state(*now, *before)) return Look::again;
     return std::unexpected(std::move(listed).error());
   }
   const Result<FileStatus> after = disk_.status(file_);
   if (!after) return std::unexpected(after.error());
   const Result<bool> named = is_still_named(disk_, file_, location_.spool);
   if (!named) return std::unexpected(named.error());
-  if (!same_state(*before, *after) || !*named) return Look::again;
+  if (!is_same_state(*before, *after) || !*named) return Look::again;
   spool_ = *before;
   return Look::done;
 }

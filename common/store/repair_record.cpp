@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdio>
 
+#include "base/hex.h"
 #include "base/text.h"
 #include "store/checksum.h"
 #include "store/file_pieces.h"
@@ -31,14 +32,7 @@ std::optional<std::uint64_t> from_hex(std::string_view digits) {
 }
 
 std::string bytes_as_hex(std::string_view bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  if (bytes.empty()) return "-";
-  std::string text;
-  for (const char c : bytes) {
-    const auto octet = static_cast<unsigned char>(c);
-    text += {digits[octet >> 4], digits[octet & 15]};
-  }
-  return text;
+  return bytes.empty() ? "-" : in_hex(bytes);
 }
 
 std::optional<std::string> hex_as_bytes(std::string_view text) {

@@ -137,4 +137,10 @@ Result<bool> is_still_named(Disk& disk, const Fd& file, const FilePlace& place) 
   return named->same_file(*opened);
 }
 
+bool is_same_state(const FileStatus& before, const FileStatus& now) {
+  return before.same_file(now) && before.size == now.size &&
+         before.modified.tv_sec == now.modified.tv_sec &&
+         before.modified.tv_nsec == now.modified.tv_nsec;
+}
+
 }  // namespace pop

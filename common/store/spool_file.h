@@ -40,6 +40,9 @@ enum class Exposure : std::uint8_t {
 /// program that knows none of the locks has delivered, and a truncation would cut its mail off.
 [[nodiscard]] Result<void> check_nothing_arrived(const FileStatus& now, FileBytes seen);
 
+/// Whether nobody has written to the file between the two looks.
+[[nodiscard]] bool is_same_state(const FileStatus& before, const FileStatus& now);
+
 /// Whether the name still stands for the open file: somebody may have renamed another one over it
 /// or removed it.
 [[nodiscard]] Result<bool> is_still_named(Disk& disk, const Fd& file, const FilePlace& place);

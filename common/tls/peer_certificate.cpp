@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/hex.h"
 #include "tls/openssl_handle.h"
 
 namespace pop {
@@ -54,16 +55,6 @@ std::string common_name_of(X509* certificate) {
   const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
   if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0) return "";
   return text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-}
-
-std::string in_hex(std::span<const unsigned char> octets) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string hex;
-  for (const unsigned char octet : octets) {
-    hex += digits[octet >> 4];
-    hex += digits[octet & 15];
-  }
-  return hex;
 }
 
 std::string fingerprint_of(const X509* certificate) {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/hex.h"
 #include "auth/apop.h"
 #include "base/secret.h"
 #include "base/text.h"
@@ -34,13 +35,7 @@ Result<std::string> fresh_challenge() {
     const int saved = errno;
     return fail_errno(saved, "get random numbers");
   }
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string challenge;
-  for (const unsigned char octet : octets) {
-    challenge += digits[octet >> 4];
-    challenge += digits[octet & 15];
-  }
-  return challenge;
+  return in_hex(octets);
 }
 
 class LogudpNotifier final : public LoginNotifier {

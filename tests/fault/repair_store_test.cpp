@@ -14,6 +14,7 @@
 #include "store/spool_repair.h"
 #include "support/catch.h"
 #include "support/damaged_spools.h"
+#include "support/impatient_clock.h"
 #include "support/simulated_disk.h"
 #include "support/temporary_directory.h"
 
@@ -40,21 +41,6 @@ std::vector<Damage> telling_damages() {
   return chosen;
 }
 
-/// A dead program's lock counts as stale at once, and waiting takes no time.
-class ImpatientClock final : public Clock {
- public:
-  [[nodiscard]] std::chrono::system_clock::time_point wall() const override {
-    return system_clock().wall() + slept_;
-  }
-  [[nodiscard]] std::chrono::steady_clock::time_point steady() const override {
-    return system_clock().steady() + slept_;
-  }
-  void sleep(std::chrono::milliseconds duration) override { slept_ += duration; }
-
- private:
-  std::chrono::milliseconds slept_{0};
-};
-
 Settings settings_for(const fs::path& root) {
   Settings settings;
   settings.spool_dir = root;
@@ -75,7 +61,7 @@ MailUser user_of(const fs::path& root) {
 
 Result<MendedSpool> repair(Disk& disk, const fs::path& root) {
   const Settings settings = settings_for(root);
-  ImpatientClock clock;
+  test::ImpatientClock clock;
   const auto location = locate_maildrop(disk, settings, user_of(root));
   if (!location) return std::unexpected(location.error());
   return repair_spool({settings, disk, clock}, user_of(root), *location,
@@ -84,7 +70,7 @@ Result<MendedSpool> repair(Disk& disk, const fs::path& root) {
 
 Result<UndoneRepair> undo(Disk& disk, const fs::path& root) {
   const Settings settings = settings_for(root);
-  ImpatientClock clock;
+  test::ImpatientClock clock;
   const auto location = locate_maildrop(disk, settings, user_of(root));
   if (!location) return std::unexpected(location.error());
   return undo_repair({settings, disk, clock}, user_of(root), *location);
@@ -93,7 +79,7 @@ Result<UndoneRepair> undo(Disk& disk, const fs::path& root) {
 /// Does what is due: the journal is carried out, whatever becomes of the rest.
 void open_once(Disk& disk, const fs::path& root) {
   const Settings settings = settings_for(root);
-  ImpatientClock clock;
+  test::ImpatientClock clock;
   (void)open_maildrop({settings, disk, clock}, user_of(root));
 }
 

@@ -27,6 +27,7 @@
 #include "fault/restored_disk.h"
 #include "store/maildrop.h"
 #include "support/catch.h"
+#include "support/impatient_clock.h"
 #include "support/simulated_disk.h"
 
 namespace pop::test {
@@ -122,21 +123,6 @@ std::string joined(const std::vector<std::string>& messages) {
 
 const std::string arrival = message(7, "", "delivered between open and commit\n");
 const std::string late_arrival = message(8, "", "delivered after the crash\n");
-
-/// Waiting takes no time, so that a lock that stays held is given up at once.
-class ImpatientClock final : public Clock {
- public:
-  [[nodiscard]] std::chrono::system_clock::time_point wall() const override {
-    return system_clock().wall() + slept_;
-  }
-  [[nodiscard]] std::chrono::steady_clock::time_point steady() const override {
-    return system_clock().steady() + slept_;
-  }
-  void sleep(std::chrono::milliseconds duration) override { slept_ += duration; }
-
- private:
-  std::chrono::milliseconds slept_{0};
-};
 
 enum class Mode : std::uint8_t { server, normal, fast_update };
 enum class Delivery : std::uint8_t { none, between, after };
@@ -351,7 +337,7 @@ class Experiment {
  private:
   std::string open_and_judge(Disk& disk, const fs::path& root, const Promise& promise) const {
     const Settings settings = settings_for(root, case_.mode);
-    ImpatientClock clock;
+    test::ImpatientClock clock;
     const Result<std::unique_ptr<Maildrop>> maildrop =
         open_maildrop({settings, disk, clock}, user_of(root));
     if (!maildrop) return "the next open fails: " + maildrop.error().text;
@@ -372,7 +358,7 @@ class Experiment {
   const Case& case_;
   Root root_;
   Settings settings_;
-  ImpatientClock clock_;
+  test::ImpatientClock clock_;
   Promise promise_;
   Identity spool_;
   bool delivered_ = false;

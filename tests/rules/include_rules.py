@@ -19,7 +19,7 @@ CONFINED = [
     (r"^openssl/", r"^common/(auth|mail|tls)/[^/]+\.cpp$|^common/tls/"),
     (r"^sasl/", r"^common/auth/sasl_server\.cpp$"),
     (r"^stringprep\.h$", r"^common/auth/saslprep\.cpp$"),
-    (r"^security/", r"^common/auth/pam_(transaction|password_change)[^/]*$"),
+    (r"^security/", r"^common/auth/pam_(conversation|transaction|password_change)[^/]*$"),
     (r"^crypt\.h$", r"^common/auth/[^/]+\.cpp$"),
     (r"^toml\+\+/|^toml\.hpp$", r"^common/conf/toml_grammar\.cpp$"),
     (r"^CLI/", r"^common/(conf/command_line\.cpp$|tool/)"),
