@@ -73,6 +73,8 @@ struct Settings {
   bool update_on_abort = true;
   bool auto_delete = false;
   bool keep_temp_drop = false;
+  std::int64_t trash_days = 0;    // 0: what is deleted is gone
+  std::int64_t trash_size = 256;  // megabytes of each user's trash at most
   bool conservative_cache = false;
   bool no_atomic_open = false;
   std::int64_t mail_lock_check = 5000;  // messages between two looks at the lock's age
