@@ -1,7 +1,6 @@
 #include "pop3/session_dialogue.h"
 
 #include <algorithm>
-#include <chrono>
 #include <random>
 
 #include "pop3/reply.h"
@@ -310,21 +309,15 @@ TEST_CASE("STAT, LIST and UIDL agree after any commands", "[pop3][session][prope
   }
 }
 
-TEST_CASE("listings of 200,000 messages are built in linear time", "[pop3][session]") {
+// Does not end within the test's time limit if each line moves all before it.
+TEST_CASE("listings of 1,000,000 messages are built", "[pop3][session]") {
   const std::vector<ListedMessage> many(
-      200'000, ListedMessage{{123'456}, "0123456789abcdef0123456789abcdef"});
-  const std::vector<ListedMessage> some(many.begin(), many.begin() + 20'000);
-  const auto seconds_for = [](std::span<const ListedMessage> messages) {
-    SessionDialogue dialogue{facts(), messages};
-    const auto start = std::chrono::steady_clock::now();
-    const std::string listing = reply_to(dialogue, "LIST"), ids = reply_to(dialogue, "UIDL");
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
-    CHECK(static_cast<std::size_t>(std::ranges::count(listing, '\n')) == messages.size() + 2);
-    CHECK(static_cast<std::size_t>(std::ranges::count(ids, '\n')) == messages.size() + 2);
-    return spent.count();
-  };
-  const double small = seconds_for(some), large = seconds_for(many);
-  CHECK(large < 50 * small + 0.05);  // 10 if linear, 100 if each line moved all before it
+      1'000'000, ListedMessage{{123'456}, "0123456789abcdef0123456789abcdef"});
+  SessionDialogue dialogue{facts(), many};
+  for (const char* command : {"LIST", "UIDL"}) {
+    const std::string listing = reply_to(dialogue, command);
+    CHECK(static_cast<std::size_t>(std::ranges::count(listing, '\n')) == many.size() + 2);
+  }
 }
 
 TEST_CASE("A session for reading only deletes nothing and says why", "[pop3][session]") {
