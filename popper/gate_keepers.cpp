@@ -334,8 +334,8 @@ void Gate::take_message(KeeperLine& keeper, Verdict verdict, Fd session) {
   if (session.is_open() && verdict.outcome == Verdict::Outcome::accepted) {
     return begin_relay(verdict.connection, std::move(session));
   }
-  end_check(verdict.connection,
-            {static_cast<LoginVerdict::Outcome>(verdict.outcome), std::move(verdict.reply)});
+  end_check(verdict.connection, {static_cast<LoginVerdict::Outcome>(verdict.outcome),
+                                 std::move(verdict.reply), std::move(verdict.challenge)});
 }
 
 // The one place where what comes of an attempt is counted, whatever the mechanism.

@@ -12,7 +12,11 @@ bool has_what_it_needs(const SaslMechanism& mechanism, const Settings& settings,
                        const SaslChannel& channel) {
   if (mechanism.binds_channel && !channel.has_binding) return false;
   if (mechanism.proof == SaslMechanism::Proof::certificate) return channel.has_identity;
-  if (mechanism.proof != SaslMechanism::Proof::password) return true;
+  if (mechanism.proof == SaslMechanism::Proof::token) {
+    if (settings.oauth_helper.empty() || !channel.origin.over_tls) return false;
+  } else if (mechanism.proof != SaslMechanism::Proof::password) {
+    return true;
+  }
   return clear_text_offered(settings.clear_text_password, channel.origin);
 }
 
@@ -44,7 +48,10 @@ bool promises_enough(const SaslPromises& promises, const Settings& settings) {
 
 bool is_wanted(const SaslMechanism& mechanism, const Settings& settings) {
   std::string_view rest = settings.sasl_mechanisms;
-  if (trimmed(rest).empty()) return mechanism.name != "DIGEST-MD5";
+  if (trimmed(rest).empty()) {
+    if (mechanism.proof == SaslMechanism::Proof::ticket) return !settings.kerberos_keytab.empty();
+    return mechanism.name != "DIGEST-MD5";
+  }
   while (!rest.empty()) {
     const std::size_t end = std::min(rest.find_first_of(" ,\t"), rest.size());
     if (equal_ignoring_case(rest.substr(0, end), mechanism.name)) return true;

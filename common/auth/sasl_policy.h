@@ -26,7 +26,7 @@ inline constexpr std::uint32_t proxied_tls_bits = 128;
                            const SaslChannel& channel);
 
 /// Whether sasl-mechanisms names it. Unset it names all but DIGEST-MD5, which is obsolete
-/// (RFC 6331).
+/// (RFC 6331), and GSSAPI only where kerberos-keytab is set.
 [[nodiscard]] bool is_wanted(const SaslMechanism& mechanism, const Settings& settings);
 
 }  // namespace pop

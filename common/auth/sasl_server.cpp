@@ -452,6 +452,11 @@ void collect_name(server_sasl_mechanism_t* mechanism, sasl_info_callback_stage_t
   static_cast<std::vector<std::string>*>(names)->emplace_back(mechanism->plug->mech_name);
 }
 
+// Somebody else's work: the Kerberos acceptor's, or oauth-helper's.
+bool is_of_others(const SaslMechanism& mechanism) {
+  return mechanism.proof == Proof::ticket || mechanism.proof == Proof::token;
+}
+
 std::string_view without_plus(std::string_view name) {
   constexpr std::string_view plus = "-PLUS";
   return name.substr(0, name.size() - (name.ends_with(plus) ? plus.size() : 0));
@@ -477,6 +482,7 @@ SaslServer::~SaslServer() {
 bool SaslServer::has(const SaslMechanism& mechanism) const {
   if (mechanism.proof == Proof::password) return true;
   if (mechanism.proof == Proof::certificate) return settings_.tls_client_user != ClientUser::nobody;
+  if (is_of_others(mechanism)) return false;
   return std::ranges::find(modules_, without_plus(mechanism.name)) != modules_.end();
 }
 
@@ -521,6 +527,7 @@ std::string SaslServer::what_is_missing() const {
   std::string missing;
   for (const SaslMechanism& mechanism : sasl_mechanisms) {
     if (mechanism.proof == Proof::certificate || mechanism.binds_channel) continue;
+    if (is_of_others(mechanism)) continue;
     if (!is_wanted(mechanism, settings_) || has(mechanism)) continue;
     if (mechanism.proof == Proof::none && settings_.sasl_no_anonymous) continue;
     if (!missing.empty()) missing += ", ";

@@ -117,9 +117,9 @@ struct Settings {
   std::filesystem::path nonauth_file;
   std::int64_t block_uid = 10;  // users with this uid and below; -1: only root, as always
   bool check_password_expired = true;
-  bool poppassd_clear_text = false;         // also without TLS from other hosts
-  std::int64_t poppassd_connections = 32;   // each has two processes
-  std::int64_t poppassd_min_length = 8;     // octets of a new password
+  bool poppassd_clear_text = false;        // also without TLS from other hosts
+  std::int64_t poppassd_connections = 32;  // each has two processes
+  std::int64_t poppassd_min_length = 8;    // octets of a new password
   std::string poppassd_pam_service = "poppassd";
   std::chrono::seconds poppassd_timeout{30};  // for one change
   bool downcase_user = false;
@@ -128,6 +128,10 @@ struct Settings {
   std::string kerberos_service = "pop";
   std::filesystem::path kerberos_keytab;  // empty: libkrb5's default
   std::filesystem::path kerberos_replay_file = "/run/popper/kerberos.replay";
+  std::filesystem::path oauth_helper;  // empty: no tokens are taken
+  std::string oauth_helper_user;       // empty: gate-user
+  std::string oauth_scope;             // blank-separated; what a token must have
+  std::chrono::seconds oauth_timeout{10};
 
   // Bulletins.
   std::filesystem::path bulldir;

@@ -156,8 +156,9 @@ std::string encoded(const ApopAttempt& message) {
 }
 
 std::string encoded(const KerberosAttempt& message) {
-  return Writer{Type::kerberos_attempt, room_for(message.user, message.voucher, message.address,
-                                                 message.pipelined, message.client_name)}
+  return Writer{Type::kerberos_attempt,
+                room_for(message.user, message.voucher, message.address, message.pipelined,
+                         message.client_name, message.why)}
       .number(message.connection)
       .text(message.user)
       .text(message.voucher)
@@ -166,6 +167,8 @@ std::string encoded(const KerberosAttempt& message) {
       .text(message.client_name)
       .truth(message.relayed)
       .truth(message.over_tls)
+      .truth(message.by_auth)
+      .text(message.why)
       .take();
 }
 
@@ -221,12 +224,13 @@ std::string encoded(const Stamps& message) {
 }
 
 std::string encoded(const Verdict& message) {
-  return Writer{Type::verdict, room_for(message.reply) + 28}
+  return Writer{Type::verdict, room_for(message.reply, message.challenge) + 28}
       .number(message.connection)
       .number(static_cast<std::uint32_t>(message.outcome))
       .text(message.reply)
       .number(message.guess.user)
       .number(message.guess.password)
+      .text(message.challenge)
       .take();
 }
 
@@ -254,10 +258,9 @@ StampsWanted read_stamps_wanted(Reader& reader) {
 
 // Braces evaluate left to right, so the fields come in the order they were written.
 PasswordAttempt read_password_attempt(Reader& reader) {
-  return {reader.number64(), reader.string(), Secret{reader.text()},
-          reader.string(),   reader.string(), reader.string(),
-          reader.truth(),    reader.truth(),  reader.truth(),
-          read_password_by(reader)};
+  return {reader.number64(), reader.string(),         Secret{reader.text()}, reader.string(),
+          reader.string(),   reader.string(),         reader.truth(),        reader.truth(),
+          reader.truth(),    read_password_by(reader)};
 }
 
 ApopAttempt read_apop_attempt(Reader& reader) {
@@ -292,8 +295,8 @@ SaslResponse read_sasl_response(Reader& reader) {
 }
 
 KerberosAttempt read_kerberos_attempt(Reader& reader) {
-  return {reader.number64(), reader.string(), reader.string(), reader.string(),
-          reader.string(),   reader.string(), reader.truth(),  reader.truth()};
+  return {reader.number64(), reader.string(), reader.string(), reader.string(), reader.string(),
+          reader.string(),   reader.truth(),  reader.truth(),  reader.truth(),  reader.string()};
 }
 
 Stamps read_stamps(Reader& reader) {
@@ -313,6 +316,7 @@ Verdict read_verdict(Reader& reader) {
   message.reply = reader.string();
   message.guess = {reader.number64(), reader.number32()};
   reader.require(message.guess.password <= most_password_keys);
+  message.challenge = reader.string();
   return message;
 }
 

@@ -69,16 +69,18 @@ struct ApopAttempt {
   bool over_tls = false;
 };
 
-/// The client's ticket was good, as the voucher says; no password is wanted.
+/// What became of the client's ticket; no password is wanted.
 struct KerberosAttempt {
   std::uint64_t connection = 0;
-  std::string user;     // as USER said
-  std::string voucher;  // sealed
+  std::string user;     // as USER said, or the exchange of AUTH
+  std::string voucher;  // sealed; empty: the ticket was not good
   std::string address;
   std::string pipelined;
   std::string client_name;
   bool relayed = false;
   bool over_tls = false;
+  bool by_auth = false;  // AUTH GSSAPI, not what comes before the greeting
+  std::string why{};     // it was not good, for the log
 };
 
 /// Data that only the two ends of a TLS connection share (RFC 5929, RFC 9266).
@@ -124,6 +126,8 @@ struct Verdict {
   Outcome outcome = Outcome::rejected;
   std::string reply;  // "-ERR ..." without CRLF, empty when accepted
   GuessKeys guess{};  // by which the gate counts, unless it is unavailable
+  // Rejected only: what the client is told first, and must answer (RFC 7628 section 3.2.3).
+  std::string challenge{};
 };
 
 using GateMessage = std::variant<StampsWanted, PasswordAttempt, ApopAttempt, SaslBegin,

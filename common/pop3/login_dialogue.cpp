@@ -99,6 +99,7 @@ std::string LoginDialogue::greeting() const {
 }
 
 Actions LoginDialogue::on_line(std::string_view line) {
+  if (exchange_ == Exchange::refused) return end(refusal_);
   if (exchange_ != Exchange::none) return take_response(line);
   const Command command = parse_command(line);
   if (is_of_other_protocol(command.word)) return end(reply::other_protocol());
@@ -109,13 +110,17 @@ Actions LoginDialogue::on_line(std::string_view line) {
 }
 
 Actions LoginDialogue::on_too_long_line() {
+  if (exchange_ == Exchange::refused) return end(refusal_);
   exchange_ = Exchange::none;
   return refuse(reply::line_too_long());
 }
 
 Actions LoginDialogue::on_verdict(const LoginVerdict& verdict) {
   if (verdict.outcome == LoginVerdict::Outcome::accepted) return {};
-  return end(one_error_line(verdict.reply));
+  std::string refusal = one_error_line(verdict.reply);
+  if (verdict.challenge.empty()) return end(std::move(refusal));
+  refusal_ = std::move(refusal);
+  return ask(Exchange::refused, verdict.challenge);
 }
 
 Actions LoginDialogue::answer(const Command& command) {
@@ -244,6 +249,7 @@ Actions LoginDialogue::take_response(Exchange exchange, Secret response) {
       return actions(BeginSasl{mechanism_, std::move(response)});
     case Exchange::later:
       return actions(ContinueSasl{std::move(response)});
+    case Exchange::refused:
     case Exchange::none:
       break;
   }

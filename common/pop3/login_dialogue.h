@@ -49,6 +49,8 @@ using LoginAction =
 struct LoginVerdict {
   enum class Outcome : std::uint8_t { accepted, rejected, unavailable } outcome;
   std::string reply;  // the -ERR line to send, with or without CRLF; empty when accepted
+  // Rejected only: what is sent first, whose answer is waited for and means nothing.
+  std::string challenge{};
 };
 
 /// A stranger who cannot use the protocol after so many tries is none of ours.
@@ -84,7 +86,15 @@ class LoginDialogue {
  private:
   using Actions = std::vector<LoginAction>;
   /// What the next line is.
-  enum class Exchange : std::uint8_t { none, plain, login_name, login_password, first, later };
+  enum class Exchange : std::uint8_t {
+    none,
+    plain,
+    login_name,
+    login_password,
+    first,
+    later,
+    refused
+  };
 
   [[nodiscard]] Actions answer(const Command& command);
   [[nodiscard]] Actions refuse(std::string reply);
@@ -106,6 +116,7 @@ class LoginDialogue {
   Exchange exchange_ = Exchange::none;
   const SaslMechanism* mechanism_ = nullptr;  // of the exchange
   std::string login_name_;                    // that LOGIN was given
+  std::string refusal_;                       // once the client has answered
   int bad_commands_ = 0;
 };
 

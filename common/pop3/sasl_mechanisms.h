@@ -66,6 +66,12 @@ inline constexpr std::array sasl_mechanisms{
                   false,
                   0,
                   {.no_plaintext = true, .no_dictionary = true}},
+    SaslMechanism{"GSSAPI",
+                  SaslMechanism::First::client,
+                  SaslMechanism::Proof::ticket,
+                  false,
+                  0,
+                  {.no_plaintext = true, .no_active = true}},
     SaslMechanism{"DIGEST-MD5",
                   SaslMechanism::First::server,
                   SaslMechanism::Proof::secret,
@@ -78,6 +84,10 @@ inline constexpr std::array sasl_mechanisms{
                   false,
                   0,
                   {.no_plaintext = true}},
+    SaslMechanism{
+        "OAUTHBEARER", SaslMechanism::First::client, SaslMechanism::Proof::token, false, 0, {}},
+    SaslMechanism{
+        "XOAUTH2", SaslMechanism::First::client, SaslMechanism::Proof::token, false, 0, {}},
     SaslMechanism{
         "PLAIN", SaslMechanism::First::client, SaslMechanism::Proof::password, false, 0, {}},
     SaslMechanism{

@@ -40,14 +40,15 @@ static bool operator==(const ApopAttempt& a, const ApopAttempt& b) {
 static bool operator==(const KerberosAttempt& a, const KerberosAttempt& b) {
   return a.connection == b.connection && a.user == b.user && a.voucher == b.voucher &&
          a.address == b.address && a.pipelined == b.pipelined && a.client_name == b.client_name &&
-         a.relayed == b.relayed && a.over_tls == b.over_tls;
+         a.relayed == b.relayed && a.over_tls == b.over_tls && a.by_auth == b.by_auth &&
+         a.why == b.why;
 }
 static bool operator==(const Stamps& a, const Stamps& b) {
   return a.stamps == b.stamps && a.valid_seconds == b.valid_seconds && a.mechanisms == b.mechanisms;
 }
 static bool operator==(const Verdict& a, const Verdict& b) {
   return a.connection == b.connection && a.outcome == b.outcome && a.reply == b.reply &&
-         a.guess == b.guess;
+         a.guess == b.guess && a.challenge == b.challenge;
 }
 
 }  // namespace pop
@@ -121,7 +122,8 @@ GateMessage gate_message(Source& source) {
                           source.octets()};
     case 4:
       return KerberosAttempt{source.number64(), source.octets(), source.octets(), source.octets(),
-                             source.octets(),   source.octets(), source.truth(),  source.truth()};
+                             source.octets(),   source.octets(), source.truth(),  source.truth(),
+                             source.truth(),    source.octets()};
     default:
       return ApopAttempt{source.number64(), source.octets(), source.octets(),
                          source.octets(),   source.octets(), source.octets(),
@@ -140,7 +142,8 @@ KeeperMessage keeper_message(Source& source) {
   return Verdict{source.number64(),
                  static_cast<Verdict::Outcome>(source.below(3)),
                  source.octets(),
-                 {source.number64(), source.below(most_password_keys + 1)}};
+                 {source.number64(), source.below(most_password_keys + 1)},
+                 source.octets()};
 }
 
 void check_corrupt(std::string_view frame) {

@@ -235,6 +235,20 @@ TEST_CASE("the verdict of the keeper ends the dialogue in one line", "[pop3][log
   }
 }
 
+TEST_CASE("a refusal with a challenge waits for any answer, and then ends", "[pop3][login]") {
+  const LoginVerdict verdict{LoginVerdict::Outcome::rejected, "-ERR [AUTH] no", "why"};
+  for (const char* answer : {"AQ==", "", "*", "no base64", "STAT"}) {
+    CAPTURE(answer);
+    LoginDialogue dialogue = without_apop();
+    CHECK(rendered(dialogue.on_verdict(verdict)) == "+ d2h5\r\n");
+    CHECK(dialogue.awaits_response());
+    CHECK(rendered(dialogue.on_line(answer)) == "-ERR [AUTH] no\r\n{hang up}");
+  }
+  LoginDialogue dialogue = without_apop();
+  CHECK(rendered(dialogue.on_verdict(verdict)) == "+ d2h5\r\n");
+  CHECK(rendered(dialogue.on_too_long_line()) == "-ERR [AUTH] no\r\n{hang up}");
+}
+
 TEST_CASE("every verb with every length of argument gets one line or the end", "[pop3][login]") {
   for (int verb = 0; verb < static_cast<int>(Verb::unknown); ++verb) {
     for (const std::size_t size : {0u, 1u, 39u, 40u, 41u, 254u, 257u, 511u, 513u, 1000u}) {
