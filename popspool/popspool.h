@@ -81,22 +81,19 @@ struct RepairArguments {
 [[nodiscard]] ExitStatus run_recover(const TargetSelection& selection, const Settings& settings,
                                      const ToolRun& run);
 
-struct ExpireArguments {
-  std::optional<std::string> older_than, retrieved_for, larger_than, max_messages, max_size, header,
-      policy;  // a file
-  bool retrieved = false, unretrieved = false;
-  TargetSelection selection;
-};
-/// popspool expire TARGET...: removes messages that have had their time.
-[[nodiscard]] ExitStatus run_expire(const ExpireArguments& arguments, const Settings& settings,
-                                    const ToolRun& run);
-
 struct CarveArguments {
   std::vector<std::string> files;     // exactly one
   std::optional<std::string> output;  // nothing: standard output
 };
 /// popspool carve FILE: the mail in any file or disk, as an mbox.
 [[nodiscard]] ExitStatus run_carve(const CarveArguments& arguments, const ToolRun& run);
+
+struct DeliverArguments {
+  std::vector<std::string> users;  // exactly one
+  std::optional<std::string> sender, size_limit;
+};
+/// popspool deliver USER: puts the message on standard input into the maildrop.
+[[nodiscard]] ExitStatus run_deliver(const DeliverArguments& arguments, const ToolRun& run);
 
 /// The whole command line; main() runs it, tests run it with streams of their own.
 [[nodiscard]] ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal);

@@ -78,9 +78,11 @@ class PipeOutput final : public TargetOutput {
 };
 
 /// What of the parent the child must not keep: other targets' pipes above all, which would not end.
-Result<void> let_go_of_all_but(const Fd& pipe) {
+Result<void> let_go_of_all_but(const Fd& pipe, std::optional<int> input) {
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (null < 0 || ::dup2(null, STDIN_FILENO) < 0 || ::dup2(null, STDOUT_FILENO) < 0) {
+  const int read_from = input.value_or(null);
+  const bool in_place = read_from == STDIN_FILENO || ::dup2(read_from, STDIN_FILENO) >= 0;
+  if (null < 0 || !in_place || ::dup2(null, STDOUT_FILENO) < 0) {
     return fail_errno(errno, "open the null device");
   }
   const auto kept = static_cast<unsigned>(pipe.get());
@@ -119,7 +121,7 @@ Result<ExitStatus> work_on(const TargetVerb& verb, const MailTarget& target,
                                  Fd pipe) {
   ExitStatus status = ExitStatus::software;
   if (verb.access == TargetVerb::Access::reading) ::signal(SIGPIPE, SIG_DFL);
-  const Result<void> alone = let_go_of_all_but(pipe);
+  const Result<void> alone = let_go_of_all_but(pipe, verb.input);
   PipeOutput output{std::move(pipe), flags.form};
   try {
     const Result<ExitStatus> done = alone ? work_on(verb, target, settings, flags, is_alone, output)

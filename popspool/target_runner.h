@@ -72,6 +72,7 @@ struct TargetVerb {
   std::function<Result<ExitStatus>(const TargetRun&)> work;
   Access access = Access::reading;
   Output output = Output::kept;
+  std::optional<int> input{};  // becomes the process's standard input; else that is the null device
   /// For a verb that sums up: called here, in the order of the targets, with what add() was given;
   /// then --json prints nothing of it.
   std::function<void(const std::string& target, const Json::Object& members)> gather{};

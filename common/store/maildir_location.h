@@ -17,8 +17,7 @@ struct MaildirLocation {
   EachPlace<Fd> places;  // one that is missing is not open: no mail lies there
   FilePlace drop;        // session lock
   FilePlace index;
-  FilePlace ids;         // unique-ids that depend on other messages
-  FilePlace retrievals;  // since when messages are known to be retrieved
+  FilePlace ids;  // unique-ids that depend on other messages
 };
 
 /// Opens the Maildir that stands where `spool` says, and user.folder in it. nullopt: nothing stands

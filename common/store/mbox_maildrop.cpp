@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "store/imported_ids_file.h"
 #include "store/leftover_mail.h"
 #include "store/message_readers.h"
 #include "store/scan_options.h"
@@ -56,7 +55,7 @@ Result<void> MboxMaildrop::load() {
   const auto missing = *leftovers ? SpoolLock::Missing::create : SpoolLock::Missing::accept;
   Result<SpoolLock> lock = SpoolLock::acquire(context_, location_.spool, user_.uid, missing);
   if (!lock) return std::unexpected(std::move(lock).error());
-  Result<void> done = *leftovers ? recover(*lock) : Result<void>{};
+  Result<void> done = *leftovers ? recover(*lock) : finish_delivery(*lock);
   if (done) done = load_locked(*lock);
   if (done) fill_listed();
   return done;
@@ -149,6 +148,19 @@ Result<void> MboxMaildrop::recover_from_journal(SpoolLock& lock) {
   return *left ? remove_journal(context_.disk, location_.journal) : Result<void>{};
 }
 
+Result<void> MboxMaildrop::finish_delivery(SpoolLock& lock) {
+  const Result<bool> journal = journal_exists(context_.disk, location_.journal);
+  if (!journal) return std::unexpected(journal.error());
+  if (!*journal || !lock.has_file()) return {};
+  const Result<Recovery> recovery =
+      recover_journal(context_.disk, location_.journal, lock, user_.uid);
+  if (!recovery) return std::unexpected(recovery.error());
+  if (*recovery != Recovery::foreign) return {};
+  return fail(Errc::changed, location_.journal.path() +
+                                 " belongs to another state of the spool; the next session merges "
+                                 "its mail");
+}
+
 Result<void> MboxMaildrop::merge_and_empty(SpoolLock& lock, const Fd& leftover) {
   Result<void> done = merge_leftover(context_, location_, user_.uid, lock, leftover);
   if (done) done = context_.disk.truncate(leftover, {0});
@@ -179,7 +191,6 @@ Result<void> MboxMaildrop::bring_index_up_to_date(SpoolLock& lock) {
     index_ = std::move(*known);
     return {};
   }
-  if (Result<void> known_ids = know_imported_ids(); !known_ids) return known_ids;
   SpoolListing listing;
   if (freshness == SpoolIndex::Freshness::grown && !context_.settings.conservative_cache) {
     listing = std::move(known->listing);
@@ -191,20 +202,6 @@ Result<void> MboxMaildrop::bring_index_up_to_date(SpoolLock& lock) {
   if (!index) return std::unexpected(std::move(index).error());
   index_ = std::move(*index);
   index_is_new_ = true;
-  return {};
-}
-
-Result<void> MboxMaildrop::know_imported_ids() {
-  if (knows_imported_ids_) return {};
-  Result<std::shared_ptr<const ImportedIds>> ids =
-      load_imported_ids(context_.disk, location_.uidl, user_.uid);
-  if (!ids) return std::unexpected(std::move(ids).error());
-  options_.imported = std::move(*ids);
-  knows_imported_ids_ = true;
-  if (options_.imported && options_.imported->not_understood() > 0) {
-    remark(location_.uidl.path() + ": " + std::to_string(options_.imported->not_understood()) +
-           " lines are not understood; the messages they are for have other unique-ids");
-  }
   return {};
 }
 
@@ -319,6 +316,7 @@ bool MboxMaildrop::change_was_decided() {
 
 Result<void> MboxMaildrop::commit_locked(SpoolLock& lock, const SpoolChange& change) {
   if (!lock.has_file()) return {};  // somebody removed the spool: nothing is left to delete
+  if (Result<void> done = finish_delivery(lock); !done) return done;
   Result<Current> current = see_current(lock, change);
   if (!current) return std::unexpected(std::move(current).error());
   const SpoolListing& listing = current->read_anew ? *current->read_anew : index_.listing;
@@ -350,9 +348,6 @@ Result<MboxMaildrop::Current> MboxMaildrop::see_current(SpoolLock& lock,
   const Result<SpoolIndex::Freshness> fresh = index_.freshness(disk, spool, *now, options_);
   if (!fresh) return std::unexpected(fresh.error());
   if (*fresh == SpoolIndex::Freshness::exact) return Current{std::nullopt, change};
-  if (Result<void> known_ids = know_imported_ids(); !known_ids) {
-    return std::unexpected(std::move(known_ids).error());
-  }
   SpoolListing listing;
   if (*fresh == SpoolIndex::Freshness::grown) {
     const Result<bool> stand = erased_still_stand(lock, change);

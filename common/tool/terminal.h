@@ -49,6 +49,8 @@ class Terminal {
   [[nodiscard]] Result<Secret> read_secret_line();
   /// All of standard input; Errc::limit beyond 64 MiB.
   [[nodiscard]] Result<std::string> read_input();
+  /// Standard input, for a process that reads it in the tool's stead.
+  [[nodiscard]] int input() const { return streams_.in; }
 
  private:
   std::string program_;

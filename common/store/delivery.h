@@ -1,0 +1,41 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "store/maildrop.h"
+
+namespace pop {
+
+/// Reads on in a message: bytes read, 0 at its end.
+using ReadOn = std::function<Result<std::size_t>(std::span<char>)>;
+
+struct DeliveryRequest {
+  /// Of the envelope, for the From_ line; empty: what a From_ line in front of the message says.
+  std::string sender;
+  std::optional<FileBytes> largest;  // as it is handed over
+};
+
+struct DeliveredMail {
+  std::string path;  // of the spool, or of the message's file
+  FileBytes size;    // it takes up there
+};
+
+/// Puts one message into the user's maildrop, after IncomingText and, in a spool, SeparatorQuoting;
+/// all of it is fsync'ed on success. Sessions may go on. A maildrop that does not exist is made.
+///
+/// A spool is locked only when all of the message has been read, and changed through the journal:
+/// after a crash the next session, or delivery, finds the message whole or not at all, never half
+/// of it behind another one. A Maildir gets a file in `tmp` that is moved to `new`. Errc::limit:
+/// larger than `largest`, or empty. Errc::full: no room or quota. Errc::busy: the spool stays
+/// locked. Errc::changed, Errc::corrupt: a journal that does not belong to the spool as it is, or
+/// is damaged. After any error but that of the very last fsyncs the message is not there; then it
+/// will be, and a second try doubles it, as mail transfer must.
+[[nodiscard]] Result<DeliveredMail> deliver(const MaildropContext& context, const MailUser& user,
+                                            const DeliveryRequest& request, const ReadOn& read_on);
+
+}  // namespace pop

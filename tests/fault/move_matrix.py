@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Strikes a change that popspool makes at every system call, and lets a disk be full from every write
+on: the next session finds the mail as it was or as it will be, and the change can be made again.
+
+Exit status 0: nothing else was ever left.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+PATIENCE = 60
+KILLED, NEVER_REACHED = 137, 100
+SEPARATOR = "From ann@example.org Thu Jan  1 00:00:00 1970\n"
+SPOOL = "".join(f"{SEPARATOR}Subject: number {number}\n\n{'text ' * number}\n\n"
+                for number in range(1, 4))
+NEEDS_ROOM = ("pwrite64", "copy_file_range", "fallocate", "ftruncate", "openat", "mkdirat")
+
+
+class Matrix:
+    def __init__(self, arguments, directory):
+        self.arguments, self.directory = arguments, directory
+        self.spools = os.path.join(directory, "spools")
+        self.faults = []
+
+    def run(self, *command):
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+
+    def lay_out(self):
+        shutil.rmtree(self.spools, ignore_errors=True)
+        os.mkdir(self.spools)
+        path = os.path.join(self.spools, "jo")
+        with open(path, "w", encoding="ascii") as stream:
+            stream.write(SPOOL)
+        os.chmod(path, 0o600)
+
+    def command(self):
+        return [self.arguments.driver, self.arguments.change, self.spools]
+
+    def mail(self):
+        """What a session is told, or why there is none."""
+        done = self.run(self.arguments.engine, "list", self.spools, "--content", "--mode=server")
+        if done.returncode != 0:
+            return "no session: " + done.stdout
+        return re.sub(r"^\d+ ", "", done.stdout, flags=re.MULTILINE)
+
+    def known_outcomes(self):
+        self.lay_out()
+        before = self.mail()
+        names = os.path.join(self.directory, "names")
+        self.lay_out()
+        done = self.run(self.arguments.strike, "list", names, "--", *self.command())
+        after = self.mail()
+        if done.returncode != 0 or before == after:
+            raise SystemExit(f"move_matrix: undisturbed: {done.stdout}{done.stderr}")
+        with open(names, encoding="ascii") as stream:
+            return before, after, [line.split()[1] for line in stream]
+
+    def hit(self, before, after, kind, call, *more):
+        self.lay_out()
+        done = self.run(self.arguments.strike, kind, str(call), *more, "--", *self.command())
+        if done.returncode == NEVER_REACHED:
+            return 0
+        where = f"{kind} {call} {' '.join(more)}"
+        left = self.mail()
+        if left not in (before, after):
+            self.faults.append(f"{where}: neither before nor after:\n{left}")
+        elif "+OK" in done.stdout and left != after:
+            self.faults.append(f"{where}: said done and was not")
+        again = self.run(*self.command())
+        if again.returncode != 0:
+            self.faults.append(f"{where}: it cannot be made again: {again.stdout}")
+        return 1
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("strike", "driver", "engine", "change"):
+        parser.add_argument("--" + name, required=True)
+    with tempfile.TemporaryDirectory(prefix="move.") as directory:
+        matrix = Matrix(parser.parse_args(), directory)
+        before, after, calls = matrix.known_outcomes()
+        hits = 0
+        for number, name in enumerate(calls, 1):
+            hits += matrix.hit(before, after, "kill", number)
+            if name in NEEDS_ROOM:
+                hits += matrix.hit(before, after, "error", number, "ENOSPC", "lasting")
+    print(f"{len(calls)} system calls, {hits} strikes, {len(matrix.faults)} faults")
+    for fault in matrix.faults:
+        print(fault)
+    return 1 if matrix.faults or hits < len(calls) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

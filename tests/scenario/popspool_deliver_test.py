@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""popspool deliver, as mail transfer agents call it, beside the daemon and other deliverers."""
+
+import fcntl
+import grp
+import os
+import re
+import subprocess
+import threading
+
+import popper_host
+from popper_host import HostTest, SEPARATOR, message_of, simple_message, simple_spool
+
+POPSPOOL = os.path.abspath(os.environ.get(
+    "POPSPOOL", os.path.join(os.path.dirname(popper_host.POPPER), "popspool")))
+PATIENCE = popper_host.PATIENCE
+NUMBER = re.compile(rb"^Subject: number (\d+)\r?$", re.MULTILINE)
+
+
+class PopspoolDeliverTest(HostTest):
+    def deliver(self, *arguments, message, check=0, **more):
+        done = subprocess.run([POPSPOOL, "-f", self.config, "deliver", *arguments], input=message,
+                              capture_output=True, timeout=PATIENCE * 4, **more)
+        if check is not None:
+            self.assertEqual(done.returncode, check, done.stderr.decode(errors="replace"))
+        return done
+
+    def served(self, port):
+        client = self.host.login(port, self.user)
+        texts = [message_of(client, number + 1) for number in range(client.stat()[0])]
+        client.quit()
+        return texts
+
+    def test_a_delivered_message_is_served(self):
+        self.config = self.host.configure()
+        name = self.user.name
+        self.deliver("-r", "ann@example.org", name,
+                     message=b"Subject: one\r\nStatus: RO\r\n\r\nFrom here\r\nto there\r\n")
+        self.deliver(name, message=b"From bob@example.org Thu Jan  1 00:00:00 1970\n"
+                     b"X-UIDL: forged\nX-IMAPbase: 1 2\nSubject: two\n\ntext")
+        spool = self.host.read_spool(self.user)
+        self.assertRegex(spool, rb"^From ann@example\.org \w{3} \w{3} [ \d]{2} [\d:]{8} \d{4}\n"
+                         rb"Subject: one\n\n>From here\nto there\n\nFrom bob@example\.org Thu Jan  1 "
+                         rb"00:00:00 1970\nSubject: two\n\ntext\n\n$")
+        status = os.stat(self.host.spool_path(self.user))
+        self.assertEqual((status.st_uid, status.st_mode & 0o7777), (self.user.uid, 0o660))
+        with self.host.standalone(self.config) as port:
+            self.assertEqual(self.served(port),
+                             [b"Subject: one\r\n\r\n>From here\r\nto there\r\n\r\n",
+                              b"Subject: two\r\n\r\ntext\r\n\r\n"])
+
+    def test_hashed_spools_homes_and_maildirs(self):
+        name, message = self.user.name, simple_message(1)
+        for options, path in (
+                ({"hash_spool": 2}, self.host.path("spool", name[0], name[1], name)),
+                ({"home_dir_mail": "mbox"}, os.path.join(self.user.home, "mbox")),
+                ({"home_dir_mail": "Maildir", "mail_format": "maildir"},
+                 os.path.join(self.user.home, "Maildir", "new"))):
+            with self.subTest(options):
+                self.config = self.host.configure(**options)
+                self.deliver(name, message=message)
+                self.assertTrue(os.path.exists(path), path)
+                self.assertEqual(os.stat(path).st_uid, self.user.uid)
+                with self.host.standalone(self.config) as port:
+                    texts = self.served(port)
+                self.assertEqual([NUMBER.search(text).group(1) for text in texts], [b"1"])
+        self.assertEqual(os.stat(self.host.path("spool", name[0])).st_uid, 0)
+
+    def test_the_exit_status_is_what_agents_expect(self):
+        self.config = self.host.configure(lock_wait=1)
+        name, message = self.user.name, simple_message(1)
+        self.deliver(name + "nobody", message=message, check=67)
+        self.deliver(name, "-s", "10", message=message, check=73)
+        self.deliver(name, message=b"", check=73)
+        self.deliver(name, "-s", "ten", message=message, check=64)
+        self.assertFalse(os.path.exists(self.host.spool_path(self.user)))
+        good, self.config = self.config, self.host.write(self.host.path("bad.conf"),
+                                                         b"set spool-dirr = x\n", mode=0o644)
+        self.deliver(name, message=message, check=75)
+        self.config = self.host.path("missing.conf")
+        self.deliver(name, message=message, check=75)
+        self.config = good
+        spool = self.host.write_spool(self.user, simple_spool(1))
+        with open(spool, "r+b") as stream:
+            fcntl.lockf(stream, fcntl.LOCK_EX)
+            self.deliver(name, message=message, check=75)
+        os.chmod(spool, 0o666)  # somebody else could have written it
+        self.deliver(name, message=message, check=75)
+        self.assertEqual(self.host.read_spool(self.user), simple_spool(1))
+
+    def test_a_user_delivers_to_himself_and_to_nobody_else(self):
+        self.config = self.host.configure()
+        mine = dict(user=self.user.uid, group=self.user.gid,
+                    extra_groups=[grp.getgrnam("mail").gr_gid])
+        self.deliver(self.user.name, message=simple_message(1), **mine)
+        self.deliver("root", message=simple_message(1), check=75, **mine)
+        self.assertEqual(len(NUMBER.findall(self.host.read_spool(self.user))), 1)
+
+    def test_a_full_disk_leaves_the_spool_as_it_was(self):
+        self.config = self.host.configure()
+        spool, before = self.host.spool_path(self.user), simple_spool(3)
+        content = self.host.write(self.host.path("content"), before, mode=0o644)
+        script = ('mount -t tmpfs -o size=256k,mode=2775,gid=mail none "$1" && cp "$2" "$3" && '
+                  'chown "$4:mail" "$3" && chmod 660 "$3" && shift 4 && spool=$1 && shift && '
+                  '"$@"; status=$?; cat "$spool"; exit $status')
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", script, "sh", self.host.spool_dir, content, spool,
+             str(self.user.uid), spool, POPSPOOL, "-f", self.config, "deliver", self.user.name],
+            input=simple_message(1, body=b"x" * 70 * 1000 + b"\n") * 10, capture_output=True,
+            timeout=PATIENCE * 4)
+        self.assertEqual(done.returncode, 75, done.stderr)
+        self.assertIn(b"No space left", done.stderr)
+        self.assertEqual(done.stdout, before)
+
+    def append_under_the_lock(self, number):
+        with open(self.host.spool_path(self.user), "r+b") as stream:
+            fcntl.lockf(stream, fcntl.LOCK_EX)
+            stream.seek(0, os.SEEK_END)
+            stream.write(SEPARATOR + simple_message(number))
+
+    def take_all(self, port):
+        """What one session got and deleted."""
+        client = self.host.login(port, self.user)
+        numbers = []
+        for number in range(1, client.stat()[0] + 1):
+            text = message_of(client, number)
+            found = NUMBER.findall(text)
+            self.assertEqual(len(found), 1, text)
+            self.assertNotIn(b"\0", text)
+            numbers.append(int(found[0]))
+            client.dele(number)
+        client.quit()
+        return numbers
+
+    def test_nothing_is_lost_or_doubled_beside_sessions_and_deliveries(self):
+        self.config = self.host.configure(server_mode=True)
+        self.host.write_spool(self.user, b"")
+        wrong = []
+
+        def run(work, numbers):
+            try:
+                for number in numbers:
+                    work(number)
+            except BaseException as error:  # told by the test's own thread
+                wrong.append(error)
+
+        def by_popspool(number):
+            self.deliver(self.user.name, message=simple_message(number))
+
+        threads = [threading.Thread(target=run, args=(by_popspool, range(100, 112))),
+                   threading.Thread(target=run, args=(by_popspool, range(200, 212))),
+                   threading.Thread(target=run, args=(self.append_under_the_lock, range(300, 330)))]
+        with self.host.standalone(self.config) as port:
+            for thread in threads:
+                thread.start()
+            taken = []
+            while any(thread.is_alive() for thread in threads):
+                taken += self.take_all(port)
+            for thread in threads:
+                thread.join()
+            taken += self.take_all(port)
+        self.assertEqual(wrong, [])
+        self.assertEqual(sorted(taken), [*range(100, 112), *range(200, 212), *range(300, 330)])
+
+
+if __name__ == "__main__":
+    popper_host.main()
