@@ -206,6 +206,16 @@ class SystemDisk final : public Disk {
     return {};
   }
 
+  Result<void> exchange(int directory, const std::string& one, const std::string& other) override {
+    if (::renameat2(directory, one.c_str(), directory, other.c_str(), RENAME_EXCHANGE) == 0) {
+      return {};
+    }
+    const std::string what = one + " and " + other;
+    if (errno != EINVAL && errno != ENOSYS) return failed("exchange", what);
+    return fail(Errc::denied,
+                "exchange " + what + ": this file system cannot do that in one step");
+  }
+
   Result<void> link(int directory, const std::string& from, const std::string& to) override {
     if (::linkat(directory, from.c_str(), directory, to.c_str(), 0) != 0) {
       return failed("link", from + " to " + to);
@@ -216,6 +226,12 @@ class SystemDisk final : public Disk {
   Result<void> remove(int directory, const std::string& name) override {
     if (::unlinkat(directory, name.c_str(), 0) != 0) return failed("remove", name);
     return {};
+  }
+
+  Result<void> remove_directory(int directory, const std::string& name) override {
+    if (::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0) return {};
+    if (errno != ENOTEMPTY) return failed("remove directory", name);
+    return fail(Errc::busy, "remove directory " + name + ": it is not empty");
   }
 
   Result<void> make_directory(int directory, const std::string& name, mode_t mode) override {

@@ -106,9 +106,15 @@ class Disk {
   /// moment.
   [[nodiscard]] virtual Result<void> move(int from_directory, const std::string& from,
                                           int to_directory, const std::string& to) = 0;
+  /// Two names of a directory change places in one step, whatever they stand for. Errc::denied where
+  /// the file system cannot.
+  [[nodiscard]] virtual Result<void> exchange(int directory, const std::string& one,
+                                              const std::string& other) = 0;
   [[nodiscard]] virtual Result<void> link(int directory, const std::string& from,
                                           const std::string& to) = 0;
   [[nodiscard]] virtual Result<void> remove(int directory, const std::string& name) = 0;
+  /// An empty directory; Errc::busy for one that is not.
+  [[nodiscard]] virtual Result<void> remove_directory(int directory, const std::string& name) = 0;
   [[nodiscard]] virtual Result<void> make_directory(int directory, const std::string& name,
                                                     mode_t mode) = 0;
   [[nodiscard]] virtual Result<void> set_owner(const Fd& file, uid_t owner, gid_t group) = 0;

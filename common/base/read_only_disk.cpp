@@ -71,12 +71,20 @@ Result<void> ReadOnlyDisk::move(int, const std::string& from, int, const std::st
   return refuse("move " + from);
 }
 
+Result<void> ReadOnlyDisk::exchange(int, const std::string& one, const std::string&) {
+  return refuse("exchange " + one);
+}
+
 Result<void> ReadOnlyDisk::link(int, const std::string& from, const std::string&) {
   return refuse("link " + from);
 }
 
 Result<void> ReadOnlyDisk::remove(int, const std::string& name) {
   return refuse("remove " + name);
+}
+
+Result<void> ReadOnlyDisk::remove_directory(int, const std::string& name) {
+  return refuse("remove directory " + name);
 }
 
 Result<void> ReadOnlyDisk::make_directory(int, const std::string& name, mode_t) {

@@ -28,8 +28,10 @@ class ReadOnlyDisk final : public Disk {
   Result<void> rename(int directory, const std::string& from, const std::string& to) override;
   Result<void> move(int from_directory, const std::string& from, int to_directory,
                     const std::string& to) override;
+  Result<void> exchange(int directory, const std::string& one, const std::string& other) override;
   Result<void> link(int directory, const std::string& from, const std::string& to) override;
   Result<void> remove(int directory, const std::string& name) override;
+  Result<void> remove_directory(int directory, const std::string& name) override;
   Result<void> make_directory(int directory, const std::string& name, mode_t mode) override;
   Result<void> set_owner(const Fd& file, uid_t owner, gid_t group) override;
   Result<void> set_mode(const Fd& file, mode_t mode) override;

@@ -139,6 +139,13 @@ class Replay {
     entries.erase(from);
     entries[c.to] = moved;
   }
+  void apply(const NamesExchanged& c) {
+    if (!fate_.structure) return;
+    auto& entries = nodes_[c.directory].entries;
+    const auto one = entries.find(c.one);
+    const auto other = entries.find(c.other);
+    if (one != entries.end() && other != entries.end()) std::swap(one->second, other->second);
+  }
   void apply(const Written& whole) {
     const Written c = fate_.ended_after ? begun(whole, *fate_.ended_after) : whole;
     std::string& content = nodes_[c.file].content;
@@ -185,6 +192,7 @@ std::optional<NodeId> directory_of(const Change& change) {
   if (const auto* c = std::get_if<NameAdded>(&change)) return c->directory;
   if (const auto* c = std::get_if<NameRemoved>(&change)) return c->directory;
   if (const auto* c = std::get_if<NameMoved>(&change)) return c->directory;
+  if (const auto* c = std::get_if<NamesExchanged>(&change)) return c->directory;
   return std::nullopt;
 }
 
@@ -338,6 +346,9 @@ std::string describe_change(const Change& change) {
   if (const auto* c = std::get_if<NameAdded>(&change)) return "name " + c->name;
   if (const auto* c = std::get_if<NameRemoved>(&change)) return "removal of " + c->name;
   if (const auto* c = std::get_if<NameMoved>(&change)) return "rename " + c->from + " to " + c->to;
+  if (const auto* c = std::get_if<NamesExchanged>(&change)) {
+    return "exchange " + c->one + " and " + c->other;
+  }
   if (const auto* c = std::get_if<Written>(&change)) {
     return "write " + range(c->offset, c->bytes.size());
   }

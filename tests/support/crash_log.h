@@ -36,14 +36,15 @@ struct NameRemoved {
   std::optional<std::size_t> only_after{};  // the change that gave the file its other name
 };
 struct NameMoved { NodeId directory; std::string from, to; };
+struct NamesExchanged { NodeId directory; std::string one, other; };
 struct Written { NodeId file; std::uint64_t offset; std::string bytes; std::uint64_t length_before, length_after; };
 struct Resized { NodeId file; std::uint64_t length_before, length_after; };
 struct Synced { NodeId node; };
 struct SyncFailed { NodeId node; };
 struct AttributesSet { NodeId node; Attributes attributes; };
 struct Marked { std::string word; };
-using Change = std::variant<NameAdded, NameRemoved, NameMoved, Written, Resized, Synced, SyncFailed,
-                            AttributesSet, Marked>;
+using Change = std::variant<NameAdded, NameRemoved, NameMoved, NamesExchanged, Written, Resized,
+                            Synced, SyncFailed, AttributesSet, Marked>;
 
 /// The history of a tree and the states that a crash at any point of it may leave. Knows nothing of
 /// the real files except that it builds states from what it remembers.

@@ -45,6 +45,12 @@ class ForwardingDisk : public Disk {
                     const std::string& to) override {
     return disk_.move(from_directory, from, to_directory, to);
   }
+  Result<void> exchange(int directory, const std::string& one, const std::string& other) override {
+    return disk_.exchange(directory, one, other);
+  }
+  Result<void> remove_directory(int directory, const std::string& name) override {
+    return disk_.remove_directory(directory, name);
+  }
   Result<void> link(int directory, const std::string& from, const std::string& to) override {
     return disk_.link(directory, from, to);
   }

@@ -370,6 +370,22 @@ Result<void> SimulatedDisk::move(int from_directory, const std::string& from, in
   return moved;
 }
 
+Result<void> SimulatedDisk::exchange(int directory, const std::string& one,
+                                     const std::string& other) {
+  if (const auto fault = log_->begin("exchange " + one + " and " + other, Takes::nothing)) {
+    return log_->failure(*fault);
+  }
+  const auto parent = log_->parent_of(directory, one);
+  Result<void> exchanged = system_disk().exchange(directory, one, other);
+  if (!exchanged || !parent) return exchanged;
+  log_->append(NamesExchanged{*parent, one, other});
+  for (const std::string& name : {one, other}) {
+    const auto node = log_->node_of(system_disk().status(directory, name));
+    if (node) log_->name_node(*node, name);
+  }
+  return exchanged;
+}
+
 Result<void> SimulatedDisk::link(int directory, const std::string& from, const std::string& to) {
   if (const auto fault = log_->begin("link " + from + " to " + to, Takes::space)) {
     return log_->failure(*fault);
@@ -388,6 +404,16 @@ Result<void> SimulatedDisk::remove(int directory, const std::string& name) {
     return log_->failure(*fault);
   }
   Result<void> removed = system_disk().remove(directory, name);
+  const auto parent = log_->parent_of(directory, name);
+  if (removed && parent) log_->append(NameRemoved{*parent, Log::last_component(name)});
+  return removed;
+}
+
+Result<void> SimulatedDisk::remove_directory(int directory, const std::string& name) {
+  if (const auto fault = log_->begin("remove directory " + name, Takes::nothing)) {
+    return log_->failure(*fault);
+  }
+  Result<void> removed = system_disk().remove_directory(directory, name);
   const auto parent = log_->parent_of(directory, name);
   if (removed && parent) log_->append(NameRemoved{*parent, Log::last_component(name)});
   return removed;

@@ -73,7 +73,8 @@ class SimulatedDisk final : public Disk {
 
   /// Adds a fault. Calls are counted from construction; every call that may change something
   /// counts, whether it succeeds or not: creating or truncating open, open_unnamed, write, copy,
-  /// reserve, truncate, sync, sync_directory, rename, move, link, remove, make_directory, set_*, touch.
+  /// reserve, truncate, sync, sync_directory, rename, move, exchange, link, remove, remove_directory,
+  /// make_directory, set_*, touch.
   void fail_at(const Fault& fault);
   [[nodiscard]] std::size_t calls() const;        // changing calls so far
   [[nodiscard]] std::size_t faults_hit() const;   // how many of them were made to fail
@@ -110,8 +111,10 @@ class SimulatedDisk final : public Disk {
   Result<void> rename(int directory, const std::string& from, const std::string& to) override;
   Result<void> move(int from_directory, const std::string& from, int to_directory,
                     const std::string& to) override;
+  Result<void> exchange(int directory, const std::string& one, const std::string& other) override;
   Result<void> link(int directory, const std::string& from, const std::string& to) override;
   Result<void> remove(int directory, const std::string& name) override;
+  Result<void> remove_directory(int directory, const std::string& name) override;
   Result<void> make_directory(int directory, const std::string& name, mode_t mode) override;
   Result<void> set_owner(const Fd& file, uid_t owner, gid_t group) override;
   Result<void> set_mode(const Fd& file, mode_t mode) override;

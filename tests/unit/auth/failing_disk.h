@@ -79,6 +79,14 @@ class FailingDisk final : public Disk {
     if (Result<void> hit = next(); !hit) return hit;
     return real_.move(from_directory, from, to_directory, to);
   }
+  Result<void> exchange(int directory, const std::string& one, const std::string& other) override {
+    if (Result<void> hit = next(); !hit) return hit;
+    return real_.exchange(directory, one, other);
+  }
+  Result<void> remove_directory(int directory, const std::string& name) override {
+    if (Result<void> hit = next(); !hit) return hit;
+    return real_.remove_directory(directory, name);
+  }
   Result<void> link(int directory, const std::string& from, const std::string& to) override {
     if (Result<void> hit = next(); !hit) return hit;
     return real_.link(directory, from, to);

@@ -165,6 +165,29 @@ TEST_CASE("Disk moves between directories and never over another file", "[disk]"
   CHECK(missing.error().code == Errc::not_found);
 }
 
+TEST_CASE("Disk exchanges a file and a directory", "[disk]") {
+  Bed bed;
+  (void)bed.make("a", "one");
+  std::filesystem::create_directory(bed.root / "b");
+  REQUIRE(bed.disk.exchange(bed.directory.get(), "a", "b"));
+  CHECK(get_file(bed.root / "b") == "one");
+  CHECK(std::filesystem::is_directory(bed.root / "a"));
+  const Result<void> missing = bed.disk.exchange(bed.directory.get(), "a", "c");
+  REQUIRE(!missing);
+  CHECK(missing.error().code == Errc::not_found);
+}
+
+TEST_CASE("Disk removes empty directories only", "[disk]") {
+  Bed bed;
+  std::filesystem::create_directories(bed.root / "a/b");
+  const Result<void> full = bed.disk.remove_directory(bed.directory.get(), "a");
+  REQUIRE(!full);
+  CHECK(full.error().code == Errc::busy);
+  REQUIRE(bed.disk.remove_directory(bed.directory.get(), "a/b"));
+  REQUIRE(bed.disk.remove_directory(bed.directory.get(), "a"));
+  CHECK(!std::filesystem::exists(bed.root / "a"));
+}
+
 TEST_CASE("Disk sets mode and times", "[disk]") {
   Bed bed;
   const Fd file = bed.make("f", "");

@@ -32,6 +32,8 @@ TEST_CASE("A read-only disk refuses every change", "[base][disk]") {
   CHECK_FALSE(disk.sync_directory(dir));
   CHECK_FALSE(disk.rename(dir, "file", "other"));
   CHECK_FALSE(disk.move(dir, "file", dir, "other"));
+  CHECK_FALSE(disk.exchange(dir, "file", "other"));
+  CHECK_FALSE(disk.remove_directory(dir, "file"));
   CHECK_FALSE(disk.link(dir, "file", "other"));
   CHECK_FALSE(disk.remove(dir, "file"));
   CHECK_FALSE(disk.make_directory(dir, "made", 0700));

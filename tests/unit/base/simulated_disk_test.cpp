@@ -123,6 +123,27 @@ TEST_CASE("Names of a directory are durable in order up to some point", "[disk]"
   CHECK(seen == std::set<std::set<std::string>>{{"f"}, {"a", "f"}, {"b", "f"}, {"b"}});
 }
 
+TEST_CASE("Of two exchanged names both have changed or none", "[disk]") {
+  Bed bed{"old"};
+  REQUIRE(bed.disk->make_directory(bed.directory.get(), "sub", 0700));
+  REQUIRE(bed.disk->sync_directory(bed.directory.get()));
+  bed.disk->mark("begin");
+  REQUIRE(bed.disk->exchange(bed.directory.get(), "f", "sub"));
+  REQUIRE(bed.disk->remove_directory(bed.directory.get(), "f"));
+  std::set<std::string> seen;
+  bed.disk->for_each_crash_state({}, [&](const CrashState& state) {
+    if (state.marks.empty()) return;
+    std::string names;
+    for (const char* name : {"f", "sub"}) {
+      const std::filesystem::path path = state.root / name;
+      if (!std::filesystem::exists(path)) continue;
+      names += std::string{name} + (std::filesystem::is_directory(path) ? "/ " : " ");
+    }
+    seen.insert(names);
+  });
+  CHECK(seen == std::set<std::string>{"f sub/ ", "f/ sub ", "sub "});
+}
+
 TEST_CASE("A file that is moved to another directory never loses both names", "[disk]") {
   Bed bed{"old"};
   REQUIRE(bed.disk->make_directory(bed.directory.get(), "sub", 0700));

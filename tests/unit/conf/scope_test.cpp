@@ -51,6 +51,8 @@ class ClaimingDisk final : public Disk {
   Result<void> rename(int, const std::string&, const std::string&) override { return refused(); }
   Result<void> list(int, const VisitName&) override { return refused(); }
   Result<void> move(int, const std::string&, int, const std::string&) override { return refused(); }
+  Result<void> exchange(int, const std::string&, const std::string&) override { return refused(); }
+  Result<void> remove_directory(int, const std::string&) override { return refused(); }
   Result<void> link(int, const std::string&, const std::string&) override { return refused(); }
   Result<void> remove(int, const std::string&) override { return refused(); }
   Result<void> make_directory(int, const std::string&, mode_t) override { return refused(); }
