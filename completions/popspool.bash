@@ -4,7 +4,7 @@ _popspool() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
   local targets="--all --stdin -j --jobs --resume"
-  local verbs="list show headers cat grep stat top report check repair undo recover carve deliver"
+  local verbs="list show headers cat grep stat top report check repair undo recover carve expire deliver"
   local verb= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ -z $verb && " $verbs " == *" $word "* ]]; then
@@ -31,6 +31,10 @@ _popspool() {
       COMPREPLY=($(compgen -f -- "$cur"))
       return
       ;;
+    --policy)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
     -j | --jobs)
       return
       ;;
@@ -54,6 +58,10 @@ _popspool() {
       COMPREPLY=($(compgen -u -W "--html --state --all --stdin -j --jobs $shared" -- "$cur"))
       ;;
     repair) COMPREPLY=($(compgen -u -W "--decide $targets $shared" -- "$cur")) ;;
+    expire)
+      COMPREPLY=($(compgen -u -W "--older-than --retrieved --unretrieved --retrieved-for
+        --larger-than --header --max-messages --max-size --policy $targets $shared" -- "$cur"))
+      ;;
     deliver) COMPREPLY=($(compgen -u -W "-r --sender -s --size-limit $shared" -- "$cur")) ;;
     carve) COMPREPLY=($(compgen -f -W "-o --output $shared" -- "$cur")) ;;
     *) COMPREPLY=($(compgen -u -W "$targets $shared" -- "$cur")) ;;

@@ -12,6 +12,7 @@ struct CommandLine {
   ReportArguments report;
   RepairArguments repair;
   CarveArguments carve;
+  ExpireArguments expire;
   DeliverArguments deliver;
 };
 
@@ -48,6 +49,26 @@ void declare_report(Arguments& arguments, ReportArguments& report) {
   arguments.option("--html", report.html_file, "FILE", "Write the page to this file");
   declare_state(arguments, report.state_file);
   declare_targets(arguments, report.selection, CanResume::no);
+}
+
+void declare_expire(Arguments& arguments, ExpireArguments& expire) {
+  arguments.option("--older-than", expire.older_than, "AGE",
+                   "Messages delivered longer ago, as 90d, 12h or 6w");
+  arguments.flag("--retrieved", expire.retrieved, "Messages that a session has retrieved");
+  arguments.flag("--unretrieved", expire.unretrieved, "Messages that no session has retrieved");
+  arguments.option("--retrieved-for", expire.retrieved_for, "AGE",
+                   "Messages that an earlier run, longer ago, saw to be retrieved");
+  arguments.option("--larger-than", expire.larger_than, "SIZE",
+                   "Messages of more octets, as 500000 or 10M");
+  arguments.option("--header", expire.header, "NAME:EXPRESSION",
+                   "Messages with such a header field; Perl's syntax");
+  arguments.option("--max-messages", expire.max_messages, "NUMBER",
+                   "The oldest of them, until no more than so many messages are left");
+  arguments.option("--max-size", expire.max_size, "SIZE",
+                   "The oldest of them, until no more octets are left");
+  arguments.option("--policy", expire.policy, "FILE",
+                   "Take rules for users and groups from this file instead");
+  declare_targets(arguments, expire.selection);
 }
 
 void declare_deliver(Arguments& arguments, DeliverArguments& deliver) {
@@ -150,6 +171,12 @@ ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal) 
            .declare = targets,
            .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
              return run_recover(line.selection, settings, run);
+           })},
+          {.name = "expire",
+           .help = "Remove messages that have had their time; -n tells which",
+           .declare = [&line](Arguments& declared) { declare_expire(declared, line.expire); },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_expire(line.expire, settings, run);
            })},
           {.name = "carve",
            .help = "Find the mail in a damaged file or a disk, and write it as an mbox",

@@ -81,6 +81,16 @@ struct RepairArguments {
 [[nodiscard]] ExitStatus run_recover(const TargetSelection& selection, const Settings& settings,
                                      const ToolRun& run);
 
+struct ExpireArguments {
+  std::optional<std::string> older_than, retrieved_for, larger_than, max_messages, max_size, header,
+      policy;  // a file
+  bool retrieved = false, unretrieved = false;
+  TargetSelection selection;
+};
+/// popspool expire TARGET...: removes messages that have had their time.
+[[nodiscard]] ExitStatus run_expire(const ExpireArguments& arguments, const Settings& settings,
+                                    const ToolRun& run);
+
 struct CarveArguments {
   std::vector<std::string> files;     // exactly one
   std::optional<std::string> output;  // nothing: standard output

@@ -1,19 +1,5 @@
 #include "conf/toml_grammar.h"
 
-// Some faulty texts break an assertion of toml++ 3.3 or, with NDEBUG, get past it. A text may come
-// from a user, so the assertion must hold in every build and may not end the program.
-#undef NDEBUG
-namespace pop {
-namespace {
-struct TomlAssertion {};
-constexpr void toml_assertion(bool holds) {
-  if (!holds) throw TomlAssertion{};
-}
-}  // namespace
-}  // namespace pop
-#define TOML_ASSERT(expression) ::pop::toml_assertion(static_cast<bool>(expression))
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -22,6 +8,7 @@ constexpr void toml_assertion(bool holds) {
 
 #include "base/text.h"
 #include "conf/network_list.h"
+#include "conf/toml_document.h"
 
 namespace pop {
 namespace {
@@ -44,19 +31,6 @@ class TomlReader {
   }
 
  private:
-  using Entries = std::vector<std::pair<const toml::key*, const toml::node*>>;
-
-  /// The library sorts by key; the order written decides, since config-file acts in its place.
-  static Entries entries_of(const toml::table& table) {
-    Entries entries;
-    for (const auto& [key, node] : table) entries.emplace_back(&key, &node);
-    std::ranges::sort(entries, [](const auto& a, const auto& b) {
-      const toml::source_position x = a.first->source().begin, y = b.first->source().begin;
-      return std::pair{x.line, x.column} < std::pair{y.line, y.column};
-    });
-    return entries;
-  }
-
   bool is_enough(const toml::key& next) {
     if (parsed_.complaints.size() < most_complaints) return false;
     if (parsed_.complaints.size() == most_complaints) {
@@ -273,91 +247,13 @@ class TomlReader {
 
 }  // namespace
 
-namespace {
-
-bool may_follow_bracket(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         std::string_view{"-_\"']"}.find(c) != std::string_view::npos;
-}
-
-/// Where a line is not fit for the library, counted from 0, and why.
-struct Unfit {
-  std::size_t at;
-  std::string what;
-};
-
-/// A table header whose name begins with a byte that no name may have.
-std::optional<Unfit> unfit_header(std::string_view line) {
-  std::size_t at = line.find_first_not_of(" \t");
-  if (at == std::string_view::npos || line[at] != '[') return std::nullopt;
-  if (line.substr(at).starts_with("[[")) ++at;
-  at = std::min(line.find_first_not_of(" \t", at + 1), line.size());
-  if (at < line.size() && may_follow_bracket(line[at])) return std::nullopt;
-  return Unfit{at, "expected the name of a table"};
-}
-
-/// Behind the closing quote of the string that begins at `at`, or the end of the line.
-std::size_t skip_string(std::string_view line, std::size_t at) {
-  const char quote = line[at];
-  while (++at < line.size() && line[at] != quote) {
-    if (line[at] == '\\' && quote == '"') ++at;
-  }
-  return std::min(at + 1, line.size());
-}
-
-std::optional<Unfit> unfit_part(std::string_view line) {
-  for (std::size_t at = 0; at < line.size() && line[at] != '#';) {
-    const char c = line[at];
-    if (c == '"' || c == '\'') {
-      if (line.substr(at).starts_with(std::string(3, c))) {
-        return Unfit{at, "a text must end on its line, so it cannot stand in three quotes"};
-      }
-      at = skip_string(line, at);
-      continue;
-    }
-    const auto octet = static_cast<unsigned char>(c);
-    if ((octet < 0x20 && c != '\t' && c != '\r') || octet >= 0x7f) {
-      return Unfit{at, "unexpected " + shown(line.substr(at, 1)) + " outside quotes"};
-    }
-    ++at;
-  }
-  return std::nullopt;
-}
-
-/// toml++ 3.3 runs into undefined behaviour on non-ASCII letters outside quotes and breaks its own
-/// assertion on a table header without a name. Both are errors in TOML, so they are found here. A
-/// string of several lines would hide them, and no option can hold one.
-std::optional<Complaint> first_unfit(std::string_view text, const std::string& name) {
-  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // byte order mark
-  for (Place place{name, 1, 0}; !text.empty(); ++place.line) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    std::optional<Unfit> unfit = unfit_header(line);
-    if (!unfit) unfit = unfit_part(line);
-    if (!unfit) continue;
-    place.column = unfit->at + 1;
-    return Complaint{place, unfit->what};
-  }
-  return std::nullopt;
-}
-
-}  // namespace
-
 ParsedText parse_toml(std::string_view text, const std::string& name) {
+  ParsedText parsed;
+  const std::optional<Complaint> refusal = read_toml_document(
+      text, name, [&](const toml::table& document) { parsed = TomlReader{name}.read(document); });
+  if (!refusal) return parsed;
   ParsedText refused;
-  if (auto unfit = first_unfit(text, name)) {
-    refused.complaints.push_back(*std::move(unfit));
-    return refused;
-  }
-  try {
-    return TomlReader{name}.read(toml::parse(text));
-  } catch (const toml::parse_error& error) {  // the library has no other way to say it
-    const toml::source_position at = error.source().begin;
-    refused.complaints.push_back({{name, at.line, at.column}, escaped(error.description(), 512)});
-  } catch (const TomlAssertion&) {
-    refused.complaints.push_back({{name}, "this is neither a set or reset line nor TOML"});
-  }
+  refused.complaints.push_back(*refusal);
   return refused;
 }
 

@@ -13,6 +13,8 @@
 
 namespace pop {
 
+class ImportedIds;
+
 /// What identifies a message's content: XXH3-128 over its separator line, header without
 /// bookkeeping fields, and body. An empty line at the content's end is left out (in mbox it
 /// separates it from the next message) and a missing last line end is supplied, so that neither
@@ -48,6 +50,8 @@ struct ScanOptions {
   /// Also take for folder-internal what Qpopper's UW-kluge did (two of three weak signs), not
   /// only the sure form: X-IMAP(base) and the "FOLDER INTERNAL DATA" subject together.
   bool uw_kluge = false;
+  /// Not for the scanner: whoever lists messages prefers these ids. Null: there are none.
+  std::shared_ptr<const ImportedIds> imported = nullptr;
 };
 
 /// Lets the scanner see whether a Content-Length leads to a From_ line. `size` is the whole file's

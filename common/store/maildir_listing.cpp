@@ -1,5 +1,9 @@
 #include "store/maildir_listing.h"
 
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
 #include "store/maildir_name.h"
 
 namespace pop {
@@ -21,6 +25,17 @@ void MaildirListing::rename(MaildirMessage& message, MaildirPlace place, std::st
   message.flags &= static_cast<std::uint16_t>(~in_cur_flag);
   if (place == MaildirPlace::seen) message.flags |= in_cur_flag;
   names += name;
+}
+
+std::vector<std::uint32_t> shown_order(const MaildirListing& listing) {
+  std::vector<std::uint32_t> order(listing.messages.size());
+  std::iota(order.begin(), order.end(), 0U);
+  const auto place = [&](std::uint32_t index) {
+    const std::uint32_t imported = listing.messages[index].order;
+    return imported != 0 ? imported : std::numeric_limits<std::uint32_t>::max();
+  };
+  if (!std::ranges::is_sorted(order, {}, place)) std::ranges::stable_sort(order, {}, place);
+  return order;
 }
 
 bool is_untouched(const MaildirMessage& message, const FileStatus& now) {

@@ -43,7 +43,7 @@ struct MaildirMessage {
   std::uint16_t name_length = 0, base_length = 0;
   std::uint16_t id_length = 0;
   std::uint16_t flags = 0;  // of MaildirFlag
-  std::uint32_t reserved = 0;
+  std::uint32_t order = 0;  // among messages with an imported place, which come first; 0: none
 
   [[nodiscard]] MaildirPlace place() const;
   [[nodiscard]] bool operator==(const MaildirMessage&) const = default;
@@ -84,6 +84,10 @@ struct MaildirListing {
   /// The file got another name, or lies in the other directory now.
   void rename(MaildirMessage& message, MaildirPlace place, std::string_view name);
 };
+
+/// The order in which the messages are shown, as indices: those with an imported place by it, then
+/// the others.
+[[nodiscard]] std::vector<std::uint32_t> shown_order(const MaildirListing& listing);
 
 /// Whether the file is still what was listed, as far as the file system tells.
 [[nodiscard]] bool is_untouched(const MaildirMessage& message, const FileStatus& now);

@@ -17,7 +17,8 @@ struct MaildirLocation {
   EachPlace<Fd> places;  // one that is missing is not open: no mail lies there
   FilePlace drop;        // session lock
   FilePlace index;
-  FilePlace ids;  // unique-ids that depend on other messages
+  FilePlace ids;         // unique-ids that depend on other messages
+  FilePlace retrievals;  // since when messages are known to be retrieved
 };
 
 /// Opens the Maildir that stands where `spool` says, and user.folder in it. nullopt: nothing stands

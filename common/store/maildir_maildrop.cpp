@@ -75,8 +75,10 @@ Result<void> MaildirMaildrop::load() {
 }
 
 void MaildirMaildrop::fill_listed() {
-  listed_.reserve(index_.listing.messages.size());
-  for (const MaildirMessage& message : index_.listing.messages) {
+  order_ = shown_order(index_.listing);
+  listed_.reserve(order_.size());
+  for (const std::uint32_t index : order_) {
+    const MaildirMessage& message = index_.listing.messages[index];
     listed_.push_back(
         {.size = message.wire,
          .unique_id = index_.listing.id_of(message),
@@ -95,7 +97,7 @@ std::string MaildirMaildrop::name_of(const MaildirMessage& message) const {
 // Reading
 
 Result<std::unique_ptr<MessageReader>> MaildirMaildrop::open(MessageNumber number) {
-  MaildirMessage& message = index_.listing.messages[number.index()];
+  MaildirMessage& message = at(number);
   const std::string which = "message " + std::to_string(number.value) + " of " +
                             location_.root->path.native() + " (" + name_of(message) + ")";
   Result<std::optional<CheckedFile>> opened = open_listed(message);
@@ -236,9 +238,10 @@ Result<void> MaildirMaildrop::commit(const SessionOutcome& outcome) {
 Result<void> MaildirMaildrop::remove_all(const MessageSet& deleted) {
   Result<void> first;
   std::size_t changed = 0;
-  for (std::size_t i = 0; i < index_.listing.messages.size(); ++i) {
-    if (!deleted.contains({static_cast<std::uint32_t>(i + 1)})) continue;
-    const Result<Removal> removal = remove(index_.listing.messages[i]);
+  for (std::size_t i = 0; i < listed_.size(); ++i) {
+    const MessageNumber number{static_cast<std::uint32_t>(i + 1)};
+    if (!deleted.contains(number)) continue;
+    const Result<Removal> removal = remove(at(number));
     if (!removal && first) first = std::unexpected(removal.error());
     if (removal && *removal == Removal::changed) ++changed;
   }
@@ -285,10 +288,10 @@ bool MaildirMaildrop::is_to_be_marked(const SessionOutcome& outcome, MessageNumb
 /// A missing mark costs nobody a message, so a full disk is no reason to complain.
 Result<void> MaildirMaildrop::mark_all(const SessionOutcome& outcome) {
   Result<void> first;
-  for (std::size_t i = 0; i < index_.listing.messages.size(); ++i) {
+  for (std::size_t i = 0; i < listed_.size(); ++i) {
     const MessageNumber number{static_cast<std::uint32_t>(i + 1)};
     if (!is_to_be_marked(outcome, number)) continue;
-    Result<void> marked = mark_seen(index_.listing.messages[i]);
+    Result<void> marked = mark_seen(at(number));
     if (!marked && first && marked.error().code != Errc::full) first = std::move(marked);
   }
   return first;
@@ -348,10 +351,13 @@ Result<void> MaildirMaildrop::sync_changed() {
 void MaildirMaildrop::forget(const MessageSet& deleted) {
   if (!changed_.fresh && !changed_.seen) return;
   index_is_new_ = true;
-  std::size_t number = 0;
-  std::erase_if(index_.listing.messages, [&](const MaildirMessage&) {
-    return deleted.contains({static_cast<std::uint32_t>(++number)});
-  });
+  std::vector<bool> erased(order_.size());
+  for (std::size_t i = 0; i < order_.size(); ++i) {
+    erased[order_[i]] = deleted.contains({static_cast<std::uint32_t>(i + 1)});
+  }
+  std::size_t index = 0;
+  std::erase_if(index_.listing.messages,
+                [&](const MaildirMessage&) -> bool { return erased[index++]; });
   for (const MaildirPlace place : maildir_places) {
     if (changed_[place]) index_.proof[place].settled = false;
   }

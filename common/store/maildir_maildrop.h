@@ -51,6 +51,9 @@ class MaildirMaildrop final : public Maildrop {
   Result<void> load();
   void fill_listed();
   [[nodiscard]] MaildirSource source() const;
+  [[nodiscard]] MaildirMessage& at(MessageNumber number) {
+    return index_.listing.messages[order_[number.index()]];
+  }
   [[nodiscard]] const Fd& directory_of(const MaildirMessage& message) const;
   [[nodiscard]] std::string name_of(const MaildirMessage& message) const;
 
@@ -76,6 +79,7 @@ class MaildirMaildrop final : public Maildrop {
   MaildirLocation location_;
   SessionLock session_;
   MaildirIndex index_;
+  std::vector<std::uint32_t> order_;  // where in the listing each message number stands
   bool index_is_new_ = false;
   std::vector<MessageInfo> listed_;
   EachPlace<bool> changed_;  // directories in which names have changed

@@ -51,6 +51,7 @@ struct Entry {
   int listing = 0;                        // which listing of its directory found it
   const MaildirMessage* known = nullptr;  // in the old listing
   std::optional<std::uint32_t> read;      // else which of the messages read anew
+  std::uint32_t order = 0;                // imported place
   bool shared_id = false;
   bool has_two_names = false;
   std::string_view id;
@@ -152,7 +153,7 @@ class Round {
   enum class Fate : std::uint8_t { read, gone, no_mail };
   Result<Fate> read(Entry& entry);
   Result<Fate> why_not_opened(const Entry& entry, Error error);
-  void settle_ids();
+  Result<void> settle_ids();
   std::string_view settle_id(Entry& entry, IdsInUse& in_use);
   void build();
 
@@ -178,7 +179,9 @@ Result<bool> Round::run() {
   match();
   const Result<bool> complete = read_new();
   if (!complete) return complete;
-  settle_ids();
+  if (Result<void> settled = settle_ids(); !settled) {
+    return std::unexpected(std::move(settled).error());
+  }
   build();
   return complete;
 }
@@ -320,26 +323,30 @@ Result<Round::Fate> Round::why_not_opened(const Entry& entry, Error error) {
   return std::unexpected(std::move(error));
 }
 
-void Round::settle_ids() {
+Result<void> Round::settle_ids() {
   for (Entry& entry : entries_) {
     if (entry.known == nullptr) continue;
     entry.id = old_.listing.id_of(*entry.known);
     entry.shared_id = (entry.known->flags & shared_id_flag) != 0;
+    entry.order = entry.known->order;
   }
-  if (read_.empty()) return;
-  RecordedIds recorded =
+  if (read_.empty()) return {};
+  Result<RecordedIds> recorded =
       RecordedIds::load(source_.disk, source_.location.ids, source_.owner, old_.recipe);
+  if (!recorded) return std::unexpected(std::move(recorded).error());
   IdsInUse in_use{entries_};
   for (Entry& entry : entries_) {
     if (!entry.read) continue;
-    const std::string* id = recorded.find(entry.base);
-    if (id == nullptr || in_use.holder(*id) != nullptr) continue;
-    in_use.give(entry, ids_.keep(*id));
+    const RecordedIds::Recorded* known = recorded->find(entry.base);
+    if (known == nullptr || in_use.holder(known->id) != nullptr) continue;
+    in_use.give(entry, ids_.keep(known->id));
+    entry.order = known->order;
     entry.shared_id = true;
   }
   for (Entry& entry : entries_) {
     if (entry.id.empty()) in_use.give(entry, settle_id(entry, in_use));
   }
+  return {};
 }
 
 std::string_view Round::settle_id(Entry& entry, IdsInUse& in_use) {
@@ -363,6 +370,7 @@ void Round::build() {
   for (const Entry& entry : entries_) {
     MaildirMessage message = entry.known != nullptr ? *entry.known : read_[*entry.read].message;
     message.flags &= static_cast<std::uint16_t>(proven_flag);
+    message.order = entry.order;
     if (entry.place == MaildirPlace::seen) message.flags |= in_cur_flag;
     if (entry.shared_id) message.flags |= shared_id_flag;
     if (entry.has_two_names) message.flags |= two_names_flag;
@@ -438,12 +446,14 @@ void record_shared_ids(const MaildirSource& source, const MaildirIndex& index) {
   RecordedIds wanted;
   for (const MaildirMessage& message : listing.messages) {
     if ((message.flags & shared_id_flag) == 0) continue;
-    wanted.record(listing.base_of(message), listing.id_of(message));
+    wanted.record(listing.base_of(message),
+                  {.id = std::string{listing.id_of(message)}, .order = message.order});
   }
   if (wanted.is_empty()) return;
-  const RecordedIds recorded =
+  const Result<RecordedIds> recorded =
       RecordedIds::load(source.disk, source.location.ids, source.owner, index.recipe);
-  if (recorded.contains(wanted)) return;
+  if (!recorded || recorded->contains(wanted)) return;
+  wanted.keep_imported(*recorded);
   (void)wanted.save(source.disk, source.location.ids, index.recipe);
 }
 

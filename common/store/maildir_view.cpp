@@ -58,9 +58,11 @@ Result<void> MaildirView::load() {
 void MaildirView::fill_messages() {
   const MaildirListing& listing = index_.listing;
   hidden_ = listing.hidden.fresh + listing.hidden.seen;
-  files_.reserve(listing.messages.size());
-  messages_.reserve(listing.messages.size());
-  for (const MaildirMessage& message : listing.messages) {
+  order_ = shown_order(listing);
+  files_.reserve(order_.size());
+  messages_.reserve(order_.size());
+  for (const std::uint32_t index : order_) {
+    const MaildirMessage& message = listing.messages[index];
     const std::string_view name = listing.name_of(message);
     files_.push_back(std::string{directory_name(message.place())} + "/" + std::string{name});
     messages_.push_back({.size = message.wire,
@@ -74,7 +76,7 @@ void MaildirView::fill_messages() {
 }
 
 Result<std::unique_ptr<MessageReader>> MaildirView::open(MessageNumber number) {
-  const MaildirMessage& message = index_.listing.messages[number.index()];
+  const MaildirMessage& message = index_.listing.messages[order_[number.index()]];
   const auto changed = [&](std::string_view how) {
     return fail(Errc::changed, "message " + std::to_string(number.value) + " of " +
                                    location_.root->path.native() + " was " + std::string{how} +
@@ -111,7 +113,7 @@ Result<std::string> MaildirView::separator(MessageNumber) {
 }
 
 std::optional<std::int64_t> MaildirView::delivered(MessageNumber number) {
-  const std::uint64_t seconds = index_.listing.messages[number.index()].delivered;
+  const std::uint64_t seconds = index_.listing.messages[order_[number.index()]].delivered;
   if (seconds == 0) return std::nullopt;
   return static_cast<std::int64_t>(seconds);
 }

@@ -34,7 +34,8 @@ class MaildirView final : public SpoolView {
   MailUser user_;
   MaildirLocation location_;
   MaildirIndex index_;
-  std::vector<std::string> files_;  // what ViewedMessage::file shows
+  std::vector<std::uint32_t> order_;  // where in the listing each message number stands
+  std::vector<std::string> files_;    // what ViewedMessage::file shows
 };
 
 }  // namespace pop

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "mail/defect_finder.h"
 #include "store/backoff.h"
+#include "store/imported_ids_file.h"
 #include "store/maildrop_location.h"
 #include "store/patched_file.h"
 #include "store/scan_options.h"
@@ -153,12 +154,22 @@ class SpoolCheck {
     const Result<SpoolIndex::Freshness> fresh =
         index->freshness(disk_, file, status, scan_options(context_.settings));
     if (!fresh || *fresh != SpoolIndex::Freshness::exact) return;
-    const std::string lie = first_lie(index->listing, messages);
+    const Result<std::shared_ptr<const ImportedIds>> imported =
+        load_imported_ids(disk_, location_.uidl, user_.uid);
+    if (!imported) return;  // look_at_imported_ids() tells
+    const std::string lie = first_lie(index->listing, messages, imported->get());
     if (!lie.empty()) report(DefectKind::lying_index, location_.index, lie);
   }
 
+  static bool is_imported(const ImportedIds* imported, const ScannedMessage& message,
+                          std::string_view natural, std::string_view id) {
+    const auto is_this = [id](std::string_view other) { return other == id; };
+    return imported != nullptr && imported->find(message.fingerprint, natural, is_this) != nullptr;
+  }
+
   static std::string first_lie(const SpoolListing& listing,
-                               const std::vector<ScannedMessage>& messages) {
+                               const std::vector<ScannedMessage>& messages,
+                               const ImportedIds* imported) {
     if (listing.messages.size() != messages.size()) {
       return "it lists " + std::to_string(listing.messages.size()) + " messages of " +
              std::to_string(messages.size());
@@ -176,7 +187,8 @@ class SpoolCheck {
                               ((told.flags & internal_flag) != 0) == true_one.folder_internal;
       const std::string& natural =
           true_one.stored_id.empty() ? true_one.computed_id : true_one.stored_id;
-      const bool same_id = (told.flags & settled_id_flag) == 0 || listing.id_of(told) == natural;
+      const bool same_id = (told.flags & settled_id_flag) == 0 || listing.id_of(told) == natural ||
+                           is_imported(imported, true_one, natural, listing.id_of(told));
       if (same_place && same_content && same_flags && same_id) continue;
       return "message " + std::to_string(i + 1) + " is not as it says: " +
              (!same_place     ? "another place"
@@ -193,6 +205,7 @@ class SpoolCheck {
     check_drop(location_.drop);
     if (location_.old_drop) check_drop(*location_.old_drop);
     check_journal();
+    look_at_imported_ids();
     const Result<FileStatus> lock = dotlock_status();
     if (lock && age_of(*lock) > context_.settings.dotlock_stale_after) {
       report(DefectKind::abandoned_lock, location_.spool.sibling(location_.spool.name + ".lock"),
@@ -205,6 +218,16 @@ class SpoolCheck {
     const Result<FileStatus> status = disk_.status(drop.directory(), drop.name);
     if (!status || !status->is_regular() || status->size.count == 0) return;
     report(DefectKind::leftover_drop, drop, std::to_string(status->size.count) + " octets of mail");
+  }
+
+  void look_at_imported_ids() {
+    if (!check_place(location_.uidl, Exposure::not_writable_by_others, "")) return;
+    const Result<std::shared_ptr<const ImportedIds>> imported =
+        load_imported_ids(disk_, location_.uidl, user_.uid);
+    if (!imported || !*imported || (*imported)->not_understood() == 0) return;
+    found_.remarks.push_back(location_.uidl.path() + ": " +
+                             std::to_string((*imported)->not_understood()) +
+                             " lines are not understood");
   }
 
   void check_journal() {

@@ -163,6 +163,7 @@ Result<void> check_names_differ(const Settings& settings, const MailUser& user, 
       {"the journal being written", {}, &plan.spool, "." + plan.stem + ".journal.new"},
       {"the trash", {}, &plan.spool, "." + plan.stem + ".trash"},
       {"the imported unique-ids", {}, &plan.spool, "." + plan.stem + ".uidl"},
+      {"the times of retrieval", {}, &plan.spool, "." + plan.stem + ".retrieved"},
       {"the user's options file", {}, &plain, "." + user.name + ".qpopper-options"},
   };
   OwnFile old_drop{"the drop of check-old-spool-loc", {}, &plain, "." + user.name + ".pop"};
@@ -427,6 +428,7 @@ Result<MaildropLocation> locate_maildrop(Disk& disk, const Settings& settings,
                             .journal = {*spool, "." + plan->stem + ".journal"},
                             .trash = {*spool, "." + plan->stem + ".trash"},
                             .uidl = {*spool, "." + plan->stem + ".uidl"},
+                            .retrievals = {*spool, "." + plan->stem + ".retrieved"},
                             .old_drop = std::nullopt,
                             .remarks = std::move(remarks)};
   location.old_drop = find_old_drop(opener, settings, user, location.drop);

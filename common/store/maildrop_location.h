@@ -42,6 +42,7 @@ struct MaildropLocation {
   FilePlace journal;                  // .USER.journal
   FilePlace trash;                    // .USER.trash
   FilePlace uidl;                     // .USER.uidl
+  FilePlace retrievals;               // .USER.retrieved
   std::optional<FilePlace> old_drop;  // check-old-spool-loc: plain SPOOL-DIR/.USER.pop, when that
                                       // is not `drop`; need not exist
   std::vector<std::string> remarks;   // as of Maildrop::remarks()

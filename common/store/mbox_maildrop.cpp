@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "store/imported_ids_file.h"
 #include "store/leftover_mail.h"
 #include "store/message_readers.h"
 #include "store/scan_options.h"
@@ -191,6 +192,7 @@ Result<void> MboxMaildrop::bring_index_up_to_date(SpoolLock& lock) {
     index_ = std::move(*known);
     return {};
   }
+  if (Result<void> known_ids = know_imported_ids(); !known_ids) return known_ids;
   SpoolListing listing;
   if (freshness == SpoolIndex::Freshness::grown && !context_.settings.conservative_cache) {
     listing = std::move(known->listing);
@@ -202,6 +204,20 @@ Result<void> MboxMaildrop::bring_index_up_to_date(SpoolLock& lock) {
   if (!index) return std::unexpected(std::move(index).error());
   index_ = std::move(*index);
   index_is_new_ = true;
+  return {};
+}
+
+Result<void> MboxMaildrop::know_imported_ids() {
+  if (knows_imported_ids_) return {};
+  Result<std::shared_ptr<const ImportedIds>> ids =
+      load_imported_ids(context_.disk, location_.uidl, user_.uid);
+  if (!ids) return std::unexpected(std::move(ids).error());
+  options_.imported = std::move(*ids);
+  knows_imported_ids_ = true;
+  if (options_.imported && options_.imported->not_understood() > 0) {
+    remark(location_.uidl.path() + ": " + std::to_string(options_.imported->not_understood()) +
+           " lines are not understood; the messages they are for have other unique-ids");
+  }
   return {};
 }
 
@@ -348,6 +364,9 @@ Result<MboxMaildrop::Current> MboxMaildrop::see_current(SpoolLock& lock,
   const Result<SpoolIndex::Freshness> fresh = index_.freshness(disk, spool, *now, options_);
   if (!fresh) return std::unexpected(fresh.error());
   if (*fresh == SpoolIndex::Freshness::exact) return Current{std::nullopt, change};
+  if (Result<void> known_ids = know_imported_ids(); !known_ids) {
+    return std::unexpected(std::move(known_ids).error());
+  }
   SpoolListing listing;
   if (*fresh == SpoolIndex::Freshness::grown) {
     const Result<bool> stand = erased_still_stand(lock, change);

@@ -67,6 +67,8 @@ class MboxMaildrop final : public Maildrop {
   [[nodiscard]] std::size_t position_of(MessageNumber number) const;
   [[nodiscard]] SpoolChange change_of(const SessionOutcome& outcome) const;
   [[nodiscard]] bool changes_anything(const SpoolChange& change) const;
+  /// Knows the imported unique-ids from now on; whoever lists mail anew needs them.
+  Result<void> know_imported_ids();
   Result<Current> see_current(SpoolLock& lock, const SpoolChange& change);
   Result<bool> erased_still_stand(SpoolLock& lock, const SpoolChange& change);
   Current relocate(SpoolListing now, const SpoolChange& change) const;
@@ -79,6 +81,7 @@ class MboxMaildrop final : public Maildrop {
   MaildropLocation location_;
   SessionLock session_;
   ScanOptions options_;
+  bool knows_imported_ids_ = false;
   SpoolIndex index_;  // what the session lists
   bool index_is_new_ = false;
   Fd source_;  // where messages are read from; not open for an empty maildrop

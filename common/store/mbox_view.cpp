@@ -11,6 +11,7 @@
 
 #include "mail/from_line.h"
 #include "store/backoff.h"
+#include "store/imported_ids_file.h"
 #include "store/scan_options.h"
 #include "store/shared_locks.h"
 #include "store/spool_file.h"
@@ -128,6 +129,10 @@ Result<void> MboxView::list_by_index(const FileStatus& now) {
       if (!context_.settings.conservative_cache) known = std::move(index->listing);
     }
   }
+  Result<std::shared_ptr<const ImportedIds>> imported =
+      load_imported_ids(disk_, location_.uidl, user_.uid);
+  if (!imported) return std::unexpected(std::move(imported).error());
+  options_.imported = std::move(*imported);
   Result<SpoolListing> listing =
       completed_listing(disk_, file_, now.size, options_, std::move(known));
   if (!listing) return std::unexpected(std::move(listing).error());

@@ -3,55 +3,76 @@
 #include <algorithm>
 
 #include "base/file_replacement.h"
+#include "base/text.h"
 #include "store/spool_file.h"
 
 namespace pop {
 namespace {
 
 constexpr std::uint64_t largest_file = std::uint64_t{256} * 1024 * 1024;
+constexpr std::uint64_t largest_order = 0xFFFFFFFE;
 
-std::string first_line(UniqueIdRecipe recipe) {
-  return "popper-uidl 1 " + std::to_string(static_cast<int>(recipe));
+std::string first_line(UniqueIdRecipe recipe, int version) {
+  return "popper-uidl " + std::to_string(version) + " " + std::to_string(static_cast<int>(recipe));
 }
 
-/// Up to the next LF, which is taken away.
-std::string_view take_line(std::string_view& text) {
-  const std::size_t lf = text.find('\n');
-  const std::string_view line = text.substr(0, lf);
-  text.remove_prefix(lf == std::string_view::npos ? text.size() : lf + 1);
-  return line;
+/// Up to the next `end`, which is taken away.
+std::string_view take_part(std::string_view& text, char end) {
+  const std::size_t at = text.find(end);
+  const std::string_view part = text.substr(0, at);
+  text.remove_prefix(at == std::string_view::npos ? text.size() : at + 1);
+  return part;
 }
 
 }  // namespace
 
 RecordedIds RecordedIds::parse(std::string_view content, UniqueIdRecipe recipe) {
   RecordedIds recorded;
-  if (take_line(content) != first_line(recipe)) return recorded;
+  const std::string_view first = take_part(content, '\n');
+  const bool has_order = first.starts_with("popper-uidl 2 ");
+  const bool is_this_recipe = first == first_line(recipe, has_order ? 2 : 1);
+  if (!is_this_recipe && !has_order) return recorded;
   while (!content.empty()) {
-    const std::string_view line = take_line(content);
-    const std::size_t blank = line.find(' ');
-    if (blank == std::string_view::npos || !is_valid_unique_id(line.substr(0, blank))) continue;
-    recorded.record(line.substr(blank + 1), line.substr(0, blank));
+    std::string_view line = take_part(content, '\n');
+    const std::string_view id = take_part(line, ' ');
+    const std::optional<std::uint64_t> order =
+        has_order ? decimal(take_part(line, ' ')) : std::optional<std::uint64_t>{0};
+    if (!is_valid_unique_id(id) || !order || *order > largest_order) continue;
+    if (*order == 0 && !is_this_recipe) continue;
+    recorded.record(line, {.id = std::string{id}, .order = static_cast<std::uint32_t>(*order)});
   }
   return recorded;
 }
 
 std::string RecordedIds::serialised(UniqueIdRecipe recipe) const {
-  std::string content = first_line(recipe) + "\n";
-  for (const auto& [base, id] : ids_) content += id + " " + base + "\n";
+  const bool has_order =
+      std::ranges::any_of(ids_, [](const auto& each) { return each.second.order != 0; });
+  std::string content = first_line(recipe, has_order ? 2 : 1) + "\n";
+  for (const auto& [base, recorded] : ids_) {
+    content += recorded.id + " ";
+    if (has_order) content += std::to_string(recorded.order) + " ";
+    content += base + "\n";
+  }
   return content;
 }
 
-RecordedIds RecordedIds::load(Disk& disk, const FilePlace& place, uid_t owner,
-                              UniqueIdRecipe recipe) {
-  const Result<Fd> file =
-      open_mail_file(disk, place, O_RDONLY, owner, Exposure::not_writable_by_others);
-  if (!file) return {};
+Result<RecordedIds> RecordedIds::load(Disk& disk, const FilePlace& place, uid_t owner,
+                                      UniqueIdRecipe recipe) {
+  Result<Fd> file = open_mail_file(disk, place, O_RDONLY, owner, Exposure::not_writable_by_others);
+  for (int tries = 0; !file && file.error().code == Errc::changed && tries < 3; ++tries) {
+    file = open_mail_file(disk, place, O_RDONLY, owner, Exposure::not_writable_by_others);
+  }
+  if (!file && (file.error().code == Errc::not_found || file.error().code == Errc::denied)) {
+    return RecordedIds{};
+  }
+  if (!file) return std::unexpected(std::move(file).error());
   const Result<FileStatus> status = disk.status(*file);
-  if (!status || status->size.count > largest_file) return {};
+  if (!status) return std::unexpected(status.error());
+  if (status->size.count > largest_file) return RecordedIds{};
   std::string content(status->size.count, '\0');
   const Result<std::size_t> got = disk.read(*file, content, {0});
-  return got ? parse(std::string_view{content}.substr(0, *got), recipe) : RecordedIds{};
+  if (!got) return std::unexpected(Error{got.error()}.in("read " + place.path()));
+  return parse(std::string_view{content}.substr(0, *got), recipe);
 }
 
 Result<void> RecordedIds::save(Disk& disk, const FilePlace& place, UniqueIdRecipe recipe) const {
@@ -59,7 +80,7 @@ Result<void> RecordedIds::save(Disk& disk, const FilePlace& place, UniqueIdRecip
                       serialised(recipe));
 }
 
-const std::string* RecordedIds::find(std::string_view base) const {
+const RecordedIds::Recorded* RecordedIds::find(std::string_view base) const {
   const auto found = ids_.find(base);
   return found == ids_.end() ? nullptr : &found->second;
 }
@@ -68,9 +89,15 @@ bool RecordedIds::contains(const RecordedIds& other) const {
   return std::ranges::includes(ids_, other.ids_);
 }
 
-void RecordedIds::record(std::string_view base, std::string_view id) {
+void RecordedIds::record(std::string_view base, Recorded recorded) {
   if (base.empty() || base.find('\n') != std::string_view::npos) return;
-  ids_.insert_or_assign(std::string{base}, std::string{id});
+  ids_.insert_or_assign(std::string{base}, std::move(recorded));
+}
+
+void RecordedIds::keep_imported(const RecordedIds& other) {
+  for (const auto& [base, recorded] : other.ids_) {
+    if (recorded.order != 0) ids_.try_emplace(base, recorded);
+  }
 }
 
 }  // namespace pop

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "mail/imported_ids.h"
 #include "store/checksum.h"
 
 namespace pop {
@@ -76,7 +77,8 @@ Result<void> feed_range(Disk& disk, const Fd& spool, FileBytes from, FileBytes t
 /// Adds scanned messages to a listing and settles their ids.
 class ListingBuilder {
  public:
-  explicit ListingBuilder(SpoolListing& listing) : listing_{listing}, in_use_{listing} {}
+  ListingBuilder(SpoolListing& listing, const ImportedIds* imported)
+      : listing_{listing}, imported_{imported}, in_use_{listing} {}
 
   void add(const ScannedMessage& scanned) {
     SpoolMessage message{.separator = scanned.separator,
@@ -97,6 +99,11 @@ class ListingBuilder {
   std::string settle_id(const ScannedMessage& scanned, std::uint16_t& flags) {
     const std::string& natural =
         scanned.stored_id.empty() ? scanned.computed_id : scanned.stored_id;
+    if (const std::string* imported = imported_id(scanned, natural)) {
+      flags |= settled_id_flag;
+      if (*imported == scanned.stored_id) flags |= stored_id_flag;
+      return *imported;
+    }
     if (!in_use_.contains(natural)) {
       flags |= settled_id_flag;
       if (!scanned.stored_id.empty()) flags |= stored_id_flag;
@@ -111,7 +118,14 @@ class ListingBuilder {
     return distinct;
   }
 
+  const std::string* imported_id(const ScannedMessage& scanned, const std::string& natural) {
+    if (imported_ == nullptr || scanned.folder_internal) return nullptr;
+    return imported_->find(scanned.fingerprint, natural,
+                           [this](std::string_view id) { return !in_use_.contains(id); });
+  }
+
   SpoolListing& listing_;
+  const ImportedIds* imported_;
   IdsInUse in_use_;
   std::map<std::string, std::uint32_t> occurrences_;  // ids met more than once: last number given
 };
@@ -168,7 +182,7 @@ Result<void> scan_spool(Disk& disk, const Fd& spool, FileBytes size, const ScanO
   }
   SpoolLookAhead look_ahead{disk, spool, size};
   MboxScanner scanner{options, &look_ahead, at, listing.format};
-  ListingBuilder builder{listing};
+  ListingBuilder builder{listing, options.imported.get()};
   Result<void> fed = feed_range(disk, spool, at, size, scanner, between_pieces,
                                 [&](const ScannedMessage& message) { builder.add(message); });
   if (fed) fed = look_ahead.all_seen();

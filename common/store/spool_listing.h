@@ -58,8 +58,9 @@ struct SpoolListing {
 /// Reads the spool from the end of `listing` to `size` and completes the listing. What follows the
 /// last known message may belong to it (a torn delivery went on), so that one is read again.
 /// An empty listing is a whole scan. Ids, first that applies and is still free in the maildrop:
-/// stored X-UIDL:, computed by the recipe, computed with a number behind. Blocks on the device; the
-/// caller holds the spool lock. Errc::corrupt: no spool. Errc::changed: ended before `size`.
+/// imported, stored X-UIDL:, computed by the recipe, computed with a number behind. Blocks on the
+/// device; the caller holds the spool lock. Errc::corrupt: no spool. Errc::changed: ended before
+/// `size`.
 [[nodiscard]] Result<void> scan_spool(Disk& disk, const Fd& spool, FileBytes size,
                                       const ScanOptions& options, SpoolListing& listing,
                                       const BetweenPieces& between_pieces = {});

@@ -10,6 +10,7 @@
 #include "store/append_buffer.h"
 #include "store/checksum.h"
 #include "store/file_pieces.h"
+#include "store/imported_ids_file.h"
 #include "store/locked_spool.h"
 #include "store/patched_file.h"
 #include "store/repair_proof.h"
@@ -42,7 +43,8 @@ class Repair {
         location_{location},
         owner_{owner},
         spool_{spool},
-        request_{request} {}
+        request_{request},
+        options_{request.options} {}
 
   Result<MendedSpool> run() {
     Result<RepairPlan> plan =
@@ -75,8 +77,7 @@ class Repair {
   /// Empty for what is no spool: there clients have seen no ids, or will see none.
   Result<SpoolListing> listing_of(const Fd& file, FileBytes size) {
     SpoolListing listing;
-    Result<void> scanned =
-        scan_spool(disk_, file, size, request_.options, listing, spool_.refreshing());
+    Result<void> scanned = scan_spool(disk_, file, size, options_, listing, spool_.refreshing());
     if (!scanned && scanned.error().code != Errc::corrupt) {
       return std::unexpected(std::move(scanned).error());
     }
@@ -85,6 +86,10 @@ class Repair {
 
   /// A message that is as it was must have the id that it had, whatever became of the others.
   Result<void> keep_unique_ids() {
+    Result<std::shared_ptr<const ImportedIds>> imported =
+        load_imported_ids(disk_, location_.uidl, owner_);
+    if (!imported) return std::unexpected(std::move(imported).error());
+    options_.imported = std::move(*imported);
     const Result<SpoolListing> old = listing_of(spool_.file(), spool_.size());
     if (!old) return std::unexpected(old.error());
     constexpr int most_rounds = 4;
@@ -270,6 +275,7 @@ class Repair {
   uid_t owner_;
   LockedSpool& spool_;
   const RepairRequest& request_;
+  ScanOptions options_;
   MendedSpool mended_;
   Fd built_, quarantine_;
   RepairFiles files_;

@@ -21,7 +21,7 @@ CONFINED = [
     (r"^stringprep\.h$", r"^common/auth/saslprep\.cpp$"),
     (r"^security/", r"^common/auth/pam_(conversation|transaction|password_change)[^/]*$"),
     (r"^crypt\.h$", r"^common/auth/[^/]+\.cpp$"),
-    (r"^toml\+\+/|^toml\.hpp$", r"^common/conf/toml_grammar\.cpp$"),
+    (r"^toml\+\+/|^toml\.hpp$", r"^common/conf/toml_document\.h$"),
     (r"^CLI/", r"^common/(conf/command_line\.cpp$|tool/)"),
     (r"^rpc/", r"^popper/notify/drac_notifier\.cpp$"),
     (r"^(mysql|errmsg)\.h$", r"^popper/notify/sql_notifier\.cpp$"),

@@ -194,6 +194,7 @@ TEST_CASE("temp-name or cache-name that gave the name of another file destroyed 
            Row{".%s.journal.new", ".%s.cache", "and the journal being written"},
            Row{".%s.trash", ".%s.cache", "and the trash"},
            Row{".%s.pop", ".%s.uidl", "and the imported unique-ids"},
+           Row{".%s.pop", ".%s.retrieved", "and the times of retrieval"},
            Row{".%s.qpopper-options", ".%s.cache", "and the user's options file"},
        }) {
     CAPTURE(row.temp_name, row.cache_name);

@@ -1,0 +1,210 @@
+#include <grp.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "conf/configuration.h"
+#include "popspool/expiry.h"
+#include "popspool/moment.h"
+#include "popspool/popspool.h"
+#include "tool/shown_text.h"
+
+namespace pop {
+namespace {
+
+/// Puts what an option says into a rule.
+class RuleOptions {
+ public:
+  template <class T, class Parse>
+  void take(std::string_view name, const std::optional<std::string>& text, const Parse& parse,
+            std::optional<T>& target) {
+    if (!text || wrong_) return;
+    const Judged<T> value = parse(*text);
+    if (value) {
+      target = *value;
+    } else {
+      complain(name, *text, value.error());
+    }
+  }
+  void complain(std::string_view name, const std::string& text, const std::string& wanted) {
+    if (wrong_) return;
+    wrong_ = "--" + std::string{name} + " \"" + escaped(text) + "\": wants " + wanted;
+  }
+  [[nodiscard]] const std::optional<std::string>& wrong() const { return wrong_; }
+
+ private:
+  std::optional<std::string> wrong_;
+};
+
+Judged<std::uint64_t> parse_count(std::string_view text) {
+  if (const std::optional<std::uint64_t> count = decimal(text)) return *count;
+  return std::unexpected(std::string{"a number of messages"});
+}
+
+Result<ExpiryRule> rule_of(const ExpireArguments& arguments) {
+  ExpiryRule rule;
+  RuleOptions options;
+  options.take("older-than", arguments.older_than, parse_age, rule.older_than);
+  options.take("retrieved-for", arguments.retrieved_for, parse_age, rule.retrieved_for);
+  options.take("larger-than", arguments.larger_than, parse_octets, rule.larger_than);
+  options.take("max-messages", arguments.max_messages, parse_count, rule.max_messages);
+  options.take("max-size", arguments.max_size, parse_octets, rule.max_octets);
+  std::optional<std::string> header;
+  options.take("header", arguments.header, parse_header_condition, header);
+  if (options.wrong()) return fail(Errc::usage, *options.wrong());
+  if (header) rule.headers.push_back(*header);
+  if (arguments.retrieved && arguments.unretrieved) {
+    return fail(Errc::usage, "--retrieved and --unretrieved exclude each other");
+  }
+  if (arguments.retrieved || arguments.unretrieved) rule.retrieved = arguments.retrieved;
+  return rule;
+}
+
+Result<ExpiryPolicy> policy_in(const std::string& path) {
+  const Result<std::string> text = start_up_file_reader()(path);
+  if (!text) return std::unexpected(text.error());
+  Checked<ExpiryPolicy> policy = parse_expiry_policy(*text, path);
+  if (!policy) {
+    std::string all;
+    for (const Complaint& complaint : policy.error()) {
+      all += (all.empty() ? "" : "; ") + to_string(complaint);
+    }
+    return fail(Errc::usage, all);
+  }
+  for (const ExpiryPart& part : policy->parts) {
+    for (const std::string& group : part.groups) {
+      if (::getgrnam(group.c_str()) != nullptr) continue;
+      return fail(Errc::usage, path + ": there is no group \"" + escaped(group) + "\"");
+    }
+  }
+  return std::move(*policy);
+}
+
+/// The command line is a policy of one part with one rule.
+Result<ExpiryPolicy> policy_of(const ExpireArguments& arguments) {
+  const Result<ExpiryRule> rule = rule_of(arguments);
+  if (!rule) return std::unexpected(rule.error());
+  const bool has_rule = rule->has_condition() || rule->has_limit();
+  if (arguments.policy && has_rule) {
+    return fail(Errc::usage, "--policy and conditions or limits exclude each other");
+  }
+  if (arguments.policy) return policy_in(*arguments.policy);
+  if (!has_rule) {
+    return fail(Errc::usage, "say what may go: a condition, a limit, or a --policy");
+  }
+  return ExpiryPolicy{{ExpiryPart{.users = {}, .groups = {}, .rules = {*rule}}}};
+}
+
+class ExpireVerb {
+ public:
+  [[nodiscard]] static Result<ExpireVerb> make(ExpiryPolicy policy) {
+    ExpireVerb verb;
+    for (ExpiryPart& part : policy.parts) {
+      Result<HeaderConditions> headers = HeaderConditions::compile(part.rules);
+      if (!headers) return std::unexpected(std::move(headers).error());
+      verb.parts_.push_back({std::move(part), std::move(*headers)});
+    }
+    return verb;
+  }
+
+  Result<ExitStatus> work(const TargetRun& run) const {
+    const auto part = std::ranges::find_if(
+        parts_, [&](const Part& each) { return fits_user(each.part, run.user); });
+    if (part == parts_.end() || part->part.rules.empty()) return leave(run);
+    const Result<ExpiredMail> expired =
+        expire_mail(run.context, run.user, run.flags.mode, part->part.rules, part->headers);
+    if (!expired) return std::unexpected(expired.error());
+    for (const std::string& remark : expired->mail.remarks) run.output.complain(remark);
+    if (expired->undated > 0 && run.flags.verbosity != Verbosity::quiet) {
+      run.output.complain(std::to_string(expired->undated) +
+                          " messages tell no time of delivery: no age lets them go");
+    }
+    tell(run, expired->mail);
+    return ExitStatus::ok;
+  }
+
+ private:
+  struct Part {
+    ExpiryPart part;
+    HeaderConditions headers;
+  };
+
+  static ExitStatus leave(const TargetRun& run) {
+    run.output.add("expired", {Json::Array{}});
+    if (run.flags.verbosity == Verbosity::verbose) {
+      run.output.print(shown_text(run.target.name, Layout::one_line) +
+                       ": the policy lets nothing go\n");
+    }
+    return ExitStatus::ok;
+  }
+
+  static Json json_of(const RemovedMail& mail) {
+    Json::Array messages;
+    for (const RemovedMessage& message : mail.messages) {
+      messages.push_back({Json::Object{
+          {"number", {std::uint64_t{message.number.value}}},
+          {"octets", {message.size.count}},
+          {"uid", {message.unique_id}},
+          {"delivered", message.delivered ? Json{moment_text(*message.delivered)} : Json{}},
+          {"rule", {decimal(message.reason).value_or(0)}}}});
+    }
+    return {std::move(messages)};
+  }
+
+  static std::string line_of(const RemovedMessage& message) {
+    return "message " + std::to_string(message.number.value) + ", " +
+           std::to_string(message.size.count) + " octets, " +
+           (message.delivered ? moment_text(*message.delivered) : "no date") + ", " +
+           message.unique_id + ": rule " + message.reason + "\n";
+  }
+
+  static void tell(const TargetRun& run, const RemovedMail& mail) {
+    run.output.add("expired", json_of(mail));
+    run.output.add("messages_left", {mail.left});
+    run.output.add("octets_left", {mail.octets_left.count});
+    const bool dry = run.flags.mode == RunMode::dry_run;
+    const bool lists = dry || run.flags.verbosity == Verbosity::verbose;
+    const std::string name = shown_text(run.target.name, Layout::one_line) + ": ";
+    std::uint64_t octets = 0;
+    for (const RemovedMessage& message : mail.messages) {
+      octets += message.size.count;
+      if (lists) run.output.print(name + line_of(message));
+    }
+    if (run.flags.verbosity == Verbosity::quiet || (mail.messages.empty() && !lists)) return;
+    run.output.print(name + (dry ? "would expire " : "expired ") +
+                     std::to_string(mail.messages.size()) + " messages, " + std::to_string(octets) +
+                     " octets; " + std::to_string(mail.left) + " stay\n");
+  }
+
+  std::vector<Part> parts_;
+};
+
+std::string task_of(const ExpireArguments& arguments) {
+  std::string task = "expire";
+  for (const std::optional<std::string>* value :
+       {&arguments.older_than, &arguments.retrieved_for, &arguments.larger_than,
+        &arguments.max_messages, &arguments.max_size, &arguments.header, &arguments.policy}) {
+    task += " " + value->value_or("-");
+  }
+  task += arguments.retrieved ? " retrieved" : "";
+  return task + (arguments.unretrieved ? " unretrieved" : "");
+}
+
+}  // namespace
+
+ExitStatus run_expire(const ExpireArguments& arguments, const Settings& settings,
+                      const ToolRun& run) {
+  const Result<ExpiryPolicy> policy = policy_of(arguments);
+  if (!policy) return give_up(run.terminal, Error{policy.error()}.in("expire"));
+  const Result<ExpireVerb> verb = ExpireVerb::make(*policy);
+  if (!verb) return give_up(run.terminal, Error{verb.error()}.in("expire"));
+  const bool dry = run.flags.mode == RunMode::dry_run;
+  return run_on_targets(
+      {.name = "expire",
+       .task = task_of(arguments) + (dry ? " -n" : ""),
+       .work = [&](const TargetRun& target) { return verb->work(target); },
+       .access = dry ? TargetVerb::Access::reading : TargetVerb::Access::changing},
+      arguments.selection, settings, run);
+}
+
+}  // namespace pop

@@ -1,0 +1,275 @@
+// Rules are applied to a view twice: without a lock, and under the session lock. Both times they
+// see one moment, taken at the beginning.
+
+#include "popspool/expiry.h"
+
+#include <fnmatch.h>
+#include <grp.h>
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "base/text.h"
+#include "popspool/message_reading.h"
+#include "popspool/mime_text.h"
+#include "store/maildir_location.h"
+#include "store/retrieval_record.h"
+
+namespace pop {
+namespace {
+
+bool is_longer_ago(std::optional<std::int64_t> moment, std::optional<std::chrono::seconds> age,
+                   std::int64_t now) {
+  return !age || (moment && *moment <= now && now - *moment > age->count());
+}
+
+bool fulfils(const AgingMessage& message, const ExpiryRule& rule, std::int64_t now) {
+  if (rule.retrieved && *rule.retrieved != message.retrieved_since.has_value()) return false;
+  if (rule.larger_than && message.octets <= *rule.larger_than) return false;
+  return is_longer_ago(message.delivered, rule.older_than, now) &&
+         is_longer_ago(message.retrieved_since, rule.retrieved_for, now);
+}
+
+/// What is still there, and how much of it.
+class Remainder {
+ public:
+  explicit Remainder(std::span<const AgingMessage> messages)
+      : messages_{messages}, is_gone_(messages.size()), count_{messages.size()} {
+    for (const AgingMessage& message : messages) octets_ += message.octets;
+  }
+  [[nodiscard]] bool keeps_to(const ExpiryRule& rule) const {
+    if (!rule.has_limit()) return false;
+    return count_ <= rule.max_messages.value_or(count_) &&
+           octets_ <= rule.max_octets.value_or(octets_);
+  }
+  [[nodiscard]] bool holds(std::size_t message) const { return !is_gone_[message]; }
+  void remove(std::size_t message) {
+    is_gone_[message] = true;
+    --count_;
+    octets_ -= messages_[message].octets;
+  }
+
+ private:
+  std::span<const AgingMessage> messages_;
+  std::vector<bool> is_gone_;
+  std::uint64_t count_, octets_ = 0;
+};
+
+std::vector<std::size_t> oldest_first(std::span<const AgingMessage> messages) {
+  std::vector<std::size_t> order(messages.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, {}, [&](std::size_t i) {
+    return messages[i].delivered.value_or(std::numeric_limits<std::int64_t>::max());
+  });
+  return order;
+}
+
+bool asks_for_record(std::span<const ExpiryRule> rules) {
+  return std::ranges::any_of(rules,
+                             [](const ExpiryRule& rule) { return rule.retrieved_for.has_value(); });
+}
+
+/// nullopt: there is no maildrop.
+Result<std::optional<FilePlace>> record_place(const MaildropContext& context,
+                                              const MailUser& user) {
+  const Result<MaildropLocation> location = locate_maildrop(context.disk, context.settings, user);
+  if (!location) return std::unexpected(location.error());
+  const Result<MailFormat> format = format_of_maildrop(context, user, *location);
+  if (!format) return std::unexpected(format.error());
+  if (*format == MailFormat::mbox) return location->retrievals;
+  const Result<std::optional<MaildirLocation>> maildir =
+      locate_maildir(context.disk, context.settings, user, *location);
+  if (!maildir) return std::unexpected(maildir.error());
+  if (!*maildir) return std::nullopt;
+  return (*maildir)->retrievals;
+}
+
+/// One run over one maildrop.
+class Expirer {
+ public:
+  Expirer(const MaildropContext& context, const MailUser& user, std::span<const ExpiryRule> rules,
+          const HeaderConditions& headers)
+      : context_{context},
+        user_{user},
+        rules_{rules},
+        headers_{headers},
+        now_{std::chrono::duration_cast<std::chrono::seconds>(
+                 context.clock.wall().time_since_epoch())
+                 .count()} {}
+
+  Result<ExpiredMail> run(RunMode mode) {
+    std::optional<FilePlace> place;
+    if (asks_for_record(rules_)) {
+      const Result<std::optional<FilePlace>> found = record_place(context_, user_);
+      if (!found) return std::unexpected(found.error());
+      place = *found;
+    }
+    if (place) known_ = RetrievalRecord::load(context_.disk, *place, user_.uid);
+    Result<RemovedMail> mail =
+        remove_messages(context_, user_, mode, [this](SpoolView& view) { return choose(view); });
+    if (!mail) return std::unexpected(std::move(mail).error());
+    if (place && mode == RunMode::real && !(now_known_ == known_)) {
+      if (Result<void> saved = now_known_.save(context_.disk, *place); !saved) {
+        return std::unexpected(std::move(saved).error().in("note what is retrieved"));
+      }
+    }
+    return ExpiredMail{std::move(*mail), undated_};
+  }
+
+ private:
+  Result<std::vector<ChosenMessage>> choose(SpoolView& view) {
+    const std::vector<AgingMessage> messages = look_at(view);
+    const Result<std::vector<Expiry>> expired = expired_messages(
+        messages, rules_, now_,
+        [&](std::size_t message, std::size_t rule) { return fits_header(view, message, rule); });
+    if (!expired) return std::unexpected(expired.error());
+    std::vector<ChosenMessage> chosen;
+    for (const Expiry& expiry : *expired) {
+      chosen.push_back({.number = {static_cast<std::uint32_t>(expiry.message + 1)},
+                        .reason = std::to_string(expiry.rule + 1)});
+    }
+    note_retrievals(view, messages, *expired);
+    count_undated(messages);
+    return chosen;
+  }
+
+  std::vector<AgingMessage> look_at(SpoolView& view) const {
+    std::vector<AgingMessage> messages;
+    messages.reserve(view.messages().size());
+    for (const ViewedMessage& viewed : view.messages()) {
+      const MessageNumber number{static_cast<std::uint32_t>(messages.size() + 1)};
+      AgingMessage message{.octets = viewed.size.count,
+                           .delivered = view.delivered(number),
+                           .retrieved_since = std::nullopt};
+      if (viewed.retrieved) message.retrieved_since = known_.since(viewed.unique_id, now_);
+      messages.push_back(message);
+    }
+    return messages;
+  }
+
+  Result<bool> fits_header(SpoolView& view, std::size_t message, std::size_t rule) const {
+    const Result<std::unique_ptr<MessageReader>> reader =
+        view.open({static_cast<std::uint32_t>(message + 1)});
+    if (!reader) return std::unexpected(reader.error());
+    const Result<std::string> header = read_all(**reader, Extent::header);
+    if (!header) return std::unexpected(header.error());
+    return headers_.fit(rule, *header);
+  }
+
+  void note_retrievals(const SpoolView& view, std::span<const AgingMessage> messages,
+                       std::span<const Expiry> expired) {
+    now_known_ = {};
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+      const bool goes = std::ranges::binary_search(expired, i, {}, &Expiry::message);
+      if (goes || !messages[i].retrieved_since) continue;
+      now_known_.set(view.messages()[i].unique_id, *messages[i].retrieved_since);
+    }
+  }
+
+  void count_undated(std::span<const AgingMessage> messages) {
+    const bool matters = std::ranges::any_of(
+        rules_, [](const ExpiryRule& rule) { return rule.older_than.has_value(); });
+    if (!matters) return;
+    undated_ = static_cast<std::uint64_t>(std::ranges::count_if(
+        messages, [](const AgingMessage& message) { return !message.delivered; }));
+  }
+
+  const MaildropContext& context_;
+  const MailUser& user_;
+  std::span<const ExpiryRule> rules_;
+  const HeaderConditions& headers_;
+  std::int64_t now_;
+  RetrievalRecord known_, now_known_;
+  std::uint64_t undated_ = 0;
+};
+
+std::vector<gid_t> groups_of(const MailUser& user) {
+  Result<Account> account = find_system_account(user.name);
+  if (!account || account->uid != user.uid) account = find_system_account(user.uid);
+  if (!account) return {user.gid};
+  int count = 32;
+  std::vector<gid_t> groups(static_cast<std::size_t>(count));
+  while (::getgrouplist(account->name.c_str(), account->gid, groups.data(), &count) < 0) {
+    groups.resize(static_cast<std::size_t>(count));
+  }
+  groups.resize(static_cast<std::size_t>(count));
+  return groups;
+}
+
+}  // namespace
+
+Result<std::vector<Expiry>> expired_messages(std::span<const AgingMessage> messages,
+                                             std::span<const ExpiryRule> rules, std::int64_t now,
+                                             const FitsHeader& fits_header) {
+  const std::vector<std::size_t> order = oldest_first(messages);
+  Remainder left{messages};
+  std::vector<Expiry> expired;
+  for (std::size_t rule = 0; rule < rules.size(); ++rule) {
+    for (const std::size_t message : order) {
+      if (left.keeps_to(rules[rule])) break;
+      if (!left.holds(message) || !fulfils(messages[message], rules[rule], now)) continue;
+      if (!rules[rule].headers.empty()) {
+        const Result<bool> fits = fits_header(message, rule);
+        if (!fits) return std::unexpected(fits.error());
+        if (!*fits) continue;
+      }
+      left.remove(message);
+      expired.push_back({message, rule});
+    }
+  }
+  std::ranges::sort(expired, {}, &Expiry::message);
+  return expired;
+}
+
+Result<HeaderConditions> HeaderConditions::compile(std::span<const ExpiryRule> rules) {
+  HeaderConditions compiled;
+  for (const ExpiryRule& rule : rules) {
+    std::vector<Condition>& conditions = compiled.of_rules_.emplace_back();
+    for (const std::string& text : rule.headers) {
+      const std::size_t colon = text.find(':');
+      Result<TextSearch> value =
+          TextSearch::make(std::string{trimmed(std::string_view{text}.substr(colon + 1))},
+                           TextSearch::Kind::expression, TextSearch::Case::ignored);
+      if (!value) return std::unexpected(std::move(value).error().in("\"" + escaped(text) + "\""));
+      conditions.push_back({text.substr(0, colon), std::move(*value)});
+    }
+  }
+  return compiled;
+}
+
+Result<bool> HeaderConditions::fit(std::size_t rule, std::string_view header) const {
+  const std::vector<DecodedField> fields = decode_fields(header);
+  for (const Condition& condition : of_rules_[rule]) {
+    bool fits = false;
+    for (const DecodedField& field : fields) {
+      if (!equal_ignoring_case(field.name, condition.name)) continue;
+      const Result<bool> found = condition.value.matches(field.value);
+      if (!found) return std::unexpected(found.error());
+      fits = fits || *found;
+    }
+    if (!fits) return false;
+  }
+  return true;
+}
+
+Result<ExpiredMail> expire_mail(const MaildropContext& context, const MailUser& user, RunMode mode,
+                                std::span<const ExpiryRule> rules,
+                                const HeaderConditions& headers) {
+  return Expirer{context, user, rules, headers}.run(mode);
+}
+
+bool fits_user(const ExpiryPart& part, const MailUser& user) {
+  if (part.users.empty() && part.groups.empty()) return true;
+  const bool is_named = std::ranges::any_of(part.users, [&](const std::string& pattern) {
+    return ::fnmatch(pattern.c_str(), user.name.c_str(), FNM_NOESCAPE) == 0;
+  });
+  if (is_named || part.groups.empty()) return is_named;
+  const std::vector<gid_t> groups = groups_of(user);
+  return std::ranges::any_of(part.groups, [&](const std::string& name) {
+    const struct group* found = ::getgrnam(name.c_str());
+    return found != nullptr && std::ranges::find(groups, found->gr_gid) != groups.end();
+  });
+}
+
+}  // namespace pop

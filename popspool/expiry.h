@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "auth/account.h"
+#include "base/error.h"
+#include "conf/expiry_policy.h"
+#include "popspool/message_removal.h"
+#include "popspool/text_search.h"
+#include "store/maildrop.h"
+
+namespace pop {
+
+/// What a rule looks at, of one message; times in seconds since 1970.
+struct AgingMessage {
+  std::uint64_t octets = 0;
+  std::optional<std::int64_t> delivered;
+  std::optional<std::int64_t> retrieved_since;  // set for a message that was retrieved
+};
+
+/// A message that a rule lets go: both count from 0.
+struct Expiry {
+  std::size_t message, rule;
+  bool operator==(const Expiry&) const = default;
+};
+
+/// Whether the header of a message fulfils that of a rule; asked last, since it must be read.
+using FitsHeader = std::function<Result<bool>(std::size_t message, std::size_t rule)>;
+
+/// What the rules let go, by message. One after the other they see what those before have left. The
+/// oldest message is the one delivered first, and among equal ones the first; one without a time of
+/// delivery is never older than anything, and the last to go for a limit.
+[[nodiscard]] Result<std::vector<Expiry>> expired_messages(std::span<const AgingMessage> messages,
+                                                           std::span<const ExpiryRule> rules,
+                                                           std::int64_t now,
+                                                           const FitsHeader& fits_header);
+
+/// The expressions of rules, compiled.
+class HeaderConditions {
+ public:
+  /// Errc::usage: an expression that cannot be used.
+  [[nodiscard]] static Result<HeaderConditions> compile(std::span<const ExpiryRule> rules);
+  /// Each condition fits some field of this header (as stored; decoded for it).
+  [[nodiscard]] Result<bool> fit(std::size_t rule, std::string_view header) const;
+
+ private:
+  struct Condition {
+    std::string name;
+    TextSearch value;
+  };
+  std::vector<std::vector<Condition>> of_rules_;
+};
+
+/// Lets the rules loose on a user's mail. `undated` counts messages that stay because their age is
+/// unknown. A record of retrievals is read, and with RunMode::real kept up to date, if a rule asks
+/// for it.
+struct ExpiredMail {
+  RemovedMail mail;
+  std::uint64_t undated = 0;
+};
+[[nodiscard]] Result<ExpiredMail> expire_mail(const MaildropContext& context, const MailUser& user,
+                                              RunMode mode, std::span<const ExpiryRule> rules,
+                                              const HeaderConditions& headers);
+
+/// Whether a part of a policy is for this user.
+[[nodiscard]] bool fits_user(const ExpiryPart& part, const MailUser& user);
+
+}  // namespace pop

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""popspool's daily maintenance beside the daemon, its sessions and deliveries: what should go goes,
+and nothing else."""
+
+import collections
+import contextlib
+import fcntl
+import json
+import os
+import re
+import subprocess
+import threading
+import time
+
+import popper_host
+from popper_host import HostTest, ids_of, simple_message, wait_until
+
+POPSPOOL = os.path.abspath(os.environ.get(
+    "POPSPOOL", os.path.join(os.path.dirname(popper_host.POPPER), "popspool")))
+PATIENCE = popper_host.PATIENCE
+MARK = re.compile(rb"^Subject: number (\d+)$", re.MULTILINE)
+DAY = 86400
+
+
+def mail(number, days=0, header=b""):
+    """A message that was delivered so many days ago."""
+    moment = time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(time.time() - days * DAY))
+    return b"From sender@example.org " + moment.encode() + b"\n" + simple_message(number,
+                                                                                  header=header)
+
+
+class KeepTest(HostTest):
+    def popspool(self, *arguments, check=0, **more):
+        done = subprocess.run([POPSPOOL, "-f", self.config, *arguments], capture_output=True,
+                              timeout=PATIENCE * 4, **more)
+        if check is not None:
+            self.assertEqual(done.returncode, check, done.stderr.decode(errors="replace"))
+        return done
+
+    def told(self, *arguments):
+        """What --json says of the only target, once no session holds it any more: a client's last
+        +OK comes a moment before that."""
+        done = []
+
+        def is_free():
+            done.append(self.popspool(*arguments, "--json", check=None))
+            return done[-1].returncode != 75
+
+        wait_until(is_free, "the maildrop is free")
+        self.assertEqual(done[-1].returncode, 0, done[-1].stderr.decode(errors="replace"))
+        return json.loads(done[-1].stdout)["targets"][0]
+
+    def numbers(self, user=None):
+        return [int(each) for each in MARK.findall(self.host.read_spool(user or self.user))]
+
+    @contextlib.contextmanager
+    def deliveries(self, first=1000, at_most=3000):
+        """A delivery agent that takes the fcntl lock, in a thread; yields what it has delivered."""
+        stop, delivered, failures = threading.Event(), [], []
+
+        def deliver():
+            try:
+                for number in range(first, first + at_most):
+                    if stop.is_set():
+                        return
+                    with open(self.host.spool_path(self.user), "r+b") as stream:
+                        fcntl.lockf(stream, fcntl.LOCK_EX)
+                        stream.seek(0, os.SEEK_END)
+                        stream.write(mail(number))
+                        stream.flush()
+                        delivered.append(number)
+                    time.sleep(0.01)
+            except BaseException as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=deliver)
+        thread.start()
+        try:
+            wait_until(lambda: delivered or failures, "a delivery")
+            yield delivered
+        finally:
+            stop.set()
+            thread.join()
+        if failures:
+            raise failures[0]
+
+    def ids_by_number(self, port):
+        client = self.host.login(port, self.user)
+        ids = {}
+        for index, identifier in enumerate(ids_of(client), 1):
+            text = b"\n".join(client.top(index, 0)[1])
+            ids[int(MARK.search(text).group(1))] = identifier
+        client.quit()
+        return ids
+
+
+class ExpireTest(KeepTest):
+    def test_expired_mail_goes_while_mail_arrives(self):
+        self.config = self.host.configure(server_mode=True)
+        old = range(1, 21)
+        young = range(101, 111)
+        both = [mail(number, days=100) for number in old] + [mail(number) for number in young]
+        self.host.write_spool(self.user, b"".join(both[::2] + both[1::2]))
+        with self.host.standalone(self.config) as port:
+            before = self.ids_by_number(port)
+            with self.deliveries() as delivered:
+                expired = 0
+                for keep in (15, 10, 5, 0):
+                    told = self.told("expire", "--older-than", "90d", "--max-messages",
+                                     str(len(young) + len(delivered) + keep), self.user.name)
+                    expired += len(told["expired"])
+                    self.ids_by_number(port)  # a session in between
+                told = self.told("expire", "--older-than", "90d", self.user.name)
+                self.assertEqual(expired + len(told["expired"]), len(old))
+                known = len(delivered)
+                wait_until(lambda: len(delivered) > known, "a delivery after it")
+            after = self.ids_by_number(port)
+        counted = collections.Counter(self.numbers())
+        self.assertEqual(sorted(counted), sorted([*young, *delivered]))
+        self.assertEqual(set(counted.values()), {1})
+        for number in young:
+            self.assertEqual(after[number], before[number])
+
+    def test_a_session_is_left_alone(self):
+        self.config = self.host.configure()
+        self.host.write_spool(self.user, mail(1, days=9) + mail(2))
+        with self.host.standalone(self.config) as port:
+            client = self.host.login(port, self.user)
+            done = self.popspool("expire", "--older-than", "7d", self.user.name, check=75)
+            self.assertIn(b"expire " + self.user.name.encode() + b": ", done.stderr)
+            self.assertEqual(self.numbers(), [1, 2])
+            planned = self.told("expire", "-n", "--older-than", "7d", self.user.name)
+            self.assertEqual([each["number"] for each in planned["expired"]], [1])
+            client.quit()
+            self.told("expire", "--older-than", "7d", self.user.name)
+        self.assertEqual(self.numbers(), [2])
+
+    def test_what_was_not_fetched_for_long_stays(self):
+        """Only what a client has retrieved, and a while ago."""
+        self.config = self.host.configure(server_mode=True)
+        self.host.write_spool(self.user, mail(1, days=9) + mail(2, days=9))
+        with self.host.standalone(self.config) as port:
+            client = self.host.login(port, self.user)
+            client.retr(2)
+            client.quit()
+            expire = ["expire", "--retrieved-for", "7d", self.user.name]
+            self.told(*expire)
+            self.assertEqual(self.numbers(), [1, 2])
+            record = os.path.join(self.host.spool_dir, f".{self.user.name}.retrieved")
+            self.assertEqual(os.stat(record).st_uid, self.user.uid)
+            with open(record, "r+b") as stream:
+                text = re.sub(rb"(?m)^\d+ ", b"%d " % (time.time() - 8 * DAY), stream.read())
+                stream.seek(0)
+                stream.truncate()
+                stream.write(text)
+            self.popspool(*expire)
+        self.assertEqual(self.numbers(), [1])
+
+    def test_groups_have_their_own_rules(self):
+        self.config = self.host.configure()
+        other, group = self.host.add_user("g"), "games"
+        popper_host.change_accounts("usermod", "-a", "-G", group, other.name)
+        policy = self.host.write(self.host.path("policy.toml"), (
+            f'[[policy]]\ngroups = "{group}"\nrules = [{{header = "Subject: number 1$"}}]\n'
+            f'[[policy]]\nusers = "{popper_host.PREFIX}*"\nrules = [{{max-messages = 1}}]\n'
+        ).encode(), mode=0o644)
+        for user in (self.user, other):
+            self.host.write_spool(user, mail(1, days=3) + mail(2, days=2) + mail(3, days=1))
+        self.popspool("expire", "--policy", policy, "--all", "-j", "2")
+        self.assertEqual(self.numbers(other), [2, 3])
+        self.assertEqual(self.numbers(), [3])
+
+    def test_a_maildir_expires_too(self):
+        self.config = self.host.configure()
+        path = self.host.spool_path(self.user)
+        for folder in (path, path + "/tmp", path + "/new", path + "/cur"):
+            os.mkdir(folder, 0o700)
+            os.chown(folder, self.user.uid, self.user.gid)
+        for number, days in ((1, 20), (2, 10), (3, 0)):
+            self.host.write_to_maildir(self.user, "new", int(time.time()) - days * DAY, "",
+                                       simple_message(number))
+        told = self.told("expire", "--older-than", "15d", self.user.name)
+        self.assertEqual(len(told["expired"]), 1)
+        self.assertEqual(told["messages_left"], 2)
+        told = self.told("expire", "--max-messages", "1", self.user.name)
+        self.assertEqual(told["messages_left"], 1)
+        self.assertEqual(len(os.listdir(path + "/new")), 1)
+
+
+if __name__ == "__main__":
+    popper_host.main()
