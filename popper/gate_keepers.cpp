@@ -58,6 +58,15 @@ bool is_of_exchange(const GateMessage& attempt) {
   return std::holds_alternative<SaslBegin>(attempt) ||
          std::holds_alternative<SaslResponse>(attempt);
 }
+
+// The client's first message brings all that there will be.
+bool is_token(const GateMessage& attempt) {
+  const auto* const begin = std::get_if<SaslBegin>(&attempt);
+  if (begin == nullptr) return false;
+  const SaslMechanism* const mechanism = find_sasl_mechanism(begin->mechanism);
+  return mechanism != nullptr && mechanism->proof == SaslMechanism::Proof::token;
+}
+
 std::size_t key_of(AddressKey address) {
   return std::hash<std::uint64_t>{}(address.value ^ 0x9e3779b97f4a7c15);
 }
@@ -98,9 +107,10 @@ void Gate::queue(std::uint64_t id, Stranger& stranger) {
 
 // A check may take seconds, and who sends many wrong passwords, or many logins
 // for a name that is slow to check, could keep all keepers busy. So whoever may
-// be one of those goes behind the others and never gets the last free keeper.
+// be one of those goes behind the others and never gets the last free keeper. So does who brings a
+// token: a program of the site may be slow to judge it, whoever it is.
 bool Gate::is_doubtful(const Stranger& stranger) const {
-  return under_way_.contains(key_of(stranger.key)) ||
+  return is_token(*stranger.attempt) || under_way_.contains(key_of(stranger.key)) ||
          under_way_.contains(key_of(*stranger.attempt)) ||
          failures_.is_doubtful(stranger.key, stranger.conversation->guess, context_.clock.steady());
 }
@@ -164,7 +174,9 @@ bool Gate::must_wait(std::uint64_t id, Stranger& stranger) {
   const Time now = context_.clock.steady();
   // The beginning of an exchange is no guess yet, and what comes after the first answer is none any
   // more.
-  if (std::holds_alternative<SaslBegin>(*stranger.attempt)) return false;
+  if (std::holds_alternative<SaslBegin>(*stranger.attempt) && !is_token(*stranger.attempt)) {
+    return false;
+  }
   Conversation& conversation = *stranger.conversation;
   const bool is_response = std::holds_alternative<SaslResponse>(*stranger.attempt);
   if (is_response && conversation.is_past_waiting) return false;

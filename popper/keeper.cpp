@@ -14,6 +14,7 @@
 #include "daemon/listener.h"
 #include "pop3/reply.h"
 #include "popper/name_lookup.h"
+#include "popper/token_exchange.h"
 
 namespace pop {
 namespace {
@@ -262,7 +263,14 @@ Result<std::unique_ptr<SaslExchange>> Keeper::begin_exchange(SaslBegin& begin) c
     request.bindings.push_back({std::move(binding.kind), std::move(binding.data)});
   }
   request.identity = std::move(begin.identity);
-  return context_.sasl->begin(std::move(request));
+  if (request.mechanism->proof != SaslMechanism::Proof::token) {
+    return context_.sasl->begin(std::move(request));
+  }
+  const Settings& settings = context_.handover.settings;
+  if (!may_use(*request.mechanism, settings, request.channel)) {
+    return fail(Errc::denied, "no token is taken here");
+  }
+  return std::make_unique<TokenExchange>(std::move(request), settings, names_);
 }
 
 Result<KeeperMessage> Keeper::answer(SaslResponse& response, Fd client) {
@@ -294,6 +302,7 @@ KeeperMessage Keeper::step(OpenExchange open, const Secret* response) {
   }
   Result<Account> account =
       challenge ? check_proven(open) : std::unexpected(std::move(challenge).error());
+  open.attempt.challenge = open.exchange->refusal();
   open.exchange.reset();  // before anything may fork
   return judge(std::move(open.attempt), std::move(account));
 }
@@ -435,7 +444,7 @@ Verdict Keeper::reject(const Attempt& attempt, const Error& why) {
                       {"guess", std::string{kind_of_guess(attempt.repeated, why.code)}},
                       {"why", why.text}});
   return {attempt.connection, Verdict::Outcome::rejected,
-          bare(refusal_of(attempt, why.code, attempt.user)), attempt.guess};
+          bare(refusal_of(attempt, why.code, attempt.user)), attempt.guess, attempt.challenge};
 }
 
 Verdict Keeper::put_off(const Attempt& attempt, const Error& why) {

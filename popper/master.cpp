@@ -26,6 +26,7 @@
 #include "popper/role_log.h"
 #include "popper/session_process.h"
 #include "popper/site_check.h"
+#include "popper/token_judge.h"
 #include "store/maildrop_location.h"
 
 namespace pop {
@@ -84,6 +85,7 @@ Result<void> check_servable(const Settings& settings) {
   if (Result<void> gate = check_gate_confinement(settings); !gate) return gate;
   if (Result<void> lists = check_account_lists(settings); !lists) return lists;
   if (Result<void> program = check_session_program(settings); !program) return program;
+  if (Result<void> helper = check_oauth_helper(settings); !helper) return helper;
   if (Result<void> names = check_file_names(settings); !names) return names;
   const Result<std::unique_ptr<PasswordChecker>> checker = make_password_checker(settings);
   if (!checker) return std::unexpected(checker.error());

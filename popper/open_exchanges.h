@@ -31,6 +31,7 @@ struct LoginAttempt {
   std::chrono::steady_clock::time_point begun = system_clock().steady();  // the latest step
   std::string sasl_name;             // of the mechanism, when it is one of SASL
   std::unique_ptr<SaslLayer> layer;  // that it has agreed on
+  std::string challenge;             // SaslExchange::refusal()
 };
 
 /// An exchange that waits for its client. No descriptor is kept: the client's end would not be

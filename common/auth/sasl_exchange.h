@@ -54,6 +54,9 @@ class SaslExchange {
 
   /// As the client typed it, so far as it is known; not believed before step() said so.
   [[nodiscard]] virtual std::string user() const = 0;
+  /// What the client is told before the -ERR of a refusal, and must answer (RFC 7628 section
+  /// 3.2.3); empty: nothing.
+  [[nodiscard]] virtual std::string refusal() const { return {}; }
   /// May delete nothing.
   [[nodiscard]] virtual bool is_read_only() const { return false; }
   /// After success: what is to carry the session's octets from the reply on; null: nothing.

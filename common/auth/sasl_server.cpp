@@ -482,7 +482,8 @@ SaslServer::~SaslServer() {
 bool SaslServer::has(const SaslMechanism& mechanism) const {
   if (mechanism.proof == Proof::password) return true;
   if (mechanism.proof == Proof::certificate) return settings_.tls_client_user != ClientUser::nobody;
-  if (is_of_others(mechanism)) return false;
+  if (mechanism.proof == Proof::token) return !settings_.oauth_helper.empty();
+  if (mechanism.proof == Proof::ticket) return false;
   return std::ranges::find(modules_, without_plus(mechanism.name)) != modules_.end();
 }
 
@@ -508,7 +509,7 @@ std::vector<std::string> SaslServer::usable() const {
 
 Result<std::unique_ptr<SaslExchange>> SaslServer::begin(SaslRequest request) {
   const SaslMechanism& mechanism = *request.mechanism;
-  if (mechanism.proof == Proof::password || !has(mechanism) ||
+  if (mechanism.proof == Proof::password || is_of_others(mechanism) || !has(mechanism) ||
       !may_use(mechanism, settings_, request.channel)) {
     return fail(Errc::denied, "SASL: " + std::string{mechanism.name} + " is not offered here");
   }

@@ -18,7 +18,8 @@ namespace pop {
 /// The mechanisms of RFC 4422 in a keeper, by libsasl2, with the secrets of our credential file; no
 /// file of libsasl2's own configuration is read. At most one in a process at a time, since the
 /// library has one set of modules for all; they are loaded when it is made. PLAIN and LOGIN are
-/// none of its: they carry a password, and the gate makes a PasswordAttempt of them.
+/// none of its: they carry a password, and the gate makes a PasswordAttempt of them. Nor are those that
+/// carry a token or a ticket.
 ///
 /// Strangers learn nothing from it about who exists: for who has no keys a mechanism goes on with
 /// made-up ones, whose salt is the same each time.

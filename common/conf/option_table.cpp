@@ -385,21 +385,21 @@ constexpr std::array options{
            "read; when it cannot read it later, the names that it read last stay refused, and the "
            "log says so.",
            no_switch, no_range, absolute_or_none},
-    Option{"oauth-helper", "", login, &S::oauth_helper, "PROGRAM", start_up, Ready::later,
+    Option{"oauth-helper", "", login, &S::oauth_helper, "PROGRAM", start_up, Ready::now,
            "Ask this program whose a bearer token is, and offer OAUTHBEARER and XOAUTH2 under TLS",
            "popper-formats(5) has what it is told and may answer. It runs without rights, for one "
            "token at a time. Only root may be able to change it. Where clear-text-password lets no "
            "password pass, no token passes either.",
            no_switch, no_range, absolute_or_none},
-    Option{"oauth-helper-user", "", login, &S::oauth_helper_user, "USER", start_up, Ready::later,
+    Option{"oauth-helper-user", "", login, &S::oauth_helper_user, "USER", start_up, Ready::now,
            "Run oauth-helper as this user",
            "Empty: as gate-user. Give it a user of its own if it keeps a secret to ask with. It is "
            "never root.",
            no_switch, no_range, word_or_none},
-    Option{"oauth-scope", "", login, &S::oauth_scope, "WORDS", start_up, Ready::later,
+    Option{"oauth-scope", "", login, &S::oauth_scope, "WORDS", start_up, Ready::now,
            "Let only tokens in that have every one of these scopes",
            "With blanks between. Empty: any token."},
-    Option{"oauth-timeout", "", login, &S::oauth_timeout, "SECONDS", start_up, Ready::later,
+    Option{"oauth-timeout", "", login, &S::oauth_timeout, "SECONDS", start_up, Ready::now,
            "End oauth-helper when it has not answered for so long",
            "Half of login-timeout is the most.", no_switch, within(1, 300)},
     Option{"old-style-uid", "", service, &S::old_style_uid, "BOOL", anywhere, Ready::now,
@@ -458,9 +458,10 @@ constexpr std::array options{
         "sasl-mechanisms", "", tls, &S::sasl_mechanisms, "NAMES", start_up, Ready::now,
         "Offer only these SASL mechanisms",
         "With blanks between: SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, "
-        "EXTERNAL, DIGEST-MD5, CRAM-MD5, PLAIN, LOGIN, ANONYMOUS. Empty: all but DIGEST-MD5. "
-        "Offered is always only what can work: with the credential file, under TLS, as the other "
-        "sasl options and clear-text-password allow."},
+        "EXTERNAL, DIGEST-MD5, CRAM-MD5, OAUTHBEARER, XOAUTH2, PLAIN, LOGIN, ANONYMOUS. Empty: all "
+        "but "
+        "DIGEST-MD5. Offered is always only what can work: with the credential file, under TLS, as "
+        "the other sasl options and clear-text-password allow."},
     Option{"sasl-min-ssf", "", tls, &S::sasl_min_ssf, "BITS", start_up, Ready::now,
            "Require SASL encryption of at least this strength", "", no_switch, strength},
     Option{"sasl-no-active", "", tls, &S::sasl_no_active, "BOOL", start_up, Ready::now,

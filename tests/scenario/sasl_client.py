@@ -18,8 +18,9 @@ def encoded(octets):
 class Client:
     """One connection; lines without their ends."""
 
-    def __init__(self, port, wrap=None):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    def __init__(self, port, wrap=None, source="127.0.0.1"):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE,
+                                               source_address=(source, 0))
         if wrap:
             self.socket = wrap(self.socket)
         self.stream = self.socket.makefile("rb")
