@@ -4,7 +4,8 @@ _popspool() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
   local targets="--all --stdin -j --jobs --resume"
-  local verbs="list show headers cat grep stat top report check repair undo recover carve expire deliver"
+  local verbs="list show headers cat grep stat top report check repair undo recover carve expire \
+    deliver lock locks"
   local verb= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ -z $verb && " $verbs " == *" $word "* ]]; then
@@ -63,6 +64,8 @@ _popspool() {
         --larger-than --header --max-messages --max-size --policy $targets $shared" -- "$cur"))
       ;;
     deliver) COMPREPLY=($(compgen -u -W "-r --sender -s --size-limit $shared" -- "$cur")) ;;
+    lock) COMPREPLY=($(compgen -u -c -W "-w --wait $shared" -- "$cur")) ;;
+    locks) COMPREPLY=($(compgen -u -W "--break $targets $shared" -- "$cur")) ;;
     carve) COMPREPLY=($(compgen -f -W "-o --output $shared" -- "$cur")) ;;
     *) COMPREPLY=($(compgen -u -W "$targets $shared" -- "$cur")) ;;
   esac

@@ -14,6 +14,8 @@ struct CommandLine {
   CarveArguments carve;
   ExpireArguments expire;
   DeliverArguments deliver;
+  LockArguments lock;
+  LocksArguments locks;
 };
 
 void declare_messages(Arguments& arguments, MessageSelection& selection) {
@@ -77,6 +79,20 @@ void declare_deliver(Arguments& arguments, DeliverArguments& deliver) {
   arguments.option("-r,--sender", deliver.sender, "ADDRESS",
                    "Whom the envelope names, for the From_ line");
   arguments.option("-s,--size-limit", deliver.size_limit, "OCTETS", "Refuse a larger message");
+}
+
+void declare_lock(Arguments& arguments, LockArguments& lock) {
+  arguments.option("-w,--wait", lock.wait, "SECONDS",
+                   "Wait so long for a session that has the maildrop; not at all without it");
+  arguments.operands("TARGET", lock.target, Arguments::Count::one,
+                     "A user, or the path of a maildrop, with a '/' in it");
+  arguments.operands("COMMAND", lock.command, Arguments::Count::one_or_more,
+                     "What to run, behind --, with its arguments");
+}
+
+void declare_locks(Arguments& arguments, LocksArguments& locks) {
+  arguments.flag("--break", locks.breaks, "Remove dotlocks that are provably abandoned");
+  declare_targets(arguments, locks.selection);
 }
 
 }  // namespace
@@ -177,6 +193,18 @@ ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal) 
            .declare = [&line](Arguments& declared) { declare_expire(declared, line.expire); },
            .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
              return run_expire(line.expire, settings, run);
+           })},
+          {.name = "lock",
+           .help = "Run a command while all locks on a maildrop are held",
+           .declare = [&line](Arguments& declared) { declare_lock(declared, line.lock); },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_lock(line.lock, settings, run);
+           })},
+          {.name = "locks",
+           .help = "Tell who holds which locks; exit with 1 if one is abandoned",
+           .declare = [&line](Arguments& declared) { declare_locks(declared, line.locks); },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_locks(line.locks, settings, run);
            })},
           {.name = "carve",
            .help = "Find the mail in a damaged file or a disk, and write it as an mbox",

@@ -91,6 +91,24 @@ struct ExpireArguments {
 [[nodiscard]] ExitStatus run_expire(const ExpireArguments& arguments, const Settings& settings,
                                     const ToolRun& run);
 
+struct LockArguments {
+  std::optional<std::string> wait;  // seconds
+  std::vector<std::string> target;  // one
+  std::vector<std::string> command;
+};
+/// popspool lock TARGET -- COMMAND: runs it while all locks on the maildrop are held, and exits as
+/// it does.
+[[nodiscard]] ExitStatus run_lock(const LockArguments& arguments, const Settings& settings,
+                                  const ToolRun& run);
+
+struct LocksArguments {
+  bool breaks = false;
+  TargetSelection selection;
+};
+/// popspool locks TARGET...: who holds which lock.
+[[nodiscard]] ExitStatus run_locks(const LocksArguments& arguments, const Settings& settings,
+                                   const ToolRun& run);
+
 struct CarveArguments {
   std::vector<std::string> files;     // exactly one
   std::optional<std::string> output;  // nothing: standard output

@@ -1,10 +1,9 @@
 #include <algorithm>
 #include <optional>
 
-#include "base/text.h"
+#include "popspool/held_locks.h"
 #include "popspool/moment.h"
 #include "popspool/popspool.h"
-#include "store/lock_holders.h"
 #include "store/spool_view.h"
 #include "tool/shown_text.h"
 
@@ -69,57 +68,17 @@ std::string_view word_of(IndexState state) {
   return "missing";
 }
 
-/// A lock that somebody has on the maildrop at this moment.
-struct HeldLock {
-  std::string_view what;  // session, dotlock, fcntl, flock
-  std::string holder;     // "process 12", or what a dotlock says; empty: nobody knows
-  std::optional<std::int64_t> since;
-};
-
-std::string holder_text(const LockHolder& holder) {
-  return holder.pid ? "process " + std::to_string(*holder.pid) : "";
+std::vector<HeldLock> locks_of(const TargetRun& run) {
+  const Result<LockPlaces> places = lock_places(run.context, run.user);
+  if (!places) return {};  // a hash directory that is still missing
+  return held_locks(run.context.disk, run.context.clock, *places,
+                    run.context.settings.dotlock_stale_after);
 }
 
-void add_kernel_locks(const FileStatus& file, bool is_drop, std::vector<HeldLock>& held) {
-  const Result<std::vector<LockHolder>> holders = lock_holders(file);
-  if (!holders) return;
-  for (const LockHolder& holder : *holders) {
-    const std::string_view kind = holder.kind == LockHolder::Kind::flock ? "flock" : "fcntl";
-    if (!is_drop) {
-      held.push_back({kind, holder_text(holder), std::nullopt});
-    } else if (holder.kind == LockHolder::Kind::flock) {
-      held.push_back({"session", holder_text(holder), file.modified.tv_sec});
-    }
-  }
-}
-
-std::string first_line(Disk& disk, const FilePlace& place) {
-  const Result<Fd> file = disk.open(place.directory(), place.name, O_RDONLY);
-  if (!file) return {};
-  std::string text(256, '\0');
-  const Result<std::size_t> got = disk.read(*file, text, {0});
-  text.resize(got ? *got : 0);
-  text.erase(std::min(text.find('\n'), text.size()));
-  return escaped(text);
-}
-
-std::vector<HeldLock> locks_of(Disk& disk, const SpoolView& view) {
-  std::vector<HeldLock> held;
-  if (const auto& drop = view.session_lock()) {
-    const Result<FileStatus> status = disk.status(drop->directory(), drop->name);
-    if (status && status->is_regular()) add_kernel_locks(*status, true, held);
-  }
-  if (const auto& dotlock = view.dotlock()) {
-    const Result<FileStatus> status = disk.status(dotlock->directory(), dotlock->name);
-    if (status) {
-      held.push_back({"dotlock", status->is_regular() ? first_line(disk, *dotlock) : "",
-                      status->modified.tv_sec});
-    }
-  }
-  if (view.spool() && view.format() == MailFormat::mbox) {
-    add_kernel_locks(*view.spool(), false, held);
-  }
-  return held;
+/// "process 12", or what a dotlock says; empty: nobody knows.
+std::string holder_of(const HeldLock& lock) {
+  if (lock.kind == HeldLock::Kind::dotlock) return lock.said;
+  return lock.pid ? "process " + std::to_string(*lock.pid) : "";
 }
 
 std::string text_of(const Notable& notable) {
@@ -146,8 +105,8 @@ void print(const TargetRun& run, const SpoolView& view, const Statistics& all,
   line("largest", text_of(all.largest));
   line("index", std::string{word_of(view.index_state())});
   for (const HeldLock& lock : held) {
-    std::string value{lock.what};
-    if (!lock.holder.empty()) value += ", " + lock.holder;
+    std::string value{word_of(lock.kind)};
+    if (const std::string holder = holder_of(lock); !holder.empty()) value += ", " + holder;
     if (lock.since) value += ", since " + moment_text(*lock.since);
     line("lock", value);
   }
@@ -166,9 +125,10 @@ void add(const TargetRun& run, const SpoolView& view, const Statistics& all,
          const std::vector<HeldLock>& held) {
   Json::Array locks;
   for (const HeldLock& lock : held) {
+    const std::string holder = holder_of(lock);
     locks.push_back(
-        {Json::Object{{"lock", {std::string{lock.what}}},
-                      {"holder", lock.holder.empty() ? Json{} : Json{lock.holder}},
+        {Json::Object{{"lock", {std::string{word_of(lock.kind)}}},
+                      {"holder", holder.empty() ? Json{} : Json{holder}},
                       {"since", lock.since ? Json{moment_text(*lock.since)} : Json{}}}});
   }
   run.output.add("format", {std::string{format_of(view)}});
@@ -189,7 +149,7 @@ Result<ExitStatus> stat(const TargetRun& run) {
   if (!view) return std::unexpected(view.error());
   for (const std::string& remark : (*view)->remarks()) run.output.complain(remark);
   const Statistics all = statistics_of(**view);
-  const std::vector<HeldLock> held = locks_of(run.context.disk, **view);
+  const std::vector<HeldLock> held = locks_of(run);
   if (run.flags.form == OutputForm::json) {
     add(run, **view, all, held);
   } else {

@@ -46,39 +46,17 @@ constexpr seconds touch_interval{20};
 /// Old enough to be no lock that is just being made, where its holder is known to be dead.
 constexpr seconds made_by_now{2};
 
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "localhost";
-  return name.data();
-}
-
 nanoseconds time_of(timespec t) {
   return seconds{t.tv_sec} + nanoseconds{t.tv_nsec};
 }
 
 std::string own_content() {
-  return std::to_string(::getpid()) + "@" + host_name() + "\n";
+  return std::to_string(::getpid()) + "@" + dotlock_host() + "\n";
 }
 
 /// A file system without flock has no holder who could be proved alive this way.
 bool is_flock_refused(const Fd& file) {
   return try_flock(file).value_or(Flock::taken) == Flock::held_by_another;
-}
-
-/// Who holds a lock, as far as the file tells: "PID@HOST", or "PID" from other programs.
-struct Holder {
-  std::optional<pid_t> pid;
-  std::string host;  // empty: not told
-};
-
-Holder parse_holder(std::string_view content) {
-  const std::string_view line = trimmed(content.substr(0, content.find('\n')));
-  const std::size_t at = line.find('@');
-  const std::optional<std::uint64_t> pid = decimal(line.substr(0, at));
-  if (!pid || *pid == 0 || *pid > 0x7fffffff) return {};
-  Holder holder{.pid = static_cast<pid_t>(*pid), .host = {}};
-  if (at != line.npos) holder.host = line.substr(at + 1);
-  return holder;
 }
 
 /// Time since the process started; nullopt if there is none.
@@ -114,6 +92,22 @@ std::string seconds_text(nanoseconds age) {
 }
 
 }  // namespace
+
+DotlockHolder parse_dotlock(std::string_view content) {
+  const std::string_view line = trimmed(content.substr(0, content.find('\n')));
+  const std::size_t at = line.find('@');
+  const std::optional<std::uint64_t> pid = decimal(line.substr(0, at));
+  if (!pid || *pid == 0 || *pid > 0x7fffffff) return {};
+  DotlockHolder holder{.pid = static_cast<pid_t>(*pid), .host = {}};
+  if (at != line.npos) holder.host = line.substr(at + 1);
+  return holder;
+}
+
+std::string dotlock_host() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "localhost";
+  return name.data();
+}
 
 /// One acquisition: what is worth remembering from one try to the next.
 class DotlockAttempt {
@@ -207,7 +201,7 @@ class DotlockAttempt {
   /// link() fails when the name exists, on every file system. Over NFS its reply may get lost
   /// though it succeeded, so the link count decides and not the result.
   Result<std::optional<Fd>> create_by_link() {
-    const std::string own = lock_.name + "." + host_name() + "." + std::to_string(::getpid());
+    const std::string own = lock_.name + "." + dotlock_host() + "." + std::to_string(::getpid());
     (void)disk_.remove(lock_.directory(), own);  // of an earlier process with our number
     Result<std::optional<Fd>> file = create_exclusively(own);
     if (!file) return file;
@@ -253,8 +247,8 @@ class DotlockAttempt {
   bool names_dead_process() {
     const Fd file = open_to_read();
     if (!file.is_open()) return false;
-    const Holder holder = read_holder(file);
-    return holder.pid && holder.host == host_name() && ::kill(*holder.pid, 0) != 0 &&
+    const DotlockHolder holder = read_holder(file);
+    return holder.pid && holder.host == dotlock_host() && ::kill(*holder.pid, 0) != 0 &&
            errno == ESRCH;
   }
 
@@ -266,8 +260,8 @@ class DotlockAttempt {
       return Obstacle::being_broken;
     }
     if (file.is_open()) {
-      const Holder holder = read_holder(file);
-      const bool on_this_host = holder.host.empty() || holder.host == host_name();
+      const DotlockHolder holder = read_holder(file);
+      const bool on_this_host = holder.host.empty() || holder.host == dotlock_host();
       if (holder.pid && on_this_host && may_live(*holder.pid, age)) return Obstacle::held;
     }
     return remove_abandoned(status);
@@ -306,10 +300,10 @@ class DotlockAttempt {
     return directory ? std::move(*directory) : Fd{};
   }
 
-  Holder read_holder(const Fd& file) {
+  DotlockHolder read_holder(const Fd& file) {
     std::array<char, 512> content{};
     const Result<std::size_t> got = disk_.read(file, content, {0});
-    return got ? parse_holder({content.data(), *got}) : Holder{};
+    return got ? parse_dotlock({content.data(), *got}) : DotlockHolder{};
   }
 
   std::string describe(Obstacle obstacle) {
@@ -327,7 +321,7 @@ class DotlockAttempt {
 
   std::string describe_holder(const FileStatus& status) {
     const Fd file = open_to_read();
-    const Holder holder = file.is_open() ? read_holder(file) : Holder{};
+    const DotlockHolder holder = file.is_open() ? read_holder(file) : DotlockHolder{};
     std::string text = "is held";
     if (holder.pid) text += " by process " + std::to_string(*holder.pid);
     if (!holder.host.empty()) text += " on " + escaped(holder.host, 64);

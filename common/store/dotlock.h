@@ -3,7 +3,9 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/disk.h"
@@ -55,6 +57,15 @@ class Dotlock {
   Fd file_;  // held open with flock: proof of life, and no other file can get its inode number
   std::chrono::steady_clock::time_point touched_;
 };
+
+/// Who holds a dotlock, as far as its content tells: "PID@HOST", or "PID" from other programs.
+struct DotlockHolder {
+  std::optional<pid_t> pid;
+  std::string host;  // empty: not told
+};
+[[nodiscard]] DotlockHolder parse_dotlock(std::string_view content);
+/// The name of this host, as dotlocks have it.
+[[nodiscard]] std::string dotlock_host();
 
 /// Whether everybody whom the mode of a spool lets write may make its dotlock, too. Who may not
 /// delivers under the kernel's locks alone.

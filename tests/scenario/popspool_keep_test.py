@@ -7,7 +7,9 @@ import contextlib
 import fcntl
 import json
 import os
+import poplib
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -185,6 +187,128 @@ class ExpireTest(KeepTest):
         told = self.told("expire", "--max-messages", "1", self.user.name)
         self.assertEqual(told["messages_left"], 1)
         self.assertEqual(len(os.listdir(path + "/new")), 1)
+
+
+class LockTest(KeepTest):
+    def lock(self, *command, **more):
+        return subprocess.Popen([POPSPOOL, "-f", self.config, "lock", self.user.name, "--", *command],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, **more)
+
+    def is_locked(self):
+        """Whether a delivery agent that takes the fcntl lock would have to wait."""
+        with open(self.host.spool_path(self.user), "r+b") as stream:
+            try:
+                fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return True
+            return False
+
+    def held(self, *arguments, check=None):
+        done = self.popspool("locks", "--json", self.user.name, *arguments, check=check)
+        return json.loads(done.stdout)["targets"][0]["locks"]
+
+    def dotlock(self):
+        return self.host.spool_path(self.user) + ".lock"
+
+    def setUp(self):
+        super().setUp()
+        self.config = self.host.configure()
+        self.host.write_spool(self.user, mail(1) + mail(2))
+
+    def test_a_command_runs_under_all_locks(self):
+        with self.host.standalone(self.config) as port:
+            with self.lock("sh", "-c", 'echo "$MAIL"; read line; rm "$MAIL"; exit 3') as process:
+                try:
+                    path = process.stdout.readline().strip().decode()
+                    self.assertEqual(path, self.host.spool_path(self.user))
+                    self.assertTrue(self.is_locked())
+                    self.assertTrue(os.path.exists(self.dotlock()))
+                    with self.assertRaises(poplib.error_proto) as refused:
+                        self.host.login(port, self.user)
+                    self.assertIn(b"[IN-USE]", refused.exception.args[0])
+                    held = {each["lock"]: each for each in self.held(check=0)}
+                    self.assertEqual(sorted(held), ["dotlock", "fcntl", "flock", "session"])
+                    for lock in ("dotlock", "session"):
+                        self.assertEqual(held[lock]["program"], "popspool")
+                        self.assertNotEqual(held[lock]["process"], process.pid)
+                    self.assertFalse(held["dotlock"]["abandoned"])
+                finally:
+                    out, err = process.communicate(b"go\n", timeout=PATIENCE)
+            self.assertEqual((process.returncode, err), (3, b""))
+            self.assertFalse(os.path.exists(path))
+            self.assertEqual(self.held(check=0), [])
+            self.host.login(port, self.user).quit()
+
+    def test_its_words_are_its_own(self):
+        for command, status in ((["true"], 0), (["list"], 127), (["/"], 126),
+                                (["sh", "-c", "kill -9 $$"], 137)):
+            self.popspool("lock", self.user.name, "--", *command, check=status)
+        done = self.popspool("lock", self.user.name, "--", "echo", "-n", "--json", "locks")
+        self.assertEqual(done.stdout, b"--json locks")
+        self.popspool("lock", self.user.name, check=64)
+        self.popspool("lock", "-n", self.user.name, "--", "true", check=64)
+        self.popspool("lock", popper_host.PREFIX + "none", "--", "true", check=67)
+
+    def test_signals_are_passed_on(self):
+        with self.lock("sh", "-c", "trap 'exit 7' TERM; echo ready; read line") as process:
+            process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(timeout=PATIENCE), 7)
+        wait_until(lambda: not self.held(), "the locks are gone")
+
+    def test_a_session_may_be_waited_for(self):
+        with self.host.standalone(self.config) as port:
+            client = self.host.login(port, self.user)
+            self.popspool("lock", self.user.name, "--", "true", check=75)
+            with subprocess.Popen([POPSPOOL, "-f", self.config, "lock", "-w", "300", self.user.name,
+                                   "--", "echo", "done"], stdout=subprocess.PIPE) as waiting:
+                try:
+                    client.quit()
+                finally:
+                    out, _ = waiting.communicate(timeout=PATIENCE * 4)
+            self.assertEqual((waiting.returncode, out), (0, b"done\n"))
+
+    def test_locks_stay_while_the_command_of_a_killed_popspool_runs(self):
+        with self.lock("sh", "-c", "echo ready; read line") as process:
+            process.stdout.readline()
+            process.kill()
+            process.wait(timeout=PATIENCE)
+            self.assertTrue(self.is_locked())
+            self.assertTrue(os.path.exists(self.dotlock()))
+            process.stdin.close()  # the command goes on, and ends
+            wait_until(lambda: not os.path.exists(self.dotlock()), "the locks are gone")
+        wait_until(lambda: not self.held(), "the locks are gone")
+
+    def test_a_maildir_has_a_session_lock(self):
+        os.unlink(self.host.spool_path(self.user))
+        path = self.host.spool_path(self.user)
+        for folder in (path, path + "/tmp", path + "/new", path + "/cur"):
+            os.mkdir(folder, 0o700)
+            os.chown(folder, self.user.uid, self.user.gid)
+        with self.lock("sh", "-c", 'echo "$MAIL"; read line') as process:
+            self.assertEqual(process.stdout.readline().strip().decode(), path)
+            self.assertEqual([each["lock"] for each in self.held(check=0)], ["session"])
+            process.communicate(b"\n", timeout=PATIENCE)
+
+    def test_only_a_lock_that_is_provably_abandoned_is_broken(self):
+        host = os.uname().nodename
+        dead = 4194305  # beyond every process number
+        rows = ((f"{dead}@{host}", 10, True), (f"{dead}@elsewhere.example", 10, False),
+                (f"{dead}@elsewhere.example", 3600, True), (f"{os.getpid()}@{host}", 0, False),
+                ("", 10, False), ("", 3600, True))
+        for content, age, abandoned in rows:
+            with self.subTest(content=content, age=age):
+                self.host.write(self.dotlock(), content.encode() + b"\n", owner=self.user.uid,
+                                mode=0o600)
+                moment = time.time() - age
+                os.utime(self.dotlock(), (moment, moment))
+                held = self.held(check=1 if abandoned else 0)
+                self.assertEqual([each["abandoned"] for each in held], [abandoned])
+                self.held("-n", "--break")
+                self.assertTrue(os.path.exists(self.dotlock()))
+                self.held("--break", check=0)
+                self.assertEqual(os.path.exists(self.dotlock()), not abandoned)
 
 
 if __name__ == "__main__":

@@ -118,6 +118,23 @@ TEST_CASE("A dotlock exists while it is held and tells its holder", "[store][loc
   }
 }
 
+TEST_CASE("A dotlock's content tells its holder as far as it goes", "[store][lock]") {
+  struct Row {
+    const char* content;
+    std::optional<pid_t> pid;
+    const char* host;
+  };
+  for (const Row& row : {Row{"12@mx.example\n", 12, "mx.example"}, Row{"12\n", 12, ""},
+                         Row{" 12 \nmore", 12, ""}, Row{"", std::nullopt, ""},
+                         Row{"0@mx", std::nullopt, ""}, Row{"-1", std::nullopt, ""},
+                         Row{"2147483648", std::nullopt, ""}, Row{"jo@mx", std::nullopt, ""}}) {
+    CAPTURE(row.content);
+    const DotlockHolder holder = parse_dotlock(row.content);
+    CHECK(holder.pid == row.pid);
+    CHECK(holder.host == row.host);
+  }
+}
+
 TEST_CASE("A dotlock has mode 0600 whatever the umask", "[store][lock]") {
   for (const mode_t mask : {0000u, 0777u}) {
     Bed bed;
