@@ -5,7 +5,7 @@ _popspool() {
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
   local targets="--all --stdin -j --jobs --resume"
   local verbs="list show headers cat grep stat top report check repair undo recover carve expire \
-    deliver lock locks"
+    deliver lock locks dedupe quota reindex"
   local verb= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ -z $verb && " $verbs " == *" $word "* ]]; then
@@ -65,6 +65,9 @@ _popspool() {
       ;;
     deliver) COMPREPLY=($(compgen -u -W "-r --sender -s --size-limit $shared" -- "$cur")) ;;
     lock) COMPREPLY=($(compgen -u -c -W "-w --wait $shared" -- "$cur")) ;;
+    quota)
+      COMPREPLY=($(compgen -u -W "--limit --policy --over --all --stdin -j --jobs $shared" -- "$cur"))
+      ;;
     locks) COMPREPLY=($(compgen -u -W "--break $targets $shared" -- "$cur")) ;;
     carve) COMPREPLY=($(compgen -f -W "-o --output $shared" -- "$cur")) ;;
     *) COMPREPLY=($(compgen -u -W "$targets $shared" -- "$cur")) ;;

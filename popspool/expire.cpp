@@ -1,9 +1,6 @@
-#include <grp.h>
-
 #include <algorithm>
 
 #include "base/text.h"
-#include "conf/configuration.h"
 #include "popspool/expiry.h"
 #include "popspool/moment.h"
 #include "popspool/popspool.h"
@@ -60,26 +57,6 @@ Result<ExpiryRule> rule_of(const ExpireArguments& arguments) {
   return rule;
 }
 
-Result<ExpiryPolicy> policy_in(const std::string& path) {
-  const Result<std::string> text = start_up_file_reader()(path);
-  if (!text) return std::unexpected(text.error());
-  Checked<ExpiryPolicy> policy = parse_expiry_policy(*text, path);
-  if (!policy) {
-    std::string all;
-    for (const Complaint& complaint : policy.error()) {
-      all += (all.empty() ? "" : "; ") + to_string(complaint);
-    }
-    return fail(Errc::usage, all);
-  }
-  for (const ExpiryPart& part : policy->parts) {
-    for (const std::string& group : part.groups) {
-      if (::getgrnam(group.c_str()) != nullptr) continue;
-      return fail(Errc::usage, path + ": there is no group \"" + escaped(group) + "\"");
-    }
-  }
-  return std::move(*policy);
-}
-
 /// The command line is a policy of one part with one rule.
 Result<ExpiryPolicy> policy_of(const ExpireArguments& arguments) {
   const Result<ExpiryRule> rule = rule_of(arguments);
@@ -88,7 +65,7 @@ Result<ExpiryPolicy> policy_of(const ExpireArguments& arguments) {
   if (arguments.policy && has_rule) {
     return fail(Errc::usage, "--policy and conditions or limits exclude each other");
   }
-  if (arguments.policy) return policy_in(*arguments.policy);
+  if (arguments.policy) return load_expiry_policy(*arguments.policy);
   if (!has_rule) {
     return fail(Errc::usage, "say what may go: a condition, a limit, or a --policy");
   }

@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "base/text.h"
+#include "conf/configuration.h"
 #include "popspool/message_reading.h"
 #include "popspool/mime_text.h"
 #include "store/maildir_location.h"
@@ -257,6 +258,26 @@ Result<ExpiredMail> expire_mail(const MaildropContext& context, const MailUser& 
                                 std::span<const ExpiryRule> rules,
                                 const HeaderConditions& headers) {
   return Expirer{context, user, rules, headers}.run(mode);
+}
+
+Result<ExpiryPolicy> load_expiry_policy(const std::string& path) {
+  const Result<std::string> text = start_up_file_reader()(path);
+  if (!text) return std::unexpected(text.error());
+  Checked<ExpiryPolicy> policy = parse_expiry_policy(*text, path);
+  if (!policy) {
+    std::string all;
+    for (const Complaint& complaint : policy.error()) {
+      all += (all.empty() ? "" : "; ") + to_string(complaint);
+    }
+    return fail(Errc::usage, all);
+  }
+  for (const ExpiryPart& part : policy->parts) {
+    for (const std::string& group : part.groups) {
+      if (::getgrnam(group.c_str()) != nullptr) continue;
+      return fail(Errc::usage, path + ": there is no group \"" + escaped(group) + "\"");
+    }
+  }
+  return std::move(*policy);
 }
 
 bool fits_user(const ExpiryPart& part, const MailUser& user) {

@@ -67,6 +67,10 @@ struct ExpiredMail {
                                               RunMode mode, std::span<const ExpiryRule> rules,
                                               const HeaderConditions& headers);
 
+/// Reads a policy file. Errc::usage: it has mistakes, all of which the text tells, or names a group
+/// that does not exist.
+[[nodiscard]] Result<ExpiryPolicy> load_expiry_policy(const std::string& path);
+
 /// Whether a part of a policy is for this user.
 [[nodiscard]] bool fits_user(const ExpiryPart& part, const MailUser& user);
 

@@ -16,6 +16,7 @@ struct CommandLine {
   DeliverArguments deliver;
   LockArguments lock;
   LocksArguments locks;
+  QuotaArguments quota;
 };
 
 void declare_messages(Arguments& arguments, MessageSelection& selection) {
@@ -88,6 +89,14 @@ void declare_lock(Arguments& arguments, LockArguments& lock) {
                      "A user, or the path of a maildrop, with a '/' in it");
   arguments.operands("COMMAND", lock.command, Arguments::Count::one_or_more,
                      "What to run, behind --, with its arguments");
+}
+
+void declare_quota(Arguments& arguments, QuotaArguments& quota) {
+  arguments.option("--limit", quota.limit, "SIZE", "What each may have, as 500M");
+  arguments.option("--policy", quota.policy, "FILE",
+                   "Take limits from the max-size of this policy of expire");
+  arguments.flag("--over", quota.only_over, "List only those over a limit");
+  declare_targets(arguments, quota.selection, CanResume::no);
 }
 
 void declare_locks(Arguments& arguments, LocksArguments& locks) {
@@ -193,6 +202,24 @@ ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal) 
            .declare = [&line](Arguments& declared) { declare_expire(declared, line.expire); },
            .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
              return run_expire(line.expire, settings, run);
+           })},
+          {.name = "dedupe",
+           .help = "Remove messages that are there twice; -n tells which",
+           .declare = targets,
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_dedupe(line.selection, settings, run);
+           })},
+          {.name = "quota",
+           .help = "List maildrops by size, with limits and disk quotas",
+           .declare = [&line](Arguments& declared) { declare_quota(declared, line.quota); },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_quota(line.quota, settings, run);
+           })},
+          {.name = "reindex",
+           .help = "Throw the index away and make a new one",
+           .declare = targets,
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_reindex(line.selection, settings, run);
            })},
           {.name = "lock",
            .help = "Run a command while all locks on a maildrop are held",

@@ -109,6 +109,23 @@ struct LocksArguments {
 [[nodiscard]] ExitStatus run_locks(const LocksArguments& arguments, const Settings& settings,
                                    const ToolRun& run);
 
+/// popspool dedupe TARGET...: removes messages that are there twice.
+[[nodiscard]] ExitStatus run_dedupe(const TargetSelection& selection, const Settings& settings,
+                                    const ToolRun& run);
+
+/// popspool reindex TARGET...: throws the index away and makes a new one.
+[[nodiscard]] ExitStatus run_reindex(const TargetSelection& selection, const Settings& settings,
+                                     const ToolRun& run);
+
+struct QuotaArguments {
+  std::optional<std::string> limit, policy;
+  bool only_over = false;
+  TargetSelection selection;  // none named: all
+};
+/// popspool quota: maildrops by size, against a limit and the file system's quotas.
+[[nodiscard]] ExitStatus run_quota(const QuotaArguments& arguments, const Settings& settings,
+                                   const ToolRun& run);
+
 struct CarveArguments {
   std::vector<std::string> files;     // exactly one
   std::optional<std::string> output;  // nothing: standard output

@@ -2,11 +2,10 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "popspool/maildrop_size.h"
 #include "popspool/moment.h"
 #include "popspool/popspool.h"
 #include "popspool/size_record.h"
-#include "store/maildir_location.h"
-#include "store/spool_view.h"
 #include "tool/shown_text.h"
 
 namespace pop {
@@ -20,31 +19,8 @@ struct Sized {
   std::optional<std::int64_t> growth;
 };
 
-/// Bytes of the spool without reading it; a Maildir's messages by its listing.
-Result<std::uint64_t> size_of(const TargetRun& run) {
-  Settings looking = run.context.settings;
-  looking.check_hash_dir = false;
-  const Result<MaildropLocation> location = locate_maildrop(run.context.disk, looking, run.user);
-  const Result<MailFormat> format =
-      location ? format_of_maildrop(run.context, run.user, *location)
-               : Result<MailFormat>{MailFormat::maildir};  // the view tells what is wrong
-  if (!format) return std::unexpected(format.error());
-  if (location && *format == MailFormat::mbox) {
-    const FilePlace& spool = location->spool;
-    const Result<FileStatus> status = run.context.disk.status(spool.directory(), spool.name);
-    if (status) return status->size.count;
-    if (status.error().code == Errc::not_found) return std::uint64_t{0};
-    return std::unexpected(status.error());
-  }
-  const Result<std::unique_ptr<SpoolView>> view = view_maildrop(run.context, run.user);
-  if (!view) return std::unexpected(view.error());
-  std::uint64_t bytes = 0;
-  for (const ViewedMessage& message : (*view)->messages()) bytes += message.stored.count;
-  return bytes;
-}
-
 Result<ExitStatus> measure(const TargetRun& run) {
-  const Result<std::uint64_t> bytes = size_of(run);
+  const Result<std::uint64_t> bytes = maildrop_size(run.context, run.user);
   if (!bytes) return std::unexpected(bytes.error());
   run.output.add("bytes", {*bytes});
   return ExitStatus::ok;

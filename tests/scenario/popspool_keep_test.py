@@ -311,5 +311,41 @@ class LockTest(KeepTest):
                 self.assertEqual(os.path.exists(self.dotlock()), not abandoned)
 
 
+class DoublesTest(KeepTest):
+    def test_doubles_go_while_mail_arrives(self):
+        self.config = self.host.configure(server_mode=True)
+        twice = [mail(number) for number in range(1, 21)]
+        self.host.write_spool(self.user, b"".join(twice) + b"".join(twice[::2]))
+        with self.host.standalone(self.config) as port:
+            client = self.host.login(port, self.user)
+            ids = ids_of(client)[:20]
+            client.quit()
+            with self.deliveries() as delivered:
+                told = self.told("dedupe", self.user.name)
+                self.assertEqual([each["same_as"] for each in told["removed"]],
+                                 list(range(1, 21, 2)))
+                known = len(delivered)
+                wait_until(lambda: len(delivered) > known, "a delivery after it")
+            client = self.host.login(port, self.user)
+            self.assertEqual(ids_of(client)[:20], ids)
+            client.quit()
+        self.assertEqual(self.numbers(), [*range(1, 21), *delivered])
+
+    def test_a_new_index_lists_the_same_while_mail_arrives(self):
+        self.config = self.host.configure(server_mode=True)
+        self.host.write_spool(self.user, b"".join(mail(number) for number in range(1, 21)))
+        with self.host.standalone(self.config) as port:
+            client = self.host.login(port, self.user)
+            ids = ids_of(client)
+            self.popspool("reindex", self.user.name, check=75)  # a session goes on
+            client.quit()
+            with self.deliveries():
+                for _ in range(3):
+                    self.told("reindex", self.user.name)
+            client = self.host.login(port, self.user)
+            self.assertEqual(ids_of(client)[:20], ids)
+            client.quit()
+
+
 if __name__ == "__main__":
     popper_host.main()
