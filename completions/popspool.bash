@@ -5,7 +5,7 @@ _popspool() {
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
   local targets="--all --stdin -j --jobs --resume"
   local verbs="list show headers cat grep stat top report check repair undo recover carve expire \
-    deliver lock locks dedupe quota reindex"
+    deliver lock locks dedupe quota reindex uidl"
   local verb= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ -z $verb && " $verbs " == *" $word "* ]]; then
@@ -34,6 +34,22 @@ _popspool() {
       ;;
     --policy)
       COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
+    --from | --ca | --password-file)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
+    --tls)
+      COMPREPLY=($(compgen -W "stls implicit none" -- "$cur"))
+      return
+      ;;
+    --format)
+      COMPREPLY=($(compgen -W "export courier cyrus cyrus-old dovecot mailutils popa3d qmail qpopper
+        qpopper-old tpop3d uw" -- "$cur"))
+      return
+      ;;
+    --uidl-format | --uidvalidity | --server | --login)
       return
       ;;
     -j | --jobs)
@@ -69,6 +85,10 @@ _popspool() {
       COMPREPLY=($(compgen -u -W "--limit --policy --over --all --stdin -j --jobs $shared" -- "$cur"))
       ;;
     locks) COMPREPLY=($(compgen -u -W "--break $targets $shared" -- "$cur")) ;;
+    uidl)
+      COMPREPLY=($(compgen -u -W "export import verify guess --format --from --uidl-format
+        --uidvalidity --server --tls --ca --login --password-file $targets $shared" -- "$cur"))
+      ;;
     carve) COMPREPLY=($(compgen -f -W "-o --output $shared" -- "$cur")) ;;
     *) COMPREPLY=($(compgen -u -W "$targets $shared" -- "$cur")) ;;
   esac

@@ -12,6 +12,7 @@ struct CommandLine {
   ReportArguments report;
   RepairArguments repair;
   CarveArguments carve;
+  UidlArguments uidl;
   ExpireArguments expire;
   DeliverArguments deliver;
   LockArguments lock;
@@ -115,6 +116,16 @@ ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal) 
     };
   };
   const auto targets = [&line](Arguments& declared) { declare_targets(declared, line.selection); };
+  const auto uidl_verb = [&line, &with_settings](std::string name, std::string help,
+                                                 auto run_verb) {
+    return Subcommand{
+        .name = std::move(name),
+        .help = std::move(help),
+        .declare = [&line](Arguments& declared) { declare_uidl(declared, line.uidl); },
+        .run = with_settings([&line, run_verb](const Settings& settings, const ToolRun& run) {
+          return run_verb(line.uidl, settings, run);
+        })};
+  };
   const Tool tool{
       .name = "popspool",
       .help = "Inspects spools and Maildirs, as popper serves them",
@@ -233,6 +244,18 @@ ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal) 
            .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
              return run_locks(line.locks, settings, run);
            })},
+          {.name = "uidl",
+           .help = "Keep, compare and explain unique-ids of another server",
+           .subcommands = {uidl_verb("export",
+                                     "Print unique-ids with what finds their messages again",
+                                     run_uidl_export),
+                           uidl_verb("import", "Let messages keep the unique-ids of another server",
+                                     run_uidl_import),
+                           uidl_verb("verify",
+                                     "Tell each difference in ids or order; exit with 1 for one",
+                                     run_uidl_verify),
+                           uidl_verb("guess", "Tell which server's form explains how many ids",
+                                     run_uidl_guess)}},
           {.name = "carve",
            .help = "Find the mail in a damaged file or a disk, and write it as an mbox",
            .declare =

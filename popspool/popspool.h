@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "conf/settings.h"
+#include "popspool/old_ids.h"
 #include "popspool/target_runner.h"
 #include "tool/run_tool.h"
 
@@ -139,6 +140,25 @@ struct DeliverArguments {
 };
 /// popspool deliver USER: puts the message on standard input into the maildrop.
 [[nodiscard]] ExitStatus run_deliver(const DeliverArguments& arguments, const ToolRun& run);
+
+struct UidlArguments {
+  OldIdsArguments old;
+  TargetSelection selection;
+};
+/// Declares what the verbs of popspool uidl take.
+void declare_uidl(Arguments& arguments, UidlArguments& uidl);
+/// popspool uidl export TARGET...: unique-ids of each maildrop, or of another server, as a file.
+[[nodiscard]] ExitStatus run_uidl_export(const UidlArguments& arguments, const Settings& settings,
+                                         const ToolRun& run);
+/// popspool uidl import TARGET...: messages get the unique-ids that another server gave them.
+[[nodiscard]] ExitStatus run_uidl_import(const UidlArguments& arguments, const Settings& settings,
+                                         const ToolRun& run);
+/// popspool uidl verify TARGET...: whether ids and order are what they were.
+[[nodiscard]] ExitStatus run_uidl_verify(const UidlArguments& arguments, const Settings& settings,
+                                         const ToolRun& run);
+/// popspool uidl guess TARGET...: which form explains how many ids.
+[[nodiscard]] ExitStatus run_uidl_guess(const UidlArguments& arguments, const Settings& settings,
+                                        const ToolRun& run);
 
 /// The whole command line; main() runs it, tests run it with streams of their own.
 [[nodiscard]] ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal);
