@@ -122,6 +122,7 @@ class Gate {
     std::uint64_t keeper = 0;         // that has the exchange of AUTH
     bool has_waited = false;          // for what others have tried
     bool is_past_waiting = false;     // in this exchange
+    bool is_with_acceptor = false;    // the exchange of AUTH
   };
   /// Of a client that must show one.
   struct Ticket {
@@ -221,10 +222,16 @@ class Gate {
   void exchange(std::uint64_t id, Stranger& stranger);
   void refuse(std::uint64_t id, Stranger& stranger, const KpopRefusal& refusal);
   void ask_about_tickets();
+  [[nodiscard]] TicketQuestion question_of(std::uint64_t id, Stranger& stranger) const;
   void take_ticket_answers();
   void take_answer(std::uint64_t id, Stranger& stranger, TicketAnswer answer);
   void reject_ticket(std::uint64_t id, Stranger& stranger, const TicketAnswer& answer);
   void lose_acceptor();
+  [[nodiscard]] bool take_readiness(const TicketAnswer& answer);
+  [[nodiscard]] static bool is_for_acceptor(const Stranger& stranger);
+  void queue_for_acceptor(std::uint64_t id, Stranger& stranger);
+  void take_gss_answer(std::uint64_t id, Stranger& stranger, TicketAnswer answer);
+  void check_voucher(std::uint64_t id, Stranger& stranger, TicketAnswer answer);
 
   // Who may come in
   [[nodiscard]] bool make_room();
@@ -356,6 +363,7 @@ class Gate {
   HandshakeBudget handshakes_;
   std::deque<std::uint64_t> unasked_;  // whose tickets the acceptor has not got yet
   std::set<std::uint64_t> asked_;      // and whose it has
+  bool gss_is_ready_ = false;          // it can serve AUTH GSSAPI
   Repeated handshakes_wait_, not_kerberos_, turned_away_, too_many_from_address_, evicted_,
       without_header_;
   std::uint64_t last_id_;

@@ -11,6 +11,7 @@
 #include "daemon/role.h"
 #include "popper/gate.h"
 #include "popper/gate_events.h"
+#include "popper/kerberos.h"
 #include "popper/notify/login_notifier.h"
 #include "popper/stamp_ledger.h"
 
@@ -54,7 +55,7 @@ std::int64_t resolvers(const Settings& settings, const Listeners&) {
   return settings.reverse_lookup ? 1 : 0;
 }
 std::int64_t kerberos_acceptors(const Settings& settings, const Listeners& listeners) {
-  return want_tickets(listeners.all(), settings) ? 1 : 0;
+  return want_tickets(listeners.all(), settings) || wants_gssapi(settings) ? 1 : 0;
 }
 
 // Several keepers: checks block, so one slow directory look-up must not stop every other login.

@@ -88,6 +88,7 @@ GuessKeys Gate::guess_of(const GateMessage& attempt) const {
     return guess_hash_.of(names_.treat(password->user).user, password->password);
   }
   if (const auto* const kerberos = std::get_if<KerberosAttempt>(&attempt)) {
+    if (kerberos->user.empty()) return {};
     return guess_hash_.of(names_.treat(kerberos->user).user);
   }
   const auto* const apop = std::get_if<ApopAttempt>(&attempt);
@@ -95,6 +96,7 @@ GuessKeys Gate::guess_of(const GateMessage& attempt) const {
 }
 
 void Gate::queue(std::uint64_t id, Stranger& stranger) {
+  if (is_for_acceptor(stranger)) return queue_for_acceptor(id, stranger);
   if (std::holds_alternative<SaslResponse>(*stranger.attempt)) return queue_response(id, stranger);
   if (!stranger.conversation->has_waited) {
     stranger.conversation->guess = guess_of(*stranger.attempt);

@@ -1,5 +1,5 @@
-// The gate's strangers who must show a Kerberos ticket before they are greeted (KPOP). What they
-// show is judged elsewhere: the gate knows where it begins and ends.
+// The gate's strangers who show a Kerberos ticket, before they are greeted (KPOP) or by AUTH
+// GSSAPI. What they show is judged elsewhere: the gate knows where it begins and ends.
 
 #include <sys/epoll.h>
 
@@ -61,15 +61,26 @@ void Gate::ask_about_tickets() {
     const std::uint64_t id = unasked_.front();
     const auto found = strangers_.find(id);
     if (found != strangers_.end() && found->second.state == State::awaiting_ticket) {
-      std::string& request = found->second.ticket->request;
-      const Result<void> sent = acceptor_->send(encode(TicketQuestion{id, request}));
+      Stranger& stranger = found->second;
+      const Result<void> sent = acceptor_->send(encode(question_of(id, stranger)));
       if (!sent && sent.error().code == Errc::busy) return;
       if (!sent) return lose_acceptor();
-      request = {};
+      if (stranger.ticket) stranger.ticket->request = {};
+      stranger.attempt.reset();
       asked_.insert(id);
     }
     unasked_.pop_front();
   }
+}
+
+TicketQuestion Gate::question_of(std::uint64_t id, Stranger& stranger) const {
+  using Kind = TicketQuestion::Kind;
+  if (!stranger.attempt) return {id, Kind::ap_req, stranger.ticket->request};
+  if (const auto* const begin = std::get_if<SaslBegin>(stranger.attempt.get())) {
+    return {id, Kind::gss_begin, std::string{begin->response.octets()}};
+  }
+  const auto& response = std::get<SaslResponse>(*stranger.attempt);
+  return {id, Kind::gss_continue, std::string{response.response.octets()}};
 }
 
 void Gate::take_ticket_answers() {
@@ -78,11 +89,16 @@ void Gate::take_ticket_answers() {
     if (!received && received.error().code == Errc::busy) break;
     if (!received || !*received) return lose_acceptor();
     Result<TicketAnswer> answer = decode_ticket_answer((*received)->record);
+    if (answer && take_readiness(*answer)) continue;
     if (!answer || asked_.erase(answer->connection) == 0) return lose_acceptor();
     const std::uint64_t id = answer->connection;
     const auto found = strangers_.find(id);
     if (found == strangers_.end() || found->second.state != State::awaiting_ticket) continue;
-    take_answer(id, found->second, std::move(*answer));
+    if (found->second.ticket) {
+      take_answer(id, found->second, std::move(*answer));
+    } else {
+      take_gss_answer(id, found->second, std::move(*answer));
+    }
     settle(id);
   }
   ask_about_tickets();
@@ -120,6 +136,7 @@ void Gate::reject_ticket(std::uint64_t id, Stranger& stranger, const TicketAnswe
 void Gate::lose_acceptor() {
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, acceptor_->fd(), nullptr);
   acceptor_.reset();
+  gss_is_ready_ = false;
   if (!retiring_ || !strangers_.empty()) {
     context_.log.event(Severity::warning, "kerberos-acceptor-lost", {});
   }
@@ -130,6 +147,63 @@ void Gate::lose_acceptor() {
     leave(id, found->second);
     settle(id);
   }
+}
+
+// --- AUTH GSSAPI (RFC 4752)
+
+bool Gate::take_readiness(const TicketAnswer& answer) {
+  const bool has_gss = answer.outcome == TicketAnswer::Outcome::gss_ready;
+  if (!has_gss && answer.outcome != TicketAnswer::Outcome::ready) return false;
+  gss_is_ready_ = has_gss;
+  context_.log.event(Severity::info, "kerberos-acceptor-ready",
+                     {{"gssapi", has_gss ? "true" : "false"}});
+  return true;
+}
+
+bool Gate::is_for_acceptor(const Stranger& stranger) {
+  const bool is_exchange = std::holds_alternative<SaslBegin>(*stranger.attempt) ||
+                           std::holds_alternative<SaslResponse>(*stranger.attempt);
+  return is_exchange && stranger.conversation->is_with_acceptor;
+}
+
+void Gate::queue_for_acceptor(std::uint64_t id, Stranger& stranger) {
+  set_state(id, stranger, State::awaiting_ticket);
+  unwatch(stranger);
+  deadlines_.add(id, *deadline_of(stranger));
+  unasked_.push_back(id);
+  ask_about_tickets();
+}
+
+void Gate::take_gss_answer(std::uint64_t id, Stranger& stranger, TicketAnswer answer) {
+  switch (answer.outcome) {
+    case TicketAnswer::Outcome::challenge:
+      set_state(id, stranger, State::talking);
+      deadlines_.add(id, *deadline_of(stranger));
+      return perform(id, stranger, stranger.conversation->dialogue->on_challenge(answer.reply));
+    case TicketAnswer::Outcome::accepted:
+      context_.log.event(
+          Severity::info, "kerberos",
+          {{"id", connection_name(id)}, {"from", stranger.address}, {"principal", answer.text}});
+      return check_voucher(id, stranger, std::move(answer));
+    case TicketAnswer::Outcome::refused:
+      return check_voucher(id, stranger, std::move(answer));
+    default:
+      return end_check(id, {LoginVerdict::Outcome::unavailable, reply::login_unavailable()});
+  }
+}
+
+// A keeper has the last word, and counts and logs a ticket that was no good as it does all
+// failures.
+void Gate::check_voucher(std::uint64_t id, Stranger& stranger, TicketAnswer answer) {
+  KerberosAttempt attempt;
+  attempt.connection = id;
+  attempt.user = std::move(answer.user);
+  attempt.voucher = std::move(answer.voucher);
+  attempt.address = stranger.address;
+  attempt.by_auth = true;
+  if (attempt.voucher.empty()) attempt.why = std::move(answer.text);
+  stranger.attempt = std::make_unique<GateMessage>(std::move(attempt));
+  queue(id, stranger);
 }
 
 }  // namespace pop

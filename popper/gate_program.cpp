@@ -1,15 +1,17 @@
 // A gate as a process: takes what it was handed, shuts itself in, then serves.
 
+#include <poll.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 
+#include "daemon/privileges.h"
 #include "daemon/sandbox.h"
 #include "daemon/signals.h"
 #include "popper/gate.h"
-#include "daemon/privileges.h"
 #include "popper/role_log.h"
 #include "tls/tls_context.h"
 #include "tls/tls_files.h"
@@ -17,6 +19,9 @@
 
 namespace pop {
 namespace {
+
+// Longer nobody waits for a Kerberos acceptor to be there.
+constexpr std::chrono::milliseconds longest_start{15'000};
 
 Result<void> shut_in(const Handover& handover) {
   ::tzset();  // reads a file, which the sandbox would not let the log do later
@@ -59,6 +64,12 @@ Result<std::shared_ptr<const TlsContext>> own_context(const Settings& settings, 
   for (const std::string& warning : reading.warnings) log.sentence(Severity::warning, warning);
   reading.policy.session_lifetime = {};
   return TlsContext::create({*material, reading.policy, nullptr, system_clock()});
+}
+
+// Whether it can judge tickets decides about what the client is offered.
+void wait_for_word(const Channel& acceptor) {
+  pollfd waiting{acceptor.fd(), POLLIN, 0};
+  (void)::poll(&waiting, 1, static_cast<int>(longest_start.count()));
 }
 
 template <class Equip>
@@ -113,9 +124,12 @@ int run_single_gate(const Handover& handover, Log& log, SingleGate single) {
     gate.retire();  // after the one
     gate.serve_tls(std::move(*tls));
     if (single.resolver) gate.ask_names_of(std::move(*single.resolver));
-    if (single.acceptor) gate.ask_tickets_of(std::move(*single.acceptor));
-    gate.adopt(std::move(single.client), resolved(ListenTls::by_support, ListenKerberos::by_option,
-                                                  handover.settings));
+    if (single.acceptor) {
+      wait_for_word(*single.acceptor);
+      gate.ask_tickets_of(std::move(*single.acceptor));
+    }
+    gate.adopt(std::move(single.client),
+               resolved(ListenTls::by_support, ListenKerberos::by_option, handover.settings));
     gate.add_keeper(std::move(single.keeper));
   });
 }

@@ -53,8 +53,13 @@ std::vector<std::string_view> Gate::mechanisms_for(const Stranger& stranger) con
   if (stranger.entrance.kerberos == ListenKerberos::yes) return {};
   const SaslChannel channel = channel_of(stranger);
   std::vector<std::string_view> names;
-  for (const SaslMechanism* const mechanism : mechanisms_) {
-    if (may_use(*mechanism, context_.handover.settings, channel)) names.push_back(mechanism->name);
+  for (const SaslMechanism& mechanism : sasl_mechanisms) {
+    const bool is_there = mechanism.proof == SaslMechanism::Proof::ticket
+                              ? gss_is_ready_
+                              : std::ranges::find(mechanisms_, &mechanism) != mechanisms_.end();
+    if (is_there && may_use(mechanism, context_.handover.settings, channel)) {
+      names.push_back(mechanism.name);
+    }
   }
   return names;
 }

@@ -405,6 +405,8 @@ void Gate::perform(std::uint64_t id, Stranger& stranger, std::vector<LoginAction
     } else if (BeginSasl* const begin = std::get_if<BeginSasl>(&action)) {
       stranger.conversation->lines.wipe();
       stranger.conversation->is_past_waiting = false;
+      stranger.conversation->is_with_acceptor =
+          begin->mechanism->proof == SaslMechanism::Proof::ticket;
       stranger.attempt = std::make_unique<GateMessage>(begin_of(id, stranger, std::move(*begin)));
     } else if (ContinueSasl* const more = std::get_if<ContinueSasl>(&action)) {
       stranger.conversation->lines.wipe();
@@ -554,8 +556,8 @@ void Gate::on_deadline(std::uint64_t id) {
 void Gate::time_out(std::uint64_t id, Stranger& stranger) {
   context_.log.event(Severity::info, "login-timeout",
                      {{"id", connection_name(id)}, {"from", stranger.address}});
-  stranger.unsent += is_heard(stranger.state) ? reply::timed_out(facts_for(stranger))
-                                              : reply::login_unavailable();
+  stranger.unsent +=
+      is_heard(stranger.state) ? reply::timed_out(facts_for(stranger)) : reply::login_unavailable();
   leave(id, stranger);
   settle(id);
 }

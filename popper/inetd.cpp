@@ -48,7 +48,7 @@ std::optional<Channel> spawn_attendant(GatesOwn& own, Run run) {
 // The gate ends by itself when the keeper or the client has gone.
 Result<Channel> spawn_gate(const Handover& handover, Log& log, GatesOwn own, Fd& vouchers) {
   std::optional<Channel> resolver, acceptor;
-  if (handover.settings.kerberos) {
+  if (handover.settings.kerberos || wants_gssapi(handover.settings)) {
     acceptor = spawn_attendant(own, [&](Channel gate) {
       return run_single_kerberos_acceptor(handover, log, std::move(gate), vouchers);
     });

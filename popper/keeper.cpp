@@ -207,18 +207,24 @@ Result<KeeperMessage> Keeper::answer(KerberosAttempt& attempt, Fd client) {
               .address = attempt.address,
               .client_name = name_or_address(attempt.client_name, attempt.address),
               .pipelined = std::move(attempt.pipelined),
-              .mechanism = "kerberos",
-              .rejection = reply::kerberos_refused,
+              .mechanism = attempt.by_auth ? "GSSAPI" : "kerberos",
+              .rejection = attempt.by_auth ? failed_authentication : reply::kerberos_refused,
               .client = std::move(client),
               .relayed = attempt.relayed,
               .over_tls = attempt.over_tls,
-              .guess = guesses_.of(names_.treat(attempt.user).user)};
+              .sasl_name = attempt.by_auth ? "GSSAPI" : ""};
+  if (!who.user.empty()) who.guess = guesses_.of(who.user);
   if (auto objection = objection_to(who)) return *std::move(objection);
+  if (attempt.voucher.empty()) {
+    return KeeperMessage{judge(std::move(who), fail(Errc::denied, std::move(attempt.why)))};
+  }
   if (!voucher) return KeeperMessage{judge(std::move(who), std::unexpected(voucher.error()))};
   if (who.user != voucher->user && who.user != voucher->identity) {
-    who.rejection = [owner = voucher->identity](std::string_view user) {
-      return reply::wrong_user_name(user, owner);
-    };
+    if (!attempt.by_auth) {
+      who.rejection = [owner = voucher->identity](std::string_view user) {
+        return reply::wrong_user_name(user, owner);
+      };
+    }
     return KeeperMessage{judge(
         std::move(who), fail(Errc::denied, "has proven to be " + escaped(voucher->identity)))};
   }

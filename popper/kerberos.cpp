@@ -6,17 +6,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <list>
 #include <optional>
 #include <utility>
 
 #include "auth/account.h"
+#include "auth/sasl_policy.h"
 #include "auth/voucher.h"
 #include "base/clock.h"
 #include "daemon/privileges.h"
 #include "daemon/signals.h"
+#include "popper/gss_acceptor.h"
 #include "popper/kerberos_acceptor.h"
 #include "popper/kerberos_message.h"
 #include "popper/landlock.h"
@@ -99,7 +103,13 @@ Result<void> shut_in(const Identity& identity, const std::filesystem::path& repl
   return filter->enter();
 }
 
-Result<KerberosAcceptor> prepare(const Settings& settings) {
+/// gss: nothing where AUTH GSSAPI is not wanted, or cannot be served.
+struct Libraries {
+  KerberosAcceptor kerberos;
+  std::optional<GssAcceptor> gss;
+};
+
+Result<Libraries> prepare(const Settings& settings, Log& log) {
   const Result<Identity> identity = identity_of(settings);
   if (!identity) return std::unexpected(identity.error());
   const Result<Memory> memory = make_replay_file(settings.kerberos_replay_file, *identity);
@@ -107,43 +117,136 @@ Result<KerberosAcceptor> prepare(const Settings& settings) {
   KerberosAcceptor::Set set{
       settings.kerberos_service, settings.kerberos_keytab, settings.kerberos_replay_file, {}};
   if (*memory == Memory::lost) set.not_before = now_in_seconds();
-  Result<KerberosAcceptor> acceptor = KerberosAcceptor::load(set);
-  if (!acceptor) return acceptor;
+  Result<KerberosAcceptor> kerberos = KerberosAcceptor::load(set);
+  if (!kerberos) return std::unexpected(kerberos.error());
+  Libraries libraries{std::move(*kerberos), std::nullopt};
+  if (wants_gssapi(settings)) {
+    Result<GssAcceptor> gss = GssAcceptor::load(KerberosAcceptor::keys_in_memory);
+    if (!gss) log.failure("serve AUTH GSSAPI", gss.error());
+    if (gss) libraries.gss.emplace(std::move(*gss));
+  }
   if (Result<void> done = shut_in(*identity, settings.kerberos_replay_file); !done) {
     return std::unexpected(done.error());
   }
-  return acceptor;
+  return libraries;
 }
 
 // --- The work
 
+/// An exchange of AUTH GSSAPI that waits for its client.
+struct OpenGss {
+  std::uint64_t connection = 0;
+  std::chrono::steady_clock::time_point begun;
+  std::string principal, user;  // of the ticket, and whom it maps to
+  std::unique_ptr<GssAcceptor::Exchange> exchange;
+};
+
 class Acceptor {
  public:
-  Acceptor(KerberosAcceptor kerberos, VoucherKey key, std::chrono::seconds voucher_life)
-      : kerberos_{std::move(kerberos)}, key_{std::move(key)}, voucher_life_{voucher_life} {}
+  Acceptor(Libraries libraries, VoucherKey key, std::chrono::seconds login_timeout)
+      : libraries_{std::move(libraries)}, key_{std::move(key)}, login_timeout_{login_timeout} {}
+
+  [[nodiscard]] bool has_gss() const { return libraries_.gss.has_value(); }
 
   TicketAnswer answer(const TicketQuestion& question) {
-    KerberosAcceptor::Outcome outcome = kerberos_.judge(question.ap_req);
-    TicketAnswer answer{.connection = question.connection, .reply = std::move(outcome.reply)};
-    if (outcome.kind == KerberosAcceptor::Outcome::Kind::refused) {
-      answer.text = std::move(outcome.why);
-      return answer;
+    switch (question.kind) {
+      case TicketQuestion::Kind::gss_begin:
+        return begin(question);
+      case TicketQuestion::Kind::gss_continue:
+        return go_on(question);
+      case TicketQuestion::Kind::ap_req:
+        break;
     }
-    answer.outcome = TicketAnswer::Outcome::accepted;
-    const std::chrono::sys_seconds expires = now_in_seconds() + voucher_life_;
-    answer.voucher = key_.seal({question.connection, std::move(outcome.user), outcome.principal,
-                                expires.time_since_epoch().count()});
-    answer.text = std::move(outcome.principal);
+    KerberosAcceptor::Outcome outcome = libraries_.kerberos.judge(question.message);
+    if (outcome.kind == KerberosAcceptor::Outcome::Kind::refused) {
+      return refused(question, std::move(outcome.why), std::move(outcome.reply));
+    }
+    TicketAnswer answer = accepted(question, outcome.user, std::move(outcome.principal));
+    answer.reply = std::move(outcome.reply);
     return answer;
   }
 
  private:
-  KerberosAcceptor kerberos_;
+  // Whoever has shown a good ticket has a place, and may think as long as a login may take.
+  static constexpr std::size_t most_open = 256;
+
+  static TicketAnswer refused(const TicketQuestion& question, std::string why,
+                              std::string reply = "") {
+    TicketAnswer answer{.connection = question.connection, .reply = std::move(reply)};
+    answer.text = std::move(why);
+    return answer;
+  }
+
+  TicketAnswer accepted(const TicketQuestion& question, std::string user,
+                        std::string principal) const {
+    TicketAnswer answer{.connection = question.connection};
+    answer.outcome = TicketAnswer::Outcome::accepted;
+    const std::chrono::sys_seconds expires = now_in_seconds() + login_timeout_;
+    answer.voucher = key_.seal(
+        {question.connection, std::move(user), principal, expires.time_since_epoch().count()});
+    answer.text = std::move(principal);
+    return answer;
+  }
+
+  // The ticket is judged as KPOP's is: once, and by the same rules.
+  TicketAnswer begin(const TicketQuestion& question) {
+    (void)take(question.connection);
+    if (!libraries_.gss) return refused(question, "GSSAPI is not offered");
+    const std::optional<std::string_view> ap_req = ap_req_in(question.message);
+    if (!ap_req) return refused(question, "GSSAPI: a first message without a Kerberos 5 ticket");
+    KerberosAcceptor::Outcome outcome = libraries_.kerberos.judge(*ap_req);
+    if (outcome.kind == KerberosAcceptor::Outcome::Kind::refused) {
+      return refused(question, std::move(outcome.why));
+    }
+    OpenGss open{question.connection, system_clock().steady(), outcome.principal,
+                 std::move(outcome.user), libraries_.gss->begin(outcome.principal)};
+    return step(question, std::move(open));
+  }
+
+  TicketAnswer go_on(const TicketQuestion& question) {
+    std::optional<OpenGss> open = take(question.connection);
+    if (open) return step(question, *std::move(open));
+    return {.connection = question.connection, .outcome = TicketAnswer::Outcome::forgotten};
+  }
+
+  TicketAnswer step(const TicketQuestion& question, OpenGss open) {
+    GssAcceptor::Step step = open.exchange->take(question.message);
+    if (step.kind == GssAcceptor::Step::Kind::refused) {
+      return refused(question, open.principal + ": " + step.why);
+    }
+    if (step.kind == GssAcceptor::Step::Kind::challenge) {
+      if (open_.size() >= most_open) open_.pop_front();
+      open_.push_back(std::move(open));
+      return {.connection = question.connection,
+              .outcome = TicketAnswer::Outcome::challenge,
+              .reply = std::move(step.challenge)};
+    }
+    TicketAnswer answer = accepted(question, open.user, std::move(open.principal));
+    answer.user = step.claimed.empty() ? std::move(open.user) : std::move(step.claimed);
+    return answer;
+  }
+
+  std::optional<OpenGss> take(std::uint64_t connection) {
+    const auto now = system_clock().steady();
+    std::erase_if(open_, [&](const OpenGss& one) { return one.begun + login_timeout_ < now; });
+    const auto found = std::ranges::find(open_, connection, &OpenGss::connection);
+    if (found == open_.end()) return std::nullopt;
+    OpenGss taken = std::move(*found);
+    open_.erase(found);
+    return taken;
+  }
+
+  Libraries libraries_;
   VoucherKey key_;
-  std::chrono::seconds voucher_life_;
+  std::chrono::seconds login_timeout_;
+  std::list<OpenGss> open_;  // the oldest first
 };
 
 void serve(Channel& gate, Acceptor& acceptor, Pulse* pulse, Log& log) {
+  TicketAnswer hello;
+  hello.outcome =
+      acceptor.has_gss() ? TicketAnswer::Outcome::gss_ready : TicketAnswer::Outcome::ready;
+  if (!gate.send(encode(hello))) return;
   while (true) {
     Result<std::optional<Channel::Received>> received = gate.receive();
     if (!received) return log.failure("hear the gate", received.error());
@@ -160,18 +263,23 @@ void serve(Channel& gate, Acceptor& acceptor, Pulse* pulse, Log& log) {
 int run(const Handover& handover, Log& log, Channel gate, const Fd& vouchers, Pulse* pulse) {
   ::prctl(PR_SET_NAME, "pop-kerberos");
   Result<VoucherKey> key = VoucherKey::open(vouchers);
-  Result<KerberosAcceptor> kerberos =
-      key ? prepare(handover.settings) : std::unexpected(key.error());
-  if (!kerberos) {
-    log.failure("start a Kerberos acceptor", kerberos.error());
+  Result<Libraries> libraries =
+      key ? prepare(handover.settings, log) : std::unexpected(key.error());
+  if (!libraries) {
+    log.failure("start a Kerberos acceptor", libraries.error());
     return EXIT_FAILURE;
   }
-  Acceptor acceptor{std::move(*kerberos), std::move(*key), handover.settings.login_timeout};
+  Acceptor acceptor{std::move(*libraries), std::move(*key), handover.settings.login_timeout};
   serve(gate, acceptor, pulse, log);
   return EXIT_SUCCESS;
 }
 
 }  // namespace
+
+bool wants_gssapi(const Settings& settings) {
+  const SaslMechanism* const mechanism = find_sasl_mechanism("GSSAPI");
+  return mechanism != nullptr && is_wanted(*mechanism, settings);
+}
 
 int run_kerberos_acceptor() {
   ignore_terminal_signals();

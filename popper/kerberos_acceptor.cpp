@@ -178,7 +178,7 @@ Result<void> KerberosAcceptor::Library::copy_keys(const Set& set) {
                     "open " + set.keytab.native());
   if (!done) return done;
   const AtEnd close{[&] { call_.kt_close(context_, from); }};
-  done = checked(call_.kt_resolve(context_, "MEMORY:popper", &keys_), "make room for keys");
+  done = checked(call_.kt_resolve(context_, keys_in_memory, &keys_), "make room for keys");
   if (!done) return done;
   std::array<char, 512> name{};
   if (call_.kt_get_name(context_, from, name.data(), name.size()) != 0) name[0] = '\0';

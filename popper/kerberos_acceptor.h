@@ -21,6 +21,9 @@ class KerberosAcceptor {
     /// Authenticators made before are refused: which of them were used nobody remembers.
     std::chrono::sys_seconds not_before{};
   };
+  /// The keytab in this process's memory that load() copies keys into, for other libraries.
+  static constexpr const char* keys_in_memory = "MEMORY:popper";
+
   /// Reads the library's configuration and copies the keys of the service into memory; afterwards
   /// only replay_file and the configuration are opened. Errc::not_found without library, keytab or
   /// key of the service.

@@ -294,7 +294,8 @@ constexpr std::array options{
     Option{"kerberos-keytab", "", login, &S::kerberos_keytab, "FILE", start_up, Ready::now,
            "Take the keys of kerberos-service from this file",
            "Empty: where libkrb5 looks, usually /etc/krb5.keytab. Read at the start and at each "
-           "reload. Any key of the service will do, whatever host its name says.",
+           "reload. Any key of the service will do, whatever host its name says. It is for KPOP and "
+           "for AUTH GSSAPI, which it brings unless sasl-mechanisms leaves that out.",
            no_switch, no_range, absolute_or_none},
     Option{"kerberos-replay-file", "", login, &S::kerberos_replay_file, "FILE", start_up,
            Ready::now, "Remember here which Kerberos authenticators have been used",
@@ -458,10 +459,10 @@ constexpr std::array options{
         "sasl-mechanisms", "", tls, &S::sasl_mechanisms, "NAMES", start_up, Ready::now,
         "Offer only these SASL mechanisms",
         "With blanks between: SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, "
-        "EXTERNAL, DIGEST-MD5, CRAM-MD5, OAUTHBEARER, XOAUTH2, PLAIN, LOGIN, ANONYMOUS. Empty: all "
-        "but "
-        "DIGEST-MD5. Offered is always only what can work: with the credential file, under TLS, as "
-        "the other sasl options and clear-text-password allow."},
+        "EXTERNAL, GSSAPI, DIGEST-MD5, CRAM-MD5, OAUTHBEARER, XOAUTH2, PLAIN, LOGIN, ANONYMOUS. "
+        "Empty: all but DIGEST-MD5, and GSSAPI only where kerberos-keytab is set. Offered is always "
+        "only what can work: with the credential file, under TLS, as the other sasl options and "
+        "clear-text-password allow."},
     Option{"sasl-min-ssf", "", tls, &S::sasl_min_ssf, "BITS", start_up, Ready::now,
            "Require SASL encryption of at least this strength", "", no_switch, strength},
     Option{"sasl-no-active", "", tls, &S::sasl_no_active, "BOOL", start_up, Ready::now,

@@ -26,6 +26,7 @@ CONFINED = [
     (r"^rpc/", r"^popper/notify/drac_notifier\.cpp$"),
     (r"^(mysql|errmsg)\.h$", r"^popper/notify/sql_notifier\.cpp$"),
     (r"^krb5", r"^popper/kerberos_acceptor\.cpp$"),
+    (r"^gssapi", r"^popper/gss_acceptor\.cpp$"),
     (r"^dlfcn\.h$", r"^popper/notify/shared_library\.cpp$"),
     (r"^seccomp\.h$", r"^common/daemon/sandbox\.cpp$|^popper/session_filter\.cpp$"),
     (r"^xxhash\.h$", r"^common/(mail|store)/"),

@@ -284,6 +284,7 @@ class OAuthTest(HostTest):
             client.socket.settimeout(1)
             with self.assertRaises(TimeoutError):
                 client.line()
+            client.close()
 
     # A program that does not do as it should.
 

@@ -59,6 +59,11 @@ class Client:
     def mechanisms(self):
         return self.capabilities().get(b"SASL", [])
 
+    def challenge_after(self, line):
+        said = self.say(line)
+        assert said.startswith(b"+ "), said
+        return base64.b64decode(said[2:])
+
     def respond(self, octets):
         return self.say(encoded(octets))
 

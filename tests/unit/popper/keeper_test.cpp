@@ -422,6 +422,33 @@ constexpr std::int64_t far_away = std::int64_t{1} << 40;
 
 }  // namespace
 
+TEST_CASE("A voucher by AUTH tells a stranger nothing", "[popper][kerberos]") {
+  Bench bench;
+  Keeper keeper = bench.keeper();
+  const auto answer = [&](std::uint64_t connection, std::string user, std::string voucher) {
+    KerberosAttempt attempt;
+    attempt.connection = connection;
+    attempt.user = std::move(user);
+    attempt.voucher = std::move(voucher);
+    attempt.address = "127.0.0.1";
+    attempt.by_auth = true;
+    if (attempt.voucher.empty()) attempt.why = "the ticket is torn";
+    return verdict_of(keeper.answer(with_descriptor(attempt, Client{}.theirs.duplicate().value())));
+  };
+  const std::string good = bench.vouchers.seal({1, "jo", "jo@EXAMPLE.ORG", far_away});
+  CHECK(answer(1, "jo", good).outcome == Verdict::Outcome::accepted);
+  REQUIRE(bench.started.size() == 1);
+  CHECK(bench.started[0].mechanism == "GSSAPI");
+  const std::string other = bench.vouchers.seal({2, "al", "al@EXAMPLE.ORG", far_away});
+  for (const Verdict& verdict : {answer(2, "jo", other), answer(3, "", "")}) {
+    CHECK(verdict.outcome == Verdict::Outcome::rejected);
+    CHECK(verdict.reply == "-ERR [AUTH] authentication failure");
+  }
+  CHECK(std::ranges::any_of(bench.lines, [](const std::string& line) {
+    return line.find("by=GSSAPI") != line.npos && line.find("the ticket is torn") != line.npos;
+  }));
+}
+
 TEST_CASE("A voucher lets in whom it names, on its own connection", "[popper][kerberos]") {
   Bench bench;
   Keeper keeper = bench.keeper();
