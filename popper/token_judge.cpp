@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -83,16 +84,23 @@ void reset_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
+// What is started must not go on for nobody.
+bool die_with(pid_t parent) {
+  return ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == parent;
+}
+
 // Its input is in memory and not a pipe: nobody has to read while it is written.
 [[noreturn]] void become_program(const std::filesystem::path& path, const Identity& identity,
-                                 const TokenJudge::Question& question, int answers) {
+                                 const TokenJudge::Question& question, int answers,
+                                 pid_t keeper_process) {
   ::setsid();
   reset_signals();
   const struct rlimit no_core {};
   ::setrlimit(RLIMIT_CORE, &no_core);
   const int keeper = ::fcntl(answers, F_DUPFD, 3);
   const int nowhere = ::open("/dev/null", O_RDWR);
-  const bool is_ready = keeper >= 0 && nowhere >= 0 && ::chdir("/") == 0 && become(identity);
+  const bool is_ready = keeper >= 0 && nowhere >= 0 && ::chdir("/") == 0 && become(identity) &&
+                        die_with(keeper_process);
   const int input = is_ready ? ::memfd_create("question", MFD_CLOEXEC) : -1;
   const bool is_told = input >= 0 && tell(question, input, keeper) && ::dup2(input, 0) == 0 &&
                        ::dup2(keeper, 1) == 1 && ::dup2(nowhere, 2) == 2;
@@ -308,12 +316,13 @@ TokenJudge::Answer TokenJudge::ask(const Question& question) const {
   const std::chrono::milliseconds patience =
       std::min<std::chrono::milliseconds>(settings_.oauth_timeout, settings_.login_timeout / 2);
   const Time deadline = system_clock().steady() + patience;
+  const pid_t self = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) {
     const int saved = errno;
     return {"", no_owner(errno_error(saved, "fork oauth-helper"))};
   }
-  if (child == 0) become_program(settings_.oauth_helper, *identity, question, theirs.get());
+  if (child == 0) become_program(settings_.oauth_helper, *identity, question, theirs.get(), self);
   theirs = Fd{};
   Running program{child};
   Output output = read_until(answers, deadline);

@@ -5,15 +5,18 @@ import base64
 import contextlib
 import json
 import os
+import signal
 import subprocess
 
 import certificates
+import daemon_processes
 import popper_host
 from popper_host import PATIENCE, HostTest, wait_until
 from sasl_client import Client, encoded, plain
 
 SECRET = b"a secret of jo"
 ACKNOWLEDGED = b"\1"
+UNAVAILABLE = b"-ERR [SYS/TEMP]"
 
 # Tokens say what it is to do: "good.jo" is jo's.
 HELPER = r"""#!/bin/sh
@@ -202,7 +205,7 @@ class OAuthTest(HostTest):
             self.assertIn(f"\ntoken {long}\n", self.report("question"))
 
     def test_the_helper_has_no_rights_and_nothing_in_sight(self):
-        with self.serving():
+        with self.serving(debug=True):
             self.assert_in(oauthbearer("jo", "good.jo"))
             self.assertTrue(self.say(xoauth2("jo", "bad.jo")).startswith(b"+ "))
             self.assertTrue(self.say(xoauth2("jo", "crash.jo")).startswith(b"-ERR"))
@@ -293,7 +296,7 @@ class OAuthTest(HostTest):
             for what in ("crash", "status", "garbage", "silent", "cut", "twice", "forged", "flood"):
                 with self.subTest(what=what):
                     reply = self.say(oauthbearer("jo", f"{what}.jo"))
-                    self.assertTrue(reply.startswith(b"-ERR [SYS/TEMP]"), reply)
+                    self.assertTrue(reply.startswith(UNAVAILABLE), reply)
             self.assert_in(oauthbearer("jo", "good.jo"))
             self.assertNotIn("login-failed", self.log())
             self.assertIn("signal 11", self.log())
@@ -303,18 +306,29 @@ class OAuthTest(HostTest):
                 reply = self.say(oauthbearer("jo", "good.jo"))
             finally:
                 os.chmod(self.helper, 0o755)
-            self.assertTrue(reply.startswith(b"-ERR [SYS/TEMP]"), reply)
+            self.assertTrue(reply.startswith(UNAVAILABLE), reply)
             self.assertIn("others than root can change it", self.log())
 
     def test_oauth_timeout_ends_a_helper_that_hangs(self):
         with self.serving(oauth_timeout=1):
             reply = self.say(oauthbearer("jo", "hang.jo"))
-            self.assertTrue(reply.startswith(b"-ERR [SYS/TEMP]"), reply)
+            self.assertTrue(reply.startswith(UNAVAILABLE), reply)
             self.assertIn("has not answered within 1000 ms", self.log())
             pids = self.reported("hanging")
             self.assertEqual(len(pids), 2)
             for pid in pids:
                 wait_until(lambda pid=pid: not popper_host.is_alive(pid), "it has been killed")
+
+    def test_a_helper_ends_with_its_keeper(self):
+        with self.serving(oauth_timeout=300, login_timeout=600):
+            client = self.connect()
+            client.send(oauthbearer("jo", "wait.jo"))
+            wait_until(lambda: self.reported("waiting"), "the helper waits")
+            helper, = self.reported("waiting")
+            os.kill(daemon_processes.Process(helper).parent, signal.SIGKILL)
+            self.assertEqual(client.line()[:len(UNAVAILABLE)], UNAVAILABLE)
+            client.close()
+            wait_until(lambda: not popper_host.is_alive(helper), "it has ended")
 
     def test_a_helper_that_is_slow_holds_nobody_else_up(self):
         with self.serving(oauth_timeout=300, login_timeout=600, keepers=2):
