@@ -117,7 +117,7 @@ class Gate {
     LineReader lines;
     std::size_t lines_taken = 0, octets_read = 0;
     std::size_t response_octets = 0;  // read while AUTH waited for an answer, and not in the above
-    std::size_t name_key = 0;         // of the attempt that is under way
+    std::optional<std::size_t> name_key;  // of the attempt that is under way; none: not counted
     GuessKeys guess;                  // same
     std::uint64_t keeper = 0;         // that has the exchange of AUTH
     bool has_waited = false;          // for what others have tried

@@ -124,14 +124,21 @@ bool Gate::may_serve_doubtful() const {
   return are(KeeperLine::Busy::no) > 1 || are(KeeperLine::Busy::attempt) == 0;
 }
 
+// A token that is slow to be judged holds up nobody who comes from the same address with something
+// else, such as the other users of a web mailer.
 void Gate::enter_attempt(Stranger& stranger) {
-  stranger.conversation->name_key = key_of(*stranger.attempt);
-  ++under_way_[stranger.conversation->name_key];
+  std::optional<std::size_t>& name_key = stranger.conversation->name_key;
+  name_key.reset();
+  if (is_token(*stranger.attempt)) return;
+  name_key = key_of(*stranger.attempt);
+  ++under_way_[*name_key];
   ++under_way_[key_of(stranger.key)];
 }
 
 void Gate::leave_attempt(const Stranger& stranger) {
-  for (const std::size_t key : {stranger.conversation->name_key, key_of(stranger.key)}) {
+  const std::optional<std::size_t> name_key = stranger.conversation->name_key;
+  if (!name_key) return;
+  for (const std::size_t key : {*name_key, key_of(stranger.key)}) {
     const auto found = under_way_.find(key);
     if (found != under_way_.end() && --found->second == 0) under_way_.erase(found);
   }
