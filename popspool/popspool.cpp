@@ -18,6 +18,7 @@ struct CommandLine {
   LockArguments lock;
   LocksArguments locks;
   QuotaArguments quota;
+  ConvertArguments convert;
 };
 
 void declare_messages(Arguments& arguments, MessageSelection& selection) {
@@ -270,6 +271,16 @@ ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal) 
            .help = "Put a message from standard input into a maildrop, for a mail transfer agent",
            .declare = [&line](Arguments& declared) { declare_deliver(declared, line.deliver); },
            .run = [&line](const ToolRun& run) { return run_deliver(line.deliver, run); }},
+          {.name = "convert",
+           .help = "Make a Maildir of a spool, or a spool of a Maildir, in its place",
+           .declare =
+               [&line](Arguments& declared) {
+                 declared.option("--to", line.convert.to, "FORM", "maildir or mbox");
+                 declare_targets(declared, line.convert.selection);
+               },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_convert(line.convert, settings, run);
+           })},
       }};
   return run_tool(tool, std::move(arguments), terminal);
 }

@@ -159,6 +159,13 @@ void declare_uidl(Arguments& arguments, UidlArguments& uidl);
 /// popspool uidl guess TARGET...: which form explains how many ids.
 [[nodiscard]] ExitStatus run_uidl_guess(const UidlArguments& arguments, const Settings& settings,
                                         const ToolRun& run);
+struct ConvertArguments {
+  std::optional<std::string> to;  // "maildir" or "mbox"
+  TargetSelection selection;
+};
+/// popspool convert --to FORM TARGET...: a Maildir in a spool's place, or a spool in a Maildir's.
+[[nodiscard]] ExitStatus run_convert(const ConvertArguments& arguments, const Settings& settings,
+                                     const ToolRun& run);
 
 /// The whole command line; main() runs it, tests run it with streams of their own.
 [[nodiscard]] ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal);

@@ -1,6 +1,8 @@
 // One of popspool's changes of a maildrop in one process of its own, for move_matrix.py.
 //
-//   move_driver deliver DIRECTORY    a message into DIRECTORY/jo
+//   move_driver deliver DIRECTORY        a message into DIRECTORY/jo
+//   move_driver to-maildir DIRECTORY     convert DIRECTORY/jo
+//   move_driver to-mbox DIRECTORY
 //
 // Writes "+OK" only after the change said that it is done, else "-ERR TEXT" with status 1. Dotlocks
 // of dead programs count as stale at once. The call of getpgid(2) tells `strike` where it begins.
@@ -13,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "store/conversion.h"
 #include "store/delivery.h"
 
 namespace {
@@ -35,10 +38,23 @@ Result<void> deliver_one(const MaildropContext& context, const MailUser& user) {
   return {};
 }
 
+Result<void> convert(const MaildropContext& context, const MailUser& user, MailFormat to) {
+  const Result<Conversion> done = convert_maildrop(context, user, to);
+  if (!done) return std::unexpected(done.error());
+  return {};
+}
+
+Result<void> change(std::string_view what, const MaildropContext& context, const MailUser& user) {
+  if (what == "deliver") return deliver_one(context, user);
+  if (what == "to-maildir") return convert(context, user, MailFormat::maildir);
+  if (what == "to-mbox") return convert(context, user, MailFormat::mbox);
+  return fail(Errc::usage, "unknown change");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3 || std::string_view{argv[1]} != "deliver") return 2;
+  if (argc != 3) return 2;
   Settings settings;
   settings.spool_dir = argv[2];
   settings.lock_wait = std::chrono::seconds{1};
@@ -47,7 +63,7 @@ int main(int argc, char** argv) {
   const MailUser user{
       .name = "jo", .uid = ::getuid(), .gid = ::getgid(), .home = argv[2], .maildrop = {}};
   (void)::getpgid(0);
-  const Result<void> done = deliver_one(context, user);
+  const Result<void> done = change(argv[1], context, user);
   std::puts(done ? "+OK" : ("-ERR " + done.error().text).c_str());
   std::fflush(stdout);
   return done ? 0 : 1;

@@ -1,0 +1,151 @@
+// Every state that a kill or a power cut may leave of a conversion, on the simulated disk: the next
+// session lists the same mail, and another conversion finishes.
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+
+#include "store/conversion.h"
+#include "store/maildrop.h"
+#include "support/catch.h"
+#include "support/impatient_clock.h"
+#include "support/simulated_disk.h"
+#include "support/temporary_directory.h"
+
+namespace pop::test {
+namespace {
+
+namespace fs = std::filesystem;
+using Mail = std::vector<std::string>;
+
+constexpr CrashLimits crash_limits{.states_per_point = 24, .seed = 1};
+
+Settings settings_for(const fs::path& root) {
+  Settings settings;
+  settings.spool_dir = root;
+  settings.server_mode = true;
+  settings.lock_wait = std::chrono::seconds{1};
+  settings.dotlock_stale_after = std::chrono::seconds{0};
+  return settings;
+}
+
+MailUser user_of(const fs::path& root) {
+  return {.name = "jo",
+          .uid = ::getuid(),
+          .gid = ::getgid(),
+          .home = root,
+          .maildrop = {},
+          .folder = {}};
+}
+
+Result<Conversion> convert(Disk& disk, const fs::path& root, MailFormat to) {
+  const Settings settings = settings_for(root);
+  ImpatientClock clock;
+  return convert_maildrop({settings, disk, clock}, user_of(root), to);
+}
+
+/// What a session is told.
+Result<Mail> mail_in(Disk& disk, const fs::path& root) {
+  const Settings settings = settings_for(root);
+  ImpatientClock clock;
+  const Result<std::unique_ptr<Maildrop>> maildrop =
+      open_maildrop({settings, disk, clock}, user_of(root));
+  if (!maildrop) return std::unexpected(maildrop.error());
+  Mail mail;
+  for (const MessageInfo& info : (*maildrop)->messages()) {
+    mail.push_back(std::string{info.unique_id} + " " + std::to_string(info.size.count) +
+                   (info.retrieved ? " retrieved" : ""));
+  }
+  return mail;
+}
+
+void bury_lock_holder(const fs::path& root) {
+  if (fs::exists(root / "jo.lock")) put_file(root / "jo.lock", "4194305\n");
+}
+
+constexpr std::string_view from_line = "From ann@example.org Thu Jan  1 00:00:00 1970\n";
+
+void put_before(const fs::path& root, MailFormat to) {
+  put_file(root / "jo", std::string{from_line} + "Status: RO\nA: b\n\none\n\n" +
+                            std::string{from_line} + "A: b\n\none\n\n" + std::string{from_line} +
+                            "X-UIDL: kept\n\ntwo\n\n");
+  fs::permissions(root / "jo", fs::perms::owner_read | fs::perms::owner_write);
+  if (to == MailFormat::mbox) REQUIRE(convert(system_disk(), root, MailFormat::maildir));
+}
+
+bool has_leftovers(const fs::path& root) {
+  for (const auto& entry : fs::directory_iterator{root}) {
+    if (entry.path().filename().native().find("convert") != std::string::npos) return true;
+  }
+  return false;
+}
+
+/// "" if the state is as it must be.
+std::string settle(Disk& disk, const fs::path& root, MailFormat to, const Mail& wanted) {
+  bury_lock_holder(root);
+  const Result<Mail> mail = mail_in(disk, root);
+  if (!mail) return "the next session fails: " + mail.error().text;
+  if (*mail != wanted) return "the next session is told something else";
+  const Result<Conversion> again = convert(disk, root, to);
+  if (!again) return "the next conversion fails: " + again.error().text;
+  const Result<Mail> now = mail_in(disk, root);
+  if (!now) return "a later session fails: " + now.error().text;
+  if (*now != wanted) return "a later session is told something else";
+  if (fs::is_directory(root / "jo") != (to == MailFormat::maildir)) return "it has the old form";
+  return has_leftovers(root) ? "something is left over" : "";
+}
+
+TEST_CASE("Cuts and kills of a conversion leave the same mail", "[fault][conversion]") {
+  std::size_t states = 0;
+  for (const MailFormat to : {MailFormat::maildir, MailFormat::mbox}) {
+    const TemporaryDirectory root{TemporaryDirectory::Place::memory};
+    put_before(root.path(), to);
+    const Result<Mail> wanted = mail_in(system_disk(), root.path());
+    REQUIRE(wanted);
+    REQUIRE(wanted->size() == 3);
+    fs::remove(root / ".jo.cache");
+    SimulatedDisk disk{root.path()};
+    REQUIRE(convert(disk, root.path(), to));
+    const auto visit = [&](const CrashState& state) {
+      const std::string wrong = settle(system_disk(), state.root, to, *wanted);
+      if (!wrong.empty()) FAIL_CHECK(state.description << ": " << wrong);
+    };
+    states += disk.for_each_crash_state(crash_limits, visit);
+    states += disk.for_each_kill_state(visit);
+  }
+  std::printf("conversion: %zu states\n", states);
+  CHECK(states > 200);
+}
+
+TEST_CASE("A conversion on a full or failing disk leaves the same mail", "[fault][conversion]") {
+  for (const MailFormat to : {MailFormat::maildir, MailFormat::mbox}) {
+    std::size_t hit = 0;
+    for (std::size_t call = 1; call < 200; ++call) {
+      bool was_hit = false;
+      for (const Fault& fault :
+           {Fault{.call = call, .error = EIO},
+            Fault{.call = call, .error = ENOSPC, .span = FaultSpan::lasting}}) {
+        const TemporaryDirectory root{TemporaryDirectory::Place::memory};
+        put_before(root.path(), to);
+        const Result<Mail> wanted = mail_in(system_disk(), root.path());
+        REQUIRE(wanted);
+        SimulatedDisk disk{root.path()};
+        disk.fail_at(fault);
+        const Result<Conversion> done = convert(disk, root.path(), to);
+        if (disk.faults_hit() == 0) continue;
+        was_hit = true;
+        const std::string wrong = settle(system_disk(), root.path(), to, *wanted);
+        CAPTURE(call, disk.describe_call(call), fault.error, done.has_value());
+        CHECK(wrong == "");
+      }
+      if (!was_hit) break;
+      ++hit;
+    }
+    CHECK(hit > 30);
+  }
+}
+
+}  // namespace
+}  // namespace pop::test
