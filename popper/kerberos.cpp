@@ -65,10 +65,18 @@ Result<void> check_directory(const std::filesystem::path& directory) {
   return {};
 }
 
-enum class Memory : std::uint8_t { kept, lost };
+// When the file was made; the epoch where the file system does not know.
+std::chrono::sys_seconds birth_of(const Fd& file) {
+  struct statx stx {};
+  const bool is_known = ::statx(file.get(), "", AT_EMPTY_PATH, STATX_BTIME, &stx) == 0 &&
+                        (stx.stx_mask & STATX_BTIME) != 0;
+  return std::chrono::sys_seconds{std::chrono::seconds{is_known ? stx.stx_btime.tv_sec : 0}};
+}
 
-// lost: nobody knows what was used before now.
-Result<Memory> make_replay_file(const std::filesystem::path& path, const Identity& owner) {
+// What was used before the result nobody knows. An acceptor that starts after another has begun to
+// write must not think that all is remembered.
+Result<std::chrono::sys_seconds> make_replay_file(const std::filesystem::path& path,
+                                                  const Identity& owner) {
   if (Result<void> good = check_directory(path.parent_path()); !good) {
     return std::unexpected(good.error());
   }
@@ -86,7 +94,7 @@ Result<Memory> make_replay_file(const std::filesystem::path& path, const Identit
     const int saved = errno;
     return fail_errno(saved, "give " + path.native() + " to gate-user");
   }
-  return st.st_size > 0 ? Memory::kept : Memory::lost;
+  return st.st_size > 0 ? std::min(birth_of(file), now_in_seconds()) : now_in_seconds();
 }
 
 // --- Confinement
@@ -112,12 +120,11 @@ struct Libraries {
 Result<Libraries> prepare(const Settings& settings, Log& log) {
   const Result<Identity> identity = identity_of(settings);
   if (!identity) return std::unexpected(identity.error());
-  const Result<Memory> memory = make_replay_file(settings.kerberos_replay_file, *identity);
-  if (!memory) return std::unexpected(Error{memory.error()}.in("kerberos-replay-file"));
-  KerberosAcceptor::Set set{
-      settings.kerberos_service, settings.kerberos_keytab, settings.kerberos_replay_file, {}};
-  if (*memory == Memory::lost) set.not_before = now_in_seconds();
-  Result<KerberosAcceptor> kerberos = KerberosAcceptor::load(set);
+  const Result<std::chrono::sys_seconds> since =
+      make_replay_file(settings.kerberos_replay_file, *identity);
+  if (!since) return std::unexpected(Error{since.error()}.in("kerberos-replay-file"));
+  Result<KerberosAcceptor> kerberos = KerberosAcceptor::load(
+      {settings.kerberos_service, settings.kerberos_keytab, settings.kerberos_replay_file, *since});
   if (!kerberos) return std::unexpected(kerberos.error());
   Libraries libraries{std::move(*kerberos), std::nullopt};
   if (wants_gssapi(settings)) {

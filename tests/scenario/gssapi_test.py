@@ -56,7 +56,7 @@ class GssapiTest(HostTest):
     def options(self, **more):
         return {"credential_file": self.file, "kerberos_keytab": self.keytab,
                 "kerberos_replay_file": self.host.path("replay", "kerberos.replay"),
-                "tls_support": "stls", "tls_server_cert_file": self.certificate,
+                "pid_file": self.host.path("pid"), "tls_support": "stls", "tls_server_cert_file": self.certificate,
                 "tls_private_key_file": self.key, **more}
 
     @contextlib.contextmanager
@@ -225,8 +225,9 @@ poll localhost protocol pop3 service {port} auth gssapi
             self.assert_refused(client.respond(self.context().step()), client, "")
 
     def test_a_ticket_is_no_good_twice(self):
-        early, context = self.context().step(), self.context(flags=gss_client.SEQUENCE)
-        time.sleep(1.1)  # they count in seconds
+        early, other = self.context().step(), self.context().step()
+        context = self.context(flags=gss_client.SEQUENCE)
+        time.sleep(2)  # they count in seconds
         with self.serving(kerberos_replay_file=self.host.path("fresh", "kerberos.replay")):
             # Nobody remembers what was used before the file was there.
             client = self.connect()
@@ -241,6 +242,11 @@ poll localhost protocol pop3 service {port} auth gssapi
                     line = client.respond(context.answer())
                     self.assert_in(line, client)
             self.assert_refused(line, client, "replay|REPEAT|eplay")
+            # Nor does who starts when others have begun to remember.
+            self.kill_acceptors()
+            client = self.connect()
+            client.challenge_after(b"AUTH GSSAPI")
+            self.assert_refused(client.respond(other), client, "replay|REPEAT|eplay")
 
     def test_what_is_no_exchange_is_refused(self):
         with self.serving():
@@ -300,24 +306,24 @@ poll localhost protocol pop3 service {port} auth gssapi
                         self.assertFalse(self.offers())
 
     def test_an_acceptor_that_is_killed_costs_its_exchanges_and_comes_again(self):
-        gates = len(os.sched_getaffinity(0))
-        with self.serving(pid_file=self.host.path("pid")):
+        with self.serving():
             client, context = self.connect(), self.context()
             context.negotiate(client)
-            for process in self.acceptors():
-                os.kill(process.pid, signal.SIGKILL)
-            self.wait_for_acceptors(2 * gates)
+            self.kill_acceptors()
             line = client.respond(context.answer())
             self.assertEqual(line[:len(UNAVAILABLE)], UNAVAILABLE)
             client.close()
             self.assertNotIn("login-failed", self.log())
             self.log_in()
 
-    def acceptors(self):
+    def kill_acceptors(self):
+        """Others take their place."""
         with open(self.host.path("pid")) as stream:
             master = int(stream.read())
-        return [process for process in daemon_processes.all_processes()
-                if process.parent == master and process.name == "pop-kerberos"]
+        for process in daemon_processes.all_processes():
+            if process.parent == master and process.name == "pop-kerberos":
+                os.kill(process.pid, signal.SIGKILL)
+        self.wait_for_acceptors(2 * len(os.sched_getaffinity(0)))
 
 
 class ExpiryTest(HostTest):

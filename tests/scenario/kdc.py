@@ -28,6 +28,7 @@ KRB5_CONF = """
     dns_canonicalize_hostname = false
     rdns = false
     clockskew = {skew}
+    kdc_timesync = 0
 [realms]
     {realm} = {{
         kdc = 127.0.0.1:{port}
