@@ -123,6 +123,22 @@ constexpr std::array log_format_words{
     Mnemonic{"json", number(LogFormat::json), "one JSON object a line"},
 };
 
+constexpr std::array sasl_mechanism_words{
+    Mnemonic{"SCRAM-SHA-256-PLUS", 0, "SCRAM with SHA-256, bound to the TLS connection"},
+    Mnemonic{"SCRAM-SHA-1-PLUS", 1, "SCRAM with SHA-1, bound to the TLS connection"},
+    Mnemonic{"SCRAM-SHA-256", 2, "SCRAM with SHA-256"},
+    Mnemonic{"SCRAM-SHA-1", 3, "SCRAM with SHA-1"},
+    Mnemonic{"EXTERNAL", 4, "the client's certificate"},
+    Mnemonic{"GSSAPI", 5, "a Kerberos ticket"},
+    Mnemonic{"DIGEST-MD5", 6, "the APOP secret, and perhaps encryption (obsolete)"},
+    Mnemonic{"CRAM-MD5", 7, "the APOP secret"},
+    Mnemonic{"OAUTHBEARER", 8, "a bearer token"},
+    Mnemonic{"XOAUTH2", 9, "a bearer token, in an older form"},
+    Mnemonic{"PLAIN", 10, "name and password in one message"},
+    Mnemonic{"LOGIN", 11, "name and password one after the other"},
+    Mnemonic{"ANONYMOUS", 12, "no proof at all (sasl-no-anonymous)"},
+};
+
 constexpr Switch no_switch{};
 constexpr Range no_range{};
 constexpr Range within(std::int64_t least, std::int64_t most) {
@@ -458,11 +474,10 @@ constexpr std::array options{
     Option{
         "sasl-mechanisms", "", tls, &S::sasl_mechanisms, "NAMES", start_up, Ready::now,
         "Offer only these SASL mechanisms",
-        "With blanks between: SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, "
-        "EXTERNAL, GSSAPI, DIGEST-MD5, CRAM-MD5, OAUTHBEARER, XOAUTH2, PLAIN, LOGIN, ANONYMOUS. "
-        "Empty: all but DIGEST-MD5, and GSSAPI only where kerberos-keytab is set. Offered is always "
-        "only what can work: with the credential file, under TLS, as the other sasl options and "
-        "clear-text-password allow."},
+        "Names with blanks between. Empty: all but DIGEST-MD5, and GSSAPI only where kerberos-keytab "
+        "is set. Offered is always only what can work: with the credential file, under TLS, as the other "
+        "sasl options and clear-text-password allow.",
+        no_switch, no_range, listed_words, sasl_mechanism_words},
     Option{"sasl-min-ssf", "", tls, &S::sasl_min_ssf, "BITS", start_up, Ready::now,
            "Require SASL encryption of at least this strength", "", no_switch, strength},
     Option{"sasl-no-active", "", tls, &S::sasl_no_active, "BOOL", start_up, Ready::now,
@@ -634,7 +649,8 @@ static_assert(std::ranges::adjacent_find(options, std::ranges::greater_equal{}, 
 
 consteval bool mnemonics_have_words() {
   return std::ranges::all_of(options, [](const Option& option) {
-    return (option.type() == ValueType::mnemonic) == !option.words.empty();
+    const bool wants = option.type() == ValueType::mnemonic || option.form == listed_words;
+    return wants == !option.words.empty();
   });
 }
 

@@ -16,8 +16,9 @@ namespace pop {
 /// anything but its default is an error, never silence.
 enum class Ready : std::uint8_t { now, later };
 
-/// One word that a mnemonic option takes. `value` is the enumerator's number, and the number that
-/// -l and -p use. Words of the same value are synonyms; the first is the one that is printed.
+/// One word that a mnemonic option takes, or one that lists words. `value` is the enumerator's
+/// number, and the number that -l and -p use. Words of the same value are synonyms; the first is
+/// the one that is printed.
 struct Mnemonic {
   std::string_view word;
   std::uint8_t value;
@@ -60,6 +61,7 @@ enum class Form : std::uint8_t {
   host,              // HOST[:PORT], or empty
   host_and_port,     // HOST:PORT, or empty
   statement,         // SQL with placeholders, or empty
+  listed_words,  // some of the option's words, in any case, with blanks or commas between; or none
 };
 
 /// Who may set an option. A per-user file is the user's .qpopper-options in his home directory or

@@ -6,6 +6,7 @@
 #include <ranges>
 #include <stdexcept>
 #include <type_traits>
+#include <vector>
 
 #include "base/text.h"
 #include "conf/network_list.h"
@@ -84,19 +85,41 @@ Judged<void> check_integer(const Option& option, std::int64_t value) {
   return wrong(option, "must be " + limits(option.range) + ", not " + std::to_string(value));
 }
 
+/// The word of the option that somebody may have meant.
+std::optional<std::string> nearest_word(const Option& option, std::string_view word) {
+  std::vector<std::string> words;
+  for (const Mnemonic& known : option.words) words.push_back(lower(known.word));
+  const auto near = nearest(lower(word.substr(0, 64)), words);
+  if (!near) return std::nullopt;
+  return std::string{find_word(option, *near)->word};
+}
+
 Judged<void> check_word(const Option& option, std::string_view word) {
   if (find_word(option, word)) return {};
   std::string what = quoted(word) + " is no value of " + std::string{option.name};
-  const auto words = option.words | std::views::transform(&Mnemonic::word);
-  if (const auto near = nearest(lower(word.substr(0, 64)), words)) {
-    return std::unexpected(what + "; did you mean " + std::string{*near});
+  if (const auto near = nearest_word(option, word)) {
+    return std::unexpected(what + "; did you mean " + *near);
   }
   what += "; values are ";
-  for (const std::string_view known : words) {
+  for (const std::string_view known : option.words | std::views::transform(&Mnemonic::word)) {
     if (!what.ends_with("values are ")) what += ", ";
     what += known;
   }
   return std::unexpected(std::move(what));
+}
+
+Judged<void> check_words(const Option& option, std::string_view list) {
+  while (!list.empty()) {
+    const std::size_t end = std::min(list.find_first_of(" ,"), list.size());
+    const std::string_view word = list.substr(0, end);
+    list.remove_prefix(std::min(end + 1, list.size()));
+    if (word.empty()) continue;
+    if (Judged<void> known = check_word(option, word); !known) return known;
+    if (find_word(option, word)->ready == Ready::later) {
+      return wrong(option, "= " + std::string{word} + " is not available in this version");
+    }
+  }
+  return {};
 }
 
 bool is_control(char c) {
@@ -180,6 +203,8 @@ Judged<void> check_form(const Option& option, std::string_view text) {
     case Form::rules:
       if (const auto parsed = RuleList::parse(text); !parsed) return wrong(option, parsed.error());
       break;
+    case Form::listed_words:
+      return check_words(option, text);
     case Form::host:
     case Form::host_and_port:
       return check_service(option, text);

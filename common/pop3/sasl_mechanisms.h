@@ -2,7 +2,9 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
+#include <vector>
 
 namespace pop {
 
@@ -32,6 +34,9 @@ struct SaslMechanism {
   bool binds_channel = false;         // the proof is good on this TLS connection only
   std::uint32_t strongest_layer = 0;  // bits of the encryption that it can bring
   SaslPromises promises;
+
+  /// It looks at what the connection could be bound to, if only to see that nobody hides that.
+  [[nodiscard]] constexpr bool may_bind() const { return name.starts_with("SCRAM"); }
 };
 
 /// All that this version knows, the strongest first, as they are announced.
@@ -102,5 +107,11 @@ inline constexpr std::array sasl_mechanisms{
 
 /// By name, in either case; nullptr for one that is not known.
 [[nodiscard]] const SaslMechanism* find_sasl_mechanism(std::string_view name);
+
+/// Some of sasl_mechanisms, in their order, a bit each: the lowest is the first one's.
+[[nodiscard]] std::uint32_t sasl_set_of(std::span<const std::string_view> names);
+/// What no mechanism stands for is left out.
+[[nodiscard]] std::vector<std::string_view> sasl_names_in(std::uint32_t set);
+static_assert(sasl_mechanisms.size() <= 32);
 
 }  // namespace pop

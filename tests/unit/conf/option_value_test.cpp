@@ -84,6 +84,20 @@ TEST_CASE("Mnemonics match in any case and name their neighbours", "[conf][value
   CHECK(complaint_about("uid-format", std::string(1000000, 'q')).size() < 300);
 }
 
+TEST_CASE("a misspelt mechanism was taken in silence", "[conf][value]") {
+  CHECK(complaint_about("sasl-mechanisms", "") == "");
+  CHECK(complaint_about("sasl-mechanisms", "scram-sha-256, PLAIN,LOGIN  cram-md5") == "");
+  CHECK(complaint_about("sasl-mechanisms", "PLAIN SCRAM-SHA256") ==
+        "\"SCRAM-SHA256\" is no value of sasl-mechanisms; did you mean SCRAM-SHA-256");
+  CHECK(complaint_about("sasl-mechanisms", "cram-md4") ==
+        "\"cram-md4\" is no value of sasl-mechanisms; did you mean CRAM-MD5");
+  CHECK(complaint_about("sasl-mechanisms", "something-else")
+            .starts_with("\"something-else\" is no value of sasl-mechanisms; values are SCRAM-"));
+  for (const Mnemonic& word : option_named("sasl-mechanisms").words) {
+    CHECK((complaint_about("sasl-mechanisms", word.word) == "") == (word.ready == Ready::now));
+  }
+}
+
 TEST_CASE("Texts must have their form", "[conf][value]") {
   struct Row {
     const char* option;
