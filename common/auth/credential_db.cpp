@@ -22,6 +22,15 @@ Error in_file(Error error, const std::filesystem::path& file) {
   return std::move(error).in("credential file " + file.native());
 }
 
+Result<std::optional<Credential>> credential_in(const DbmFile& dbm, std::string_view user) {
+  const Result<std::optional<Secret>> record = dbm.fetch(user);
+  if (!record) return std::unexpected(record.error());
+  if (!*record || user == made_up_keys_name) return std::nullopt;
+  Result<Credential> credential = decode_credential(user, (*record)->octets());
+  if (!credential) return std::unexpected(std::move(credential).error());
+  return std::move(*credential);
+}
+
 }  // namespace
 
 Credential Credential::clone() const {
@@ -41,12 +50,25 @@ CredentialDb::CredentialDb(std::filesystem::path file) : file_{std::move(file)} 
 Result<std::optional<Credential>> CredentialDb::find(std::string_view user) const {
   const Result<DbmFile> dbm = open_for_reading(file_);
   if (!dbm) return std::unexpected(in_file(dbm.error(), file_));
-  const Result<std::optional<Secret>> record = dbm->fetch(user);
-  if (!record) return std::unexpected(in_file(record.error(), file_));
-  if (!*record) return std::nullopt;
-  Result<Credential> credential = decode_credential(user, (*record)->octets());
+  Result<std::optional<Credential>> found = credential_in(*dbm, user);
+  if (!found) return std::unexpected(in_file(std::move(found).error(), file_));
+  return found;
+}
+
+Result<CredentialDb::Found> CredentialDb::find_with_made_up_keys(std::string_view user) const {
+  const Result<DbmFile> dbm = open_for_reading(file_);
+  if (!dbm) return std::unexpected(in_file(dbm.error(), file_));
+  Result<std::optional<Credential>> credential = credential_in(*dbm, user);
+  const Result<std::optional<Secret>> made_up = dbm->fetch(made_up_keys_name);
   if (!credential) return std::unexpected(in_file(std::move(credential).error(), file_));
-  return std::move(*credential);
+  if (!made_up) return std::unexpected(in_file(made_up.error(), file_));
+  Found found;
+  found.credential = std::move(*credential);
+  if (!*made_up) return found;
+  if (Result<MadeUpKeysRecord> record = decode_made_up_keys((*made_up)->octets()); record) {
+    found.made_up_keys = std::move(*record);
+  }
+  return found;
 }
 
 Result<std::vector<std::string>> CredentialDb::users() const {
@@ -54,7 +76,7 @@ Result<std::vector<std::string>> CredentialDb::users() const {
   if (!dbm) return std::unexpected(in_file(dbm.error(), file_));
   std::vector<std::string> names;
   Result<void> walked = dbm->walk([&names](std::string_view key, std::string_view) {
-    names.emplace_back(key);
+    if (key != made_up_keys_name) names.emplace_back(key);
     return Result<void>{};
   });
   if (!walked) return std::unexpected(in_file(std::move(walked).error(), file_));
@@ -66,6 +88,7 @@ Result<void> CredentialDb::walk(const Visit& visit) const {
   const Result<DbmFile> dbm = open_for_reading(file_);
   if (!dbm) return std::unexpected(in_file(dbm.error(), file_));
   Result<void> walked = dbm->walk([&visit](std::string_view key, std::string_view record) {
+    if (key == made_up_keys_name) return Result<void>{};
     return visit(key, decode_credential(key, record));
   });
   if (!walked) return std::unexpected(in_file(std::move(walked).error(), file_));

@@ -11,6 +11,7 @@
 
 #include "auth/account.h"
 #include "auth/device_password.h"
+#include "auth/made_up_keys.h"
 #include "auth/scram_keys.h"
 #include "base/disk.h"
 #include "base/error.h"
@@ -53,6 +54,13 @@ class CredentialDb {
   explicit CredentialDb(std::filesystem::path file);
 
   [[nodiscard]] Result<std::optional<Credential>> find(std::string_view user) const;
+  /// The same, and what stands for keys that are not there; nullopt where the file does not have
+  /// that, or in a form that is not understood. Costs the same whoever is asked for.
+  struct Found {
+    std::optional<Credential> credential;
+    std::optional<MadeUpKeysRecord> made_up_keys;
+  };
+  [[nodiscard]] Result<Found> find_with_made_up_keys(std::string_view user) const;
   [[nodiscard]] Result<std::vector<std::string>> users() const;  // sorted
   /// Calls `visit` for each record in the file, in no order; a damaged one comes as an error.
   /// Stops at the first error of `visit` and returns that. Errc::corrupt at the end if there are
@@ -75,9 +83,9 @@ struct CredentialChange {
 /// Changes the credential file as a copy: copy, change, verify by a full walk, fsync, rename, fsync
 /// the directory. Writers exclude each other by a lock on FILE.lock (Errc::busy when it cannot be
 /// had in time); readers see the old file or the new one. Killed at any point it leaves one of the
-/// two, and perhaps FILE.new, which the next writer replaces. The new file has the owner of
-/// the old one, where root writes its group too, mode 0600, and no trace of what was deleted or
-/// overwritten: every record is written anew.
+/// two, and perhaps FILE.new, which the next writer replaces. What made-up keys need is brought up
+/// to date with each change. The new file has the owner of the old one, where root writes its group
+/// too, mode 0600, and no trace of what was deleted or overwritten: every record is written anew.
 class CredentialDbWriter {
  public:
   using Change = CredentialChange;

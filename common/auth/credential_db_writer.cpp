@@ -116,6 +116,7 @@ Result<Records> read_all(const DbmFile& dbm) {
 
 Result<void> change_record(Records& records, const Change& change) {
   if (!change.credential) {
+    if (change.user == made_up_keys_name) return fail(Errc::not_found, "not a user");
     if (records.erase(change.user) == 1) return {};
     return fail(Errc::not_found, escaped(change.user) + ": not found");
   }
@@ -125,6 +126,45 @@ Result<void> change_record(Records& records, const Change& change) {
   }
   records.insert_or_assign(change.user, encode_credential(change.user, *change.credential));
   return {};
+}
+
+MadeUpKeysRecord made_up_keys_in(const Records& records) {
+  const auto old = records.find(made_up_keys_name);
+  if (old == records.end()) return new_made_up_keys_record();
+  Result<MadeUpKeysRecord> record = decode_made_up_keys(old->second.octets());
+  return record ? std::move(*record) : new_made_up_keys_record();
+}
+
+bool is_of_later_format(const Records& records) {
+  const auto old = records.find(made_up_keys_name);
+  if (old == records.end()) return false;
+  const Result<MadeUpKeysRecord> record = decode_made_up_keys(old->second.octets());
+  return !record && record.error().code == Errc::changed;
+}
+
+void keep_most_frequent(ScramShapes& shapes) {
+  if (shapes.size() <= most_scram_shapes) return;
+  std::ranges::stable_sort(shapes, std::ranges::greater{}, &ScramShapeCount::users);
+  shapes.resize(most_scram_shapes);
+  std::ranges::sort(shapes, {}, &ScramShapeCount::shape);
+}
+
+/// Its secret stays; a file that has none, as earlier versions wrote it, gets one.
+void renew_made_up_keys(Records& records) {
+  if (is_of_later_format(records)) return;
+  MadeUpKeysRecord made_up = made_up_keys_in(records);
+  made_up.scram_sha_256.clear();
+  made_up.scram_sha_1.clear();
+  for (const auto& [user, record] : records) {
+    if (user == made_up_keys_name) continue;
+    const Result<Credential> credential = decode_credential(user, record.octets());
+    if (!credential) continue;
+    if (const auto& keys = credential->scram_sha_256) count_shape(made_up.scram_sha_256, *keys);
+    if (const auto& keys = credential->scram_sha_1) count_shape(made_up.scram_sha_1, *keys);
+  }
+  keep_most_frequent(made_up.scram_sha_256);
+  keep_most_frequent(made_up.scram_sha_1);
+  records.insert_or_assign(std::string{made_up_keys_name}, encode_made_up_keys(made_up));
 }
 
 /// Everything the file must hold, read back and compared.
@@ -194,7 +234,8 @@ Result<void> write_new_file(Disk& disk, const CredentialFilePlace& place, const 
 
 /// The lock must be held.
 Result<void> replace_with(Disk& disk, const CredentialFilePlace& place, const Owner& owner,
-                          const Records& records) {
+                          Records records) {
+  renew_made_up_keys(records);
   const std::string beside = place.name + ".new";
   (void)disk.remove(place.directory.get(), beside);  // left by a writer that was killed
   Result<void> done = write_new_file(disk, place, beside, owner, records);
@@ -231,7 +272,7 @@ Result<void> change_locked(Disk& disk, const CredentialFilePlace& place,
   for (const Change& change : changes) {
     if (Result<void> changed = change_record(*records, change); !changed) return changed;
   }
-  return replace_with(disk, place, owner, *records);
+  return replace_with(disk, place, owner, std::move(*records));
 }
 
 Result<Secret> bytes_of(Disk& disk, const CredentialFile& file) {
@@ -243,6 +284,18 @@ Result<Secret> bytes_of(Disk& disk, const CredentialFile& file) {
   Secret secret{std::string_view{bytes}.substr(0, *got)};
   wipe(bytes);
   return secret;
+}
+
+/// What is no user's and can still be read by way of GDBM.
+Records shared_records_of(Disk& disk, const CredentialFilePlace& place) {
+  Result<CredentialFile> old = open_credential_file(disk, place);
+  if (!old) return {};
+  const Result<DbmFile> dbm = DbmFile::open(std::move(old->fd), place.name, DbmFile::Access::read);
+  if (!dbm) return {};
+  Result<std::optional<Secret>> made_up = dbm->fetch(made_up_keys_name);
+  Records records;
+  if (made_up && *made_up) records.emplace(made_up_keys_name, std::move(**made_up));
+  return records;
 }
 
 struct NewFile {
@@ -289,7 +342,7 @@ Result<std::string> rebuild_locked(Disk& disk, const CredentialFilePlace& place,
   if (!bytes) return std::unexpected(bytes.error());
   const Result<std::vector<Change>> changes = plan(bytes->octets());
   if (!changes) return std::unexpected(changes.error());
-  Records records;
+  Records records = shared_records_of(disk, place);
   for (const Change& change : *changes) {
     Result<void> changed = change_record(records, change);
     if (!changed) return std::unexpected(std::move(changed).error());
@@ -297,7 +350,7 @@ Result<std::string> rebuild_locked(Disk& disk, const CredentialFilePlace& place,
   const Owner owner{.user = old->status.owner, .group = old->status.group};
   Result<std::string> kept = keep_damaged(disk, place, owner, bytes->octets());
   if (!kept) return kept;
-  Result<void> replaced = replace_with(disk, place, owner, records);
+  Result<void> replaced = replace_with(disk, place, owner, std::move(records));
   if (!replaced) return std::unexpected(std::move(replaced).error());
   return kept;
 }

@@ -102,13 +102,6 @@ std::optional<Secret> unescaped(std::string_view value) {
   return Secret{plain.view()};
 }
 
-std::string sum_of(std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  return in_hex(std::span{digest}.first(sum_digits / 2));
-}
-
 void append_field(SecretText& to, std::string_view name, std::string_view value) {
   to.append(name);
   to.append(" ");
@@ -209,7 +202,7 @@ std::optional<std::optional<Credential::Virtual>> virtual_part(const Fields& fie
 bool has_right_sum(std::string_view record) {
   if (record.size() < sum_line) return false;
   const std::string_view summed = record.substr(0, record.size() - sum_line);
-  return record.substr(summed.size()) == std::string{sum_name} + sum_of(summed) + "\n";
+  return record.substr(summed.size()) == std::string{sum_name} + sum_of_record(summed) + "\n";
 }
 
 /// The lines between the first and the sum, or why they cannot be trusted.
@@ -277,6 +270,13 @@ std::size_t take_record(std::string_view bytes, std::vector<FoundRecord>& found)
 
 }  // namespace
 
+std::string sum_of_record(std::string_view lines) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  EVP_Digest(lines.data(), lines.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  return in_hex(std::span{digest}.first(sum_digits / 2));
+}
+
 Secret encode_credential(std::string_view user, const Credential& credential) {
   SecretText record;
   record.append(first_line);
@@ -303,7 +303,7 @@ Secret encode_credential(std::string_view user, const Credential& credential) {
     if (!who->maildrop.empty()) append_field(record, "maildrop", who->maildrop.native());
   }
   record.append(credential.newer_fields.octets());
-  const std::string sum = sum_of(record.view());
+  const std::string sum = sum_of_record(record.view());
   append_field(record, sum_name.substr(0, sum_name.size() - 1), sum);
   return Secret{record.view()};
 }

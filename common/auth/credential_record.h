@@ -20,6 +20,10 @@ namespace pop {
 /// `newer_fields`.
 [[nodiscard]] Result<Credential> decode_credential(std::string_view user, std::string_view record);
 
+/// What the last line of a record has: the first 16 hexadecimal digits of the SHA-256 of all lines
+/// before it.
+[[nodiscard]] std::string sum_of_record(std::string_view lines);
+
 /// Finds records in any bytes, by their first two lines and their sum: in an export, or in what is
 /// left of a credential file whose structure is damaged. In the order in which they stand there;
 /// one of which either line is left but that does not hold comes as Errc::corrupt, with the name if

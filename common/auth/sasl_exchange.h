@@ -52,6 +52,11 @@ class SaslExchange {
   /// asked. Errc::denied: it has not; `text` is for the log. Errc::io: nothing can be said now.
   [[nodiscard]] virtual Result<std::optional<std::string>> step(const Secret* response) = 0;
 
+  /// What step() has just given is the mechanism's last word: the client has proved that it is
+  /// user(), the message proves us to it, so nobody may get it who may not log in, and after the
+  /// client's empty response to it step() gives nullopt.
+  [[nodiscard]] virtual bool is_proven() const { return false; }
+
   /// As the client typed it, so far as it is known; not believed before step() said so.
   [[nodiscard]] virtual std::string user() const = 0;
   /// What the client is told before the -ERR of a refusal, and must answer (RFC 7628 section

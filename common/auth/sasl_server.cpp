@@ -3,15 +3,19 @@
 
 #include "auth/sasl_server.h"
 
+#include <dlfcn.h>
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "auth/account.h"
+#include "auth/saslprep.h"
 #include "base/base64.h"
 #include "base/text.h"
 
@@ -31,14 +35,49 @@ constexpr std::string_view plain_property = "*userPassword", keys_property = "*a
 
 // --- What libsasl2 may load and read
 
-constexpr std::array modules{"libscram", "libcrammd5", "libdigestmd5", "libanonymous"};
+/// The file that has the mechanisms whose names begin so.
+struct Module {
+  std::string_view mechanisms, file;
+};
+constexpr std::array modules{
+    Module{"SCRAM-", "libscram"},
+    Module{"CRAM-MD5", "libcrammd5"},
+    Module{"DIGEST-MD5", "libdigestmd5"},
+    Module{"ANONYMOUS", "libanonymous"},
+};
+
+/// Where the library's own packages put them: beside it. Its environment variable does not count.
+const std::string& module_directory() {
+  static const std::string directory = [] {
+    Dl_info place{};
+    if (::dladdr(reinterpret_cast<const void*>(&::sasl_server_init), &place) == 0) {
+      return std::string{"/usr/lib/sasl2"};
+    }
+    return std::filesystem::path{place.dli_fname}.parent_path().native() + "/sasl2";
+  }();
+  return directory;
+}
+
+int tell_path(void*, const char** path) {
+  *path = module_directory().c_str();
+  return SASL_OK;
+}
+
+bool is_installed(const SaslMechanism& mechanism) {
+  const auto* const module = std::ranges::find_if(
+      modules, [&](const Module& one) { return mechanism.name.starts_with(one.mechanisms); });
+  if (module == modules.end()) return false;
+  std::error_code unknown;
+  return std::filesystem::exists(module_directory() + "/" + std::string{module->file} + ".so",
+                                 unknown);
+}
 
 int verify_file(void*, const char* path, sasl_verify_type_t type) {
   if (type != SASL_VRFY_PLUGIN) return SASL_CONTINUE;
   const std::string_view file{path};
   const std::string_view name = file.substr(file.rfind('/') + 1);
-  const bool is_ours = std::ranges::any_of(modules, [name](std::string_view module) {
-    return name.starts_with(module) && name.substr(module.size()).starts_with(".so");
+  const bool is_ours = std::ranges::any_of(modules, [name](const Module& module) {
+    return name.starts_with(module.file) && name.substr(module.file.size()).starts_with(".so");
   });
   return is_ours ? SASL_OK : SASL_CONTINUE;
 }
@@ -62,9 +101,10 @@ sasl_callback_t callback(unsigned long id, Function* function, void* context = n
 }
 
 const sasl_callback_t* global_callbacks() {
-  static const std::array<sasl_callback_t, 4> callbacks{
+  static const std::array<sasl_callback_t, 5> callbacks{
       callback(SASL_CB_VERIFYFILE, verify_file), callback(SASL_CB_GETOPT, answer_option),
-      callback(SASL_CB_LOG, say_nothing), sasl_callback_t{SASL_CB_LIST_END, nullptr, nullptr}};
+      callback(SASL_CB_GETPATH, tell_path), callback(SASL_CB_LOG, say_nothing),
+      sasl_callback_t{SASL_CB_LIST_END, nullptr, nullptr}};
   return callbacks.data();
 }
 
@@ -144,7 +184,7 @@ class LibraryExchange final : public SaslExchange {
     const Settings& settings;
     const LoginNames& names;
     const CredentialDb& credentials;
-    const FakeSalt& fake_salt;
+    const MadeUpKeys& made_up_keys;
   };
 
   LibraryExchange(SaslRequest request, const Sources& sources)
@@ -153,21 +193,21 @@ class LibraryExchange final : public SaslExchange {
   Result<void> open(const std::string& host);
   Result<std::optional<std::string>> step(const Secret* response) override;
   std::string user() const override { return user_; }
+  bool is_proven() const override { return proven_; }
   bool is_read_only() const override { return request_.mechanism->proof == Proof::none; }
   std::unique_ptr<SaslLayer> take_layer() override;
 
   /// For the library, which asks for these.
-  void note_user(std::string_view user) {
-    if (user_.empty()) user_ = user;
-  }
   int look_up(sasl_server_params_t& parameters, std::string_view user);
+  int put_name(std::string_view typed, char* out, unsigned room, unsigned* out_size);
 
  private:
   Result<void> check_binding(const Secret* response) const;
   Result<void> use_binding(std::string_view kind);
   Result<std::optional<std::string>> judge(int status, const char* out, unsigned size);
-  Secret value_of(std::string_view name, const std::optional<Credential>& record,
+  Secret value_of(std::string_view name, const CredentialDb::Found& found,
                   std::string_view user) const;
+  std::string prepared(std::string_view name) const;
   Secret keys_text(ScramHash hash, const ScramKeys& keys) const;
   ScramHash scram_hash() const;
 
@@ -178,6 +218,7 @@ class LibraryExchange final : public SaslExchange {
   std::string user_;
   std::optional<Error> trouble_;  // with the credential file
   bool begun_ = false;
+  bool proven_ = false;
 };
 
 // The library would cut blanks off, and who guesses would be another user to our counts each time.
@@ -188,15 +229,28 @@ bool may_be_name(std::string_view name) {
          });
 }
 
+// RFC 5802 section 5.1 asks it of both ends; a user who is known by another form would be another
+// one to our counts.
+std::string LibraryExchange::prepared(std::string_view name) const {
+  if (!request_.mechanism->name.starts_with("SCRAM")) return std::string{name};
+  return std::string{saslprep(Secret{name}).octets()};
+}
+
+int LibraryExchange::put_name(std::string_view typed, char* out, unsigned room,
+                              unsigned* out_size) {
+  const std::string name = typed.size() <= longest_name ? prepared(typed) : "";
+  if (!may_be_name(typed) || !may_be_name(name)) return SASL_BADPARAM;
+  if (name.size() >= room) return SASL_BUFOVER;
+  name.copy(out, name.size());
+  out[name.size()] = '\0';
+  *out_size = size_of(name);
+  if (user_.empty()) user_ = name;
+  return SASL_OK;
+}
+
 int take_name(sasl_conn_t*, void* context, const char* in, unsigned size, unsigned, const char*,
               char* out, unsigned room, unsigned* out_size) {
-  if (!may_be_name({in, size})) return SASL_BADPARAM;
-  if (size >= room) return SASL_BUFOVER;
-  std::memcpy(out, in, size);
-  out[size] = '\0';
-  *out_size = size;
-  static_cast<LibraryExchange*>(context)->note_user({in, size});
-  return SASL_OK;
+  return static_cast<LibraryExchange*>(context)->put_name({in, size}, out, room, out_size);
 }
 
 // Nobody may act for somebody else.
@@ -236,18 +290,16 @@ int make_plugin(const sasl_utils_t*, int, int* version, sasl_auxprop_plug_t** pl
 
 int LibraryExchange::look_up(sasl_server_params_t& parameters, std::string_view user) {
   const std::string name = sources_.names.treat(user).user;
-  std::optional<Credential> record;
-  if (is_safe_user_name(name)) {
-    Result<std::optional<Credential>> found = sources_.credentials.find(name);
-    if (!found) {
-      trouble_ = Error{Errc::io, std::move(found).error().text};
-      return SASL_FAIL;
-    }
-    record = std::move(*found);
+  const bool can_be_there = is_safe_user_name(name);
+  const Result<CredentialDb::Found> found =
+      sources_.credentials.find_with_made_up_keys(can_be_there ? name : "");
+  if (!found) {
+    trouble_ = Error{Errc::io, found.error().text};
+    return SASL_FAIL;
   }
   const propval* const asked = parameters.utils->prop_get(parameters.propctx);
   for (const propval* one = asked; one != nullptr && one->name != nullptr; ++one) {
-    const Secret value = value_of(one->name, record, name);
+    const Secret value = value_of(one->name, *found, name);
     if (value.empty()) continue;
     const std::string_view octets = value.octets();
     parameters.utils->prop_set(parameters.propctx, one->name, octets.data(),
@@ -256,27 +308,24 @@ int LibraryExchange::look_up(sasl_server_params_t& parameters, std::string_view 
   return SASL_OK;
 }
 
-// Whoever has none gets one that nobody knows.
-Secret LibraryExchange::value_of(std::string_view name, const std::optional<Credential>& record,
+// Whoever has none gets one that nobody knows, and it is made for the others too, so that it takes
+// no time that tells.
+Secret LibraryExchange::value_of(std::string_view name, const CredentialDb::Found& found,
                                  std::string_view user) const {
+  const std::optional<Credential>& record = found.credential;
   const bool is_scram = request_.mechanism->name.starts_with("SCRAM");
   if (name == plain_property && !is_scram) {
-    const bool has_secret = record && record->has_apop_secret();
-    return has_secret ? record->apop_secret->clone()
-                      : Secret{to_base64(random_secret(16).octets())};
+    Secret nobodys{to_base64(random_secret(16).octets())};
+    return record && record->has_apop_secret() ? record->apop_secret->clone() : std::move(nobodys);
   }
   if (name != keys_property || !is_scram) return {};
   const ScramHash hash = scram_hash();
-  if (record) {
-    const std::optional<ScramKeys>& keys =
-        hash == ScramHash::sha_1 ? record->scram_sha_1 : record->scram_sha_256;
-    if (keys) return keys_text(hash, *keys);
-  }
-  const std::size_t size = scram_key_size(hash);
-  return keys_text(
-      hash, {scram_iterations,
-             sources_.fake_salt.salt_of(user, hash == ScramHash::sha_1 ? "sha-1" : "sha-256"),
-             random_secret(size), random_secret(size)});
+  const ScramKeys nobodys =
+      sources_.made_up_keys.of(user, hash, found.made_up_keys ? &*found.made_up_keys : nullptr);
+  if (!record) return keys_text(hash, nobodys);
+  const std::optional<ScramKeys>& keys =
+      hash == ScramHash::sha_1 ? record->scram_sha_1 : record->scram_sha_256;
+  return keys_text(hash, keys ? *keys : nobodys);
 }
 
 ScramHash LibraryExchange::scram_hash() const {
@@ -369,7 +418,7 @@ Result<void> LibraryExchange::open(const std::string& host) {
                             sasl_callback_t{SASL_CB_LIST_END, nullptr, nullptr}};
   sasl_conn_t* raw = nullptr;
   if (::sasl_server_new(service, host.c_str(), nullptr, nullptr, nullptr,
-                        connection_->callbacks.data(), 0, &raw) != SASL_OK) {
+                        connection_->callbacks.data(), SASL_SUCCESS_DATA, &raw) != SASL_OK) {
     return fail(Errc::io, "SASL: libsasl2 begins no exchange");
   }
   connection_->handle.reset(raw);
@@ -387,6 +436,10 @@ Result<std::optional<std::string>> LibraryExchange::step(const Secret* response)
   const char* const in = response == nullptr ? nullptr : octets.data();
   const char* out = nullptr;
   unsigned size = 0;
+  if (proven_) {
+    if (octets.empty()) return std::nullopt;
+    return fail(Errc::denied, "SASL: the client goes on after the last word");
+  }
   if (std::exchange(begun_, true)) {
     const int status = ::sasl_server_step(connection_->get(), in == nullptr ? "" : in,
                                           size_of(octets), &out, &size);
@@ -417,7 +470,9 @@ Result<std::optional<std::string>> LibraryExchange::judge(int status, const char
     return fail(Errc::denied, "SASL: acting for another user is not allowed");
   }
   user_ = proven;
-  return std::nullopt;
+  if (size == 0) return std::nullopt;
+  proven_ = true;
+  return std::string{out, size};
 }
 
 std::unique_ptr<SaslLayer> LibraryExchange::take_layer() {
@@ -468,15 +523,19 @@ SaslServer::SaslServer(const Settings& settings, std::string host)
     : settings_{settings},
       host_{std::move(host)},
       names_{settings},
-      credentials_{settings.credential_file} {
+      credentials_{settings.credential_file} {}
+
+SaslServer::~SaslServer() {
+  if (loaded_) ::sasl_server_done();
+}
+
+void SaslServer::load() {
+  if (loaded_) return;
+  loaded_.emplace();
   // Without a name of ours it looks for no configuration file.
   if (::sasl_auxprop_add_plugin(plugin_name, make_plugin) != SASL_OK) return;
   if (::sasl_server_init(global_callbacks(), nullptr) != SASL_OK) return;
-  ::sasl_server_plugin_info(nullptr, collect_name, &modules_);
-}
-
-SaslServer::~SaslServer() {
-  ::sasl_server_done();
+  ::sasl_server_plugin_info(nullptr, collect_name, &*loaded_);
 }
 
 bool SaslServer::has(const SaslMechanism& mechanism) const {
@@ -484,7 +543,8 @@ bool SaslServer::has(const SaslMechanism& mechanism) const {
   if (mechanism.proof == Proof::certificate) return settings_.tls_client_user != ClientUser::nobody;
   if (mechanism.proof == Proof::token) return !settings_.oauth_helper.empty();
   if (mechanism.proof == Proof::ticket) return false;
-  return std::ranges::find(modules_, without_plus(mechanism.name)) != modules_.end();
+  if (!loaded_) return is_installed(mechanism);
+  return std::ranges::find(*loaded_, without_plus(mechanism.name)) != loaded_->end();
 }
 
 bool SaslServer::has_anonymous_account() const {
@@ -509,6 +569,7 @@ std::vector<std::string> SaslServer::usable() const {
 
 Result<std::unique_ptr<SaslExchange>> SaslServer::begin(SaslRequest request) {
   const SaslMechanism& mechanism = *request.mechanism;
+  if (mechanism.proof == Proof::secret || mechanism.proof == Proof::none) load();
   if (mechanism.proof == Proof::password || is_of_others(mechanism) || !has(mechanism) ||
       !may_use(mechanism, settings_, request.channel)) {
     return fail(Errc::denied, "SASL: " + std::string{mechanism.name} + " is not offered here");
@@ -517,25 +578,25 @@ Result<std::unique_ptr<SaslExchange>> SaslServer::begin(SaslRequest request) {
     return std::make_unique<CertificateExchange>(std::move(request.identity));
   }
   auto exchange = std::make_unique<LibraryExchange>(
-      std::move(request), LibraryExchange::Sources{settings_, names_, credentials_, fake_salt_});
+      std::move(request), LibraryExchange::Sources{settings_, names_, credentials_, made_up_keys_});
   if (Result<void> opened = exchange->open(host_); !opened) {
     return std::unexpected(std::move(opened).error());
   }
   return exchange;
 }
 
-std::string SaslServer::what_is_missing() const {
+std::string missing_sasl_modules(const Settings& settings) {
   std::string missing;
   for (const SaslMechanism& mechanism : sasl_mechanisms) {
-    if (mechanism.proof == Proof::certificate || mechanism.binds_channel) continue;
-    if (is_of_others(mechanism)) continue;
-    if (!is_wanted(mechanism, settings_) || has(mechanism)) continue;
-    if (mechanism.proof == Proof::none && settings_.sasl_no_anonymous) continue;
+    const bool needs_one = mechanism.proof == Proof::secret || mechanism.proof == Proof::none;
+    if (!needs_one || mechanism.binds_channel) continue;
+    if (!is_wanted(mechanism, settings) || is_installed(mechanism)) continue;
+    if (mechanism.proof == Proof::none && settings.sasl_no_anonymous) continue;
     if (!missing.empty()) missing += ", ";
     missing += mechanism.name;
   }
   if (missing.empty()) return {};
-  return "sasl-mechanisms: libsasl2 has no module for " + missing +
+  return "sasl-mechanisms: libsasl2 has no module for " + missing + " in " + module_directory() +
          ", so these are not offered: install libsasl2-modules";
 }
 

@@ -1,13 +1,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "auth/credential_db.h"
-#include "auth/fake_salt.h"
 #include "auth/login_name.h"
+#include "auth/made_up_keys.h"
 #include "auth/sasl_exchange.h"
 #include "base/error.h"
 #include "conf/settings.h"
@@ -17,32 +18,32 @@ namespace pop {
 
 /// The mechanisms of RFC 4422 in a keeper, by libsasl2, with the secrets of our credential file; no
 /// file of libsasl2's own configuration is read. At most one in a process at a time, since the
-/// library has one set of modules for all; they are loaded when it is made. PLAIN and LOGIN are
-/// none of its: they carry a password, and the gate makes a PasswordAttempt of them. Nor are those that
-/// carry a token or a ticket.
+/// library has one set of modules for all. PLAIN and LOGIN are none of its: they carry a password,
+/// and the gate makes a PasswordAttempt of them. Nor are those that carry a token or a ticket.
 ///
 /// Strangers learn nothing from it about who exists: for who has no keys a mechanism goes on with
-/// made-up ones, whose salt is the same each time.
+/// MadeUpKeys.
 class SaslServer {
  public:
-  /// `host` as mechanisms name it to clients. A library or module that fails is no error: its
-  /// mechanisms are not usable then, and what_is_missing() says so. Loads files.
+  /// `host` as mechanisms name it to clients. Loads nothing.
   SaslServer(const Settings& settings, std::string host);
   SaslServer(const SaslServer&) = delete;
   SaslServer& operator=(const SaslServer&) = delete;
   ~SaslServer();
 
+  /// Loads the library's modules, which takes a millisecond or two; otherwise the first exchange
+  /// that needs one does. One that fails is no error: its mechanisms are not usable then.
+  void load();
+
   /// Names of sasl_mechanisms that could lead somebody in now, PLAIN and LOGIN among them: wanted
-  /// by the settings, there in the library, and with secrets. Looks at the credential file.
+  /// by the settings, there in the library (before load(): installed), and with secrets. Looks at
+  /// the credential file.
   [[nodiscard]] std::vector<std::string> usable() const;
 
   /// Errc::denied for a mechanism that must not be used there, and where the client's first message
   /// says that somebody on the way has hidden channel binding from it. The exchange must not
   /// outlive this.
   [[nodiscard]] Result<std::unique_ptr<SaslExchange>> begin(SaslRequest request);
-
-  /// What the settings want and the library lacks, for the log, with what to do; empty: nothing.
-  [[nodiscard]] std::string what_is_missing() const;
 
  private:
   [[nodiscard]] bool has(const SaslMechanism& mechanism) const;
@@ -52,8 +53,12 @@ class SaslServer {
   std::string host_;
   LoginNames names_;
   CredentialDb credentials_;
-  FakeSalt fake_salt_;
-  std::vector<std::string> modules_;  // names of mechanisms that the library has
+  MadeUpKeys made_up_keys_;
+  std::optional<std::vector<std::string>> loaded_;  // names of mechanisms that the library has
 };
+
+/// What the settings want and no module is installed for, with what to do; empty: nothing. Looks at
+/// files' status only.
+[[nodiscard]] std::string missing_sasl_modules(const Settings& settings);
 
 }  // namespace pop

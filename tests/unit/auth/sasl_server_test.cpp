@@ -1,78 +1,26 @@
 #include "auth/sasl_server.h"
 
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
+#include <fstream>
+#include <iterator>
 
 #include "base/base64.h"
 #include "base/disk.h"
+#include "conf/option_table.h"
 #include "support/catch.h"
+#include "support/scram_client.h"
 #include "support/temporary_directory.h"
 
 using namespace pop;
+using namespace pop::test;
 
 namespace {
 
 using Step = Result<std::optional<std::string>>;
-
-std::string keyed(const EVP_MD* hash, std::string_view key, std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
-  unsigned size = 0;
-  HMAC(hash, key.data(), static_cast<int>(key.size()),
-       reinterpret_cast<const unsigned char*>(text.data()), text.size(), out.data(), &size);
-  return {reinterpret_cast<const char*>(out.data()), size};
-}
-
-std::string hashed(const EVP_MD* hash, std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
-  unsigned size = 0;
-  EVP_Digest(text.data(), text.size(), out.data(), &size, hash, nullptr);
-  return {reinterpret_cast<const char*>(out.data()), size};
-}
-
-/// The value of "s=..." and the like.
-std::string part(const std::string& message, char name) {
-  std::size_t at = 0;
-  while (at < message.size() && message[at] != name) at = message.find(',', at) + 1;
-  const std::size_t end = std::min(message.find(',', at), message.size());
-  return message.substr(at + 2, end - at - 2);
-}
-
-/// The client's side of RFC 5802.
-struct ScramClient {
-  const EVP_MD* hash = EVP_sha256();
-  std::string user = "jo", password = "right", flag = "n", acts_for{}, binding{};
-
-  [[nodiscard]] std::string header() const {
-    return flag + "," + (acts_for.empty() ? "" : "a=" + acts_for) + ",";
-  }
-  [[nodiscard]] std::string bare() const { return "n=" + user + ",r=fyko+d2lbbFgONRv9qkxdawL"; }
-  [[nodiscard]] std::string first() const { return header() + bare(); }
-
-  [[nodiscard]] std::string final_for(const std::string& challenge) {
-    const std::string final = "c=" + to_base64(header() + binding) + ",r=" + part(challenge, 'r');
-    std::string salted(static_cast<std::size_t>(EVP_MD_get_size(hash)), '\0');
-    const std::string salt = *from_base64(part(challenge, 's'));
-    PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()),
-                      reinterpret_cast<const unsigned char*>(salt.data()),
-                      static_cast<int>(salt.size()), std::stoi(part(challenge, 'i')), hash,
-                      static_cast<int>(salted.size()),
-                      reinterpret_cast<unsigned char*>(salted.data()));
-    const std::string message = bare() + "," + challenge + "," + final;
-    std::string proof = keyed(hash, salted, "Client Key");
-    const std::string signature = keyed(hash, hashed(hash, proof), message);
-    for (std::size_t i = 0; i < proof.size(); ++i) {
-      proof[i] = static_cast<char>(proof[i] ^ signature[i]);
-    }
-    proof_of_server = "v=" + to_base64(keyed(hash, keyed(hash, salted, "Server Key"), message));
-    return final + ",p=" + to_base64(proof);
-  }
-
-  std::string proof_of_server{};  // after final_for()
-};
 
 struct Site {
   test::TemporaryDirectory directory;
@@ -238,6 +186,65 @@ TEST_CASE("a stranger cannot tell by the salt who exists", "[auth][sasl]") {
   CHECK(part(al, 'i') == part(jo, 'i'));
 }
 
+TEST_CASE("a stranger could tell by the iterations whose keys were imported", "[auth][sasl]") {
+  Site site;
+  Credential imported;
+  imported.scram_sha_256 =
+      *derive_scram_keys(ScramHash::sha_256, Secret{"right"}, "12 octets...", 4096);
+  std::vector<CredentialChange> changes;
+  changes.push_back({"jo", std::move(imported)});
+  REQUIRE(
+      CredentialDbWriter::apply(system_disk(), site.settings.credential_file, std::move(changes)));
+  SaslServer server{site.settings, "host.example"};
+  for (const char* user : {"jo", "al", "bo", "../x"}) {
+    CAPTURE(user);
+    auto exchange = server.begin(site.request("SCRAM-SHA-256"));
+    REQUIRE(exchange);
+    const Step step = say(**exchange, ScramClient{.user = user}.first());
+    REQUIRE(step);
+    REQUIRE(*step);
+    CHECK(part(**step, 'i') == "4096");
+    CHECK(part(**step, 's').size() == 16);
+  }
+  CHECK(outcome(server, site.request("SCRAM-SHA-256"), {}) == "jo");
+}
+
+TEST_CASE("a name was not prepared as clients prepare it", "[auth][sasl]") {
+  Site site;
+  Credential user;
+  user.scram_sha_256 = *make_scram_keys(ScramHash::sha_256, Secret{"right"});
+  std::vector<CredentialChange> changes;
+  changes.push_back({"j\u00f6", std::move(user)});
+  REQUIRE(
+      CredentialDbWriter::apply(system_disk(), site.settings.credential_file, std::move(changes)));
+  SaslServer server{site.settings, "host.example"};
+  for (const char* typed : {"j\u00f6", "jo\u0308", "j\u00ad\u00f6"}) {
+    CAPTURE(typed);
+    CHECK(outcome(server, site.request("SCRAM-SHA-256"), {.user = typed}) == "j\u00f6");
+  }
+  CHECK(outcome(server, site.request("SCRAM-SHA-256"), {.user = "\uff4ao"}) == "jo");
+  CHECK(starts_with(outcome(server, site.request("SCRAM-SHA-256"), {.user = "jo\u00a0"}),
+                    "at once: "));
+}
+
+TEST_CASE("modules are loaded by the first exchange that needs one", "[auth][sasl]") {
+  const Site site;
+  const auto is_loaded = [] {
+    std::ifstream maps{"/proc/self/maps"};
+    const std::string text{std::istreambuf_iterator<char>{maps}, {}};
+    return text.find("libcrammd5") != std::string::npos;
+  };
+  SaslServer server{site.settings, "host.example"};
+  const std::vector<std::string> usable = server.usable();
+  CHECK(std::ranges::count(usable, "SCRAM-SHA-256") == 1);
+  CHECK(std::ranges::count(usable, "CRAM-MD5") == 1);
+  CHECK(std::ranges::count(usable, "DIGEST-MD5") == 0);
+  CHECK_FALSE(is_loaded());
+  server.load();
+  CHECK(is_loaded());
+  CHECK(server.usable() == usable);
+}
+
 TEST_CASE("CRAM-MD5 takes the APOP secret", "[auth][sasl]") {
   const Site site;
   SaslServer server{site.settings, "host.example"};
@@ -291,7 +298,32 @@ TEST_CASE("octets that are no message are refused", "[auth][sasl]") {
   }
 }
 
+TEST_CASE("the mechanism's last word is told from a challenge", "[auth][sasl]") {
+  const Site site;
+  SaslServer server{site.settings, "host.example"};
+  for (const char* password : {"right", "wrong"}) {
+    ScramClient client{.password = password};
+    auto exchange = server.begin(site.request("SCRAM-SHA-256"));
+    REQUIRE(exchange);
+    const Step challenge = say(**exchange, client.first());
+    REQUIRE(challenge);
+    CHECK_FALSE((*exchange)->is_proven());
+    const Step proof = say(**exchange, client.final_for(**challenge));
+    CHECK((*exchange)->is_proven() == proof.has_value());
+    if (!proof) continue;
+    CHECK((*exchange)->user() == "jo");
+    const Step more = say(**exchange, "more");
+    CHECK((!more && more.error().code == Errc::denied));
+  }
+}
+
 // --- What is offered
+
+TEST_CASE("the option lists the mechanisms that there are", "[auth][sasl]") {
+  const auto words = option_named("sasl-mechanisms").words;
+  REQUIRE(words.size() == sasl_mechanisms.size());
+  for (std::size_t i = 0; i < words.size(); ++i) CHECK(words[i].word == sasl_mechanisms[i].name);
+}
 
 TEST_CASE("each sasl option takes away what does not promise it", "[auth][sasl]") {
   const auto offered = [](const Settings& settings, std::uint32_t tls_bits = 0) {
@@ -375,7 +407,7 @@ TEST_CASE("what the library promises is what our table says", "[auth][sasl]") {
       settings.sasl_min_ssf = option == 5 ? 56 : 0;
       CAPTURE(name, option);
       SaslServer strict{settings, "host.example"};
-      CHECK(strict.what_is_missing().empty());
+      CHECK(missing_sasl_modules(settings).empty());
       const SaslMechanism& mechanism = *find_sasl_mechanism(name);
       auto exchange = strict.begin(site.request(name));
       CHECK(exchange.has_value() == may_use(mechanism, settings, {{"192.0.2.1"}}));
