@@ -48,12 +48,12 @@ inline constexpr std::string_view keeper = "keeper";  // here is the channel of 
 [[nodiscard]] std::string_view listen_at(const Entrance& entrance);
 inline constexpr std::string_view certificates = "certificates";  // sealed: serve TLS with these
 inline constexpr std::string_view tickets = "tickets";            // sealed: keys for TLS sessions
-inline constexpr std::string_view report = "report";  // mark the pulse, to show that you work
-inline constexpr std::string_view names = "names";    // ask this resolver for clients' names
+inline constexpr std::string_view report = "report";      // mark the pulse, to show that you work
+inline constexpr std::string_view names = "names";        // ask this resolver for clients' names
 inline constexpr std::string_view kerberos = "kerberos";  // have this acceptor judge tickets
-inline constexpr std::string_view census = "census";  // one more table of who is connected
-inline constexpr std::string_view retire = "retire";  // accept no more; end when all are gone
-inline constexpr std::string_view drain = "drain";    // same, and send away who has not begun
+inline constexpr std::string_view census = "census";      // one more table of who is connected
+inline constexpr std::string_view retire = "retire";      // accept no more; end when all are gone
+inline constexpr std::string_view drain = "drain";        // same, and send away who has not begun
 }  // namespace gate_order
 
 /// What a gate works with; all must outlive it.
@@ -118,7 +118,8 @@ class Gate {
     std::size_t lines_taken = 0, octets_read = 0;
     std::size_t response_octets = 0;  // read while AUTH waited for an answer, and not in the above
     std::optional<std::size_t> name_key;  // of the attempt that is under way; none: not counted
-    GuessKeys guess;                  // same
+    GuessKeys guess;                  // same; of an exchange, as far as its keeper knows
+    std::uint32_t mechanisms = 0;     // that the dialogue offers
     std::uint64_t keeper = 0;         // that has the exchange of AUTH
     bool has_waited = false;          // for what others have tried
     bool is_past_waiting = false;     // in this exchange
@@ -325,6 +326,7 @@ class Gate {
   [[nodiscard]] std::vector<std::string_view> mechanisms_for(const Stranger& stranger) const;
   [[nodiscard]] SaslChannel channel_of(const Stranger& stranger) const;
   [[nodiscard]] static std::vector<ChannelData> bindings_of(const Stranger& stranger);
+  void wait_for_verdict(std::uint64_t id, Stranger& stranger);
   [[nodiscard]] GateMessage begin_of(std::uint64_t id, const Stranger& stranger,
                                      BeginSasl begin) const;
   void queue_response(std::uint64_t id, Stranger& stranger);

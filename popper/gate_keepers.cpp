@@ -260,6 +260,7 @@ void Gate::send_attempt(KeeperLine& keeper, std::uint64_t id, Stranger& stranger
         if constexpr (requires { attempt.over_tls; }) {
           attempt.relayed = stranger.stream != nullptr;
           attempt.over_tls = is_over_tls(stranger);
+          attempt.mechanisms = stranger.conversation->mechanisms;
         }
       },
       *stranger.attempt);

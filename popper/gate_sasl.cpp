@@ -40,7 +40,7 @@ SaslChannel Gate::channel_of(const Stranger& stranger) const {
   channel.origin = {stranger.address, is_over_tls(stranger)};
   if (stranger.stream) {
     channel.tls_bits = static_cast<std::uint32_t>(std::max(stranger.stream->facts().bits, 0));
-    channel.has_binding = !bindings_of(stranger).empty();
+    channel.has_binding = stranger.stream->has_channel_binding();
   } else if (stranger.tls) {
     channel.tls_bits = proxied_tls_bits;
   }
@@ -72,7 +72,7 @@ GateMessage Gate::begin_of(std::uint64_t id, const Stranger& stranger, BeginSasl
   if (begin.response) message.response = *std::move(begin.response);
   message.address = stranger.address;
   message.tls_bits = channel_of(stranger).tls_bits;
-  message.bindings = bindings_of(stranger);
+  if (begin.mechanism->may_bind()) message.bindings = bindings_of(stranger);
   message.identity = certificate_user(stranger).value_or("");
   return message;
 }
@@ -119,11 +119,25 @@ void Gate::take_message(KeeperLine& keeper, SaslChallenge challenge, Fd) {
   const std::uint64_t id = challenge.connection;
   const auto found = strangers_.find(id);
   if (found == strangers_.end()) return;
+  found->second.conversation->guess = challenge.guess;
+  if (challenge.to == SaslChallenge::To::gate) return wait_for_verdict(id, found->second);
   set_state(id, found->second, State::talking);
   deadlines_.add(id, *deadline_of(found->second));
   perform(id, found->second,
           found->second.conversation->dialogue->on_challenge(challenge.challenge));
   settle(id);
+}
+
+// What the address had to wait, it has; what others have tried counts from the moment on at which
+// the answer came.
+void Gate::wait_for_verdict(std::uint64_t id, Stranger& stranger) {
+  const Time now = context_.clock.steady();
+  stranger.attempt = std::make_unique<GateMessage>(SaslResponse{id, {}, "", ""});
+  const auto wait = failures_.wait(stranger.key, stranger.conversation->guess, now);
+  if (stranger.heard + wait <= now) return queue_response(id, stranger);
+  stranger.until = stranger.heard + wait;
+  set_state(id, stranger, State::delayed);
+  deadlines_.add(id, *deadline_of(stranger));
 }
 
 }  // namespace pop

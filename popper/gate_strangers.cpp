@@ -372,6 +372,7 @@ LoginDialogue& Gate::dialogue_with(Stranger& stranger) {
   if (!dialogue) {
     CapabilityFacts facts = facts_for(stranger);
     facts.sasl = mechanisms_for(stranger);
+    stranger.conversation->mechanisms = sasl_set_of(facts.sasl);
     dialogue.emplace(std::move(facts), stranger.banner_stamp,
                      [this](std::string_view typed) { return names_.treat(typed).user; });
   }
@@ -404,7 +405,7 @@ void Gate::perform(std::uint64_t id, Stranger& stranger, std::vector<LoginAction
                       stranger.address, "", ""});
     } else if (BeginSasl* const begin = std::get_if<BeginSasl>(&action)) {
       stranger.conversation->lines.wipe();
-      stranger.conversation->is_past_waiting = false;
+      stranger.conversation->is_past_waiting = stranger.conversation->has_waited = false;
       stranger.conversation->is_with_acceptor =
           begin->mechanism->proof == SaslMechanism::Proof::ticket;
       stranger.attempt = std::make_unique<GateMessage>(begin_of(id, stranger, std::move(*begin)));

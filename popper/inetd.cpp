@@ -131,7 +131,7 @@ int serve_single_client(SingleClient single, const Handover& handover, std::opti
                   return Result<void>{};
                 }};
   serve_gate(keeper, *gate, *log);
-  keeper.forget_exchanges();
+  keeper.end_exchanges();
   if (!login) return EXIT_SUCCESS;
   ::signal(SIGCHLD, SIG_IGN);  // the gate ends now, and nobody waits for it
   if (single.notices) {

@@ -169,7 +169,8 @@ Result<KeeperMessage> Keeper::answer(PasswordAttempt& attempt, Fd client) {
               .over_tls = attempt.over_tls,
               .guess = {},
               .repeated = attempt.repeated,
-              .sasl_name = std::string{sasl_name}};
+              .sasl_name = std::string{sasl_name},
+              .mechanisms = attempt.mechanisms};
   if (auto objection = objection_to(who)) return *std::move(objection);
   who.guess = guesses_.of(who.user, attempt.password);
   Result<Account> account = check(attempt, only_users_of(who.client));
@@ -188,7 +189,8 @@ Result<KeeperMessage> Keeper::answer(ApopAttempt& attempt, Fd client) {
               .client = std::move(client),
               .relayed = attempt.relayed,
               .over_tls = attempt.over_tls,
-              .guess = guesses_.of(names_.treat(attempt.user).user)};
+              .guess = guesses_.of(names_.treat(attempt.user).user),
+              .mechanisms = attempt.mechanisms};
   if (auto objection = objection_to(who)) return *std::move(objection);
   context_.log.sentence(Severity::info, "apop \"" + name_in_sentence(who.user) + "\"",
                         {{"id", connection_name(who.connection)}});
@@ -212,7 +214,8 @@ Result<KeeperMessage> Keeper::answer(KerberosAttempt& attempt, Fd client) {
               .client = std::move(client),
               .relayed = attempt.relayed,
               .over_tls = attempt.over_tls,
-              .sasl_name = attempt.by_auth ? "GSSAPI" : ""};
+              .sasl_name = attempt.by_auth ? "GSSAPI" : "",
+              .mechanisms = attempt.mechanisms};
   if (!who.user.empty()) who.guess = guesses_.of(who.user);
   if (auto objection = objection_to(who)) return *std::move(objection);
   if (attempt.voucher.empty()) {
@@ -249,6 +252,7 @@ Result<KeeperMessage> Keeper::answer(SaslBegin& begin, Fd client) {
   open.attempt.relayed = begin.relayed;
   open.attempt.over_tls = begin.over_tls;
   open.attempt.sasl_name = mechanism->name;
+  open.attempt.mechanisms = begin.mechanisms;
   if (auto objection = objection_to(open.attempt)) return *std::move(objection);
   Result<std::unique_ptr<SaslExchange>> exchange = begin_exchange(begin);
   if (!exchange)
@@ -296,30 +300,76 @@ Result<KeeperMessage> Keeper::answer(SaslResponse& response, Fd client) {
 }
 
 KeeperMessage Keeper::step(OpenExchange open, const Secret* response) {
-  Result<std::optional<std::string>> challenge = open.exchange->step(response);
+  SaslStep next = open.held ? *std::exchange(open.held, {}) : open.exchange->step(response);
   open.attempt.user = names_.treat(open.exchange->user()).user;
   open.attempt.guess = open.attempt.user.empty() ? GuessKeys{} : guesses_.of(open.attempt.user);
-  if (challenge && *challenge) {
-    const std::uint64_t connection = open.attempt.connection;
-    open.attempt.client = {};
-    open.attempt.pipelined.clear();
-    exchanges_.add(std::move(open));
-    return SaslChallenge{connection, *std::move(*challenge)};
+  SaslChallenge answer{open.attempt.connection, "", open.attempt.guess};
+  const bool is_over = !next || !*next || open.exchange->is_proven();
+  if (is_over && must_wait_first(open)) {
+    open.held = std::move(next);
+    answer.to = SaslChallenge::To::gate;
+    return keep_open(std::move(open), std::move(answer));
   }
-  Result<Account> account =
-      challenge ? check_proven(open) : std::unexpected(std::move(challenge).error());
+  Result<Account> account = Account{};
+  if (!next) account = std::unexpected(next.error());
+  if (next && is_over) account = check_proven(open);
+  if (account && *next) {
+    answer.challenge = **std::move(next);
+    return keep_open(std::move(open), std::move(answer));
+  }
   open.attempt.challenge = open.exchange->refusal();
+  if (account) open.attempt.layer = open.exchange->take_layer();
   open.exchange.reset();  // before anything may fork
   return judge(std::move(open.attempt), std::move(account));
 }
 
-Result<Account> Keeper::check_proven(OpenExchange& open) const {
-  Attempt& attempt = open.attempt;
+// The gate has not heard yet whose secret this is, and a guess must wait however it comes. What was
+// found is kept meanwhile, and nobody is told.
+bool Keeper::must_wait_first(const OpenExchange& open) {
+  const SaslMechanism* const mechanism = find_sasl_mechanism(open.attempt.mechanism);
+  return mechanism->proof == SaslMechanism::Proof::secret && open.attempt.guess.user != 0 &&
+         open.attempt.guess != open.told;
+}
+
+KeeperMessage Keeper::keep_open(OpenExchange open, SaslChallenge answer) {
+  open.told = answer.guess;
+  open.attempt.client = {};
+  open.attempt.pipelined.clear();
+  note_left(exchanges_.add(std::move(open)));
+  return answer;
+}
+
+void Keeper::expire_exchanges(OpenExchanges::Time now) {
+  note_left(exchanges_.expire(now));
+}
+
+void Keeper::end_exchanges() {
+  note_left(exchanges_.take_all());
+}
+
+// Whoever has proved who he is and then does not want to come in may have seen that we are not the
+// server he meant, or only wanted to know whether the password is right.
+void Keeper::note_left(const OpenExchanges::Dropped& dropped) const {
+  for (const OpenExchange& open : dropped) {
+    if (!open.exchange->is_proven() || open.held) continue;
+    context_.log.event(Severity::notice, "login-left",
+                       {{"id", connection_name(open.attempt.connection)},
+                        {"user", open.attempt.user},
+                        {"from", open.attempt.address},
+                        {"by", std::string{open.attempt.mechanism}}});
+  }
+}
+
+// Asked before the mechanism's last word too, which tells the client that the secret was right.
+Result<Account> Keeper::check_proven(const OpenExchange& open) const {
+  const Attempt& attempt = open.attempt;
   Result<Account> account = context_.checker.check_identity(
       open.exchange->user(), {attempt.address, attempt.over_tls, only_users_of(attempt.client)});
   if (!account) return account;
   account->is_read_only = account->is_read_only || open.exchange->is_read_only();
-  attempt.layer = open.exchange->take_layer();
+  if (Result<void> admitted = check_admission(attempt, *account); !admitted) {
+    return std::unexpected(std::move(admitted).error());
+  }
   return account;
 }
 
@@ -374,9 +424,8 @@ Result<Account> Keeper::check(const ApopAttempt& attempt, const Users* only) con
 Verdict Keeper::judge(Attempt attempt, Result<Account> account) {
   if (!account && is_refusal(account.error().code)) return reject(attempt, account.error());
   if (!account) return put_off(attempt, account.error());
-  const Users* const only = only_users_of(attempt.client);
-  if (only != nullptr && std::ranges::find(*only, account->name) == only->end()) {
-    return reject(attempt, {Errc::denied, "not one of the users of this listener"});
+  if (Result<void> admitted = check_admission(attempt, *account); !admitted) {
+    return reject(attempt, admitted.error());
   }
   const GuessKeys guess = attempt.guess;
   if (Result<void> started = start(attempt, std::move(*account)); !started) {
@@ -388,7 +437,11 @@ Verdict Keeper::judge(Attempt attempt, Result<Account> account) {
   return {attempt.connection, Verdict::Outcome::accepted, "", guess};
 }
 
-Result<void> Keeper::start(Attempt& attempt, Account account) {
+Result<void> Keeper::check_admission(const Attempt& attempt, const Account& account) const {
+  const Users* const only = only_users_of(attempt.client);
+  if (only != nullptr && std::ranges::find(*only, account.name) == only->end()) {
+    return fail(Errc::denied, "not one of the users of this listener");
+  }
   if (account.uid == 0) return fail(Errc::denied, "root cannot log in");
   if (::geteuid() != 0 && account.uid != ::geteuid()) {
     return fail(Errc::denied, "without root only users of uid " + std::to_string(::geteuid()) +
@@ -397,6 +450,10 @@ Result<void> Keeper::start(Attempt& attempt, Account account) {
   if (account.is_read_only && !context_.handover.settings.session_program.empty()) {
     return fail(Errc::denied, "nobody can hold the session-program to reading only");
   }
+  return {};
+}
+
+Result<void> Keeper::start(Attempt& attempt, Account account) {
   Result<std::pair<Fd, Fd>> relay_ends = std::pair<Fd, Fd>{};
   if (attempt.relayed) relay_ends = make_relay_ends();
   if (!relay_ends) return std::unexpected(relay_ends.error());
@@ -422,6 +479,7 @@ Result<void> Keeper::start(Attempt& attempt, Account account) {
                           system_clock().steady() - attempt.begun),
                       .mechanism = std::move(attempt.sasl_name),
                       .layer_bits = layer_bits,
+                      .mechanisms = attempt.mechanisms,
                       .layer = std::move(attempt.layer)});
   if (started) relay_end_ = std::move(relay_ends->second);
   return started;

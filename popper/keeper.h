@@ -35,12 +35,14 @@ struct KeeperContext {
   const VoucherKey& vouchers;
   Log& log;
   std::uint64_t guess_seed = 0;  // as the gate's
-  SaslServer* sasl = nullptr;  // null: AUTH is not offered
+  SaslServer* sasl = nullptr;    // null: AUTH is not offered
 };
 
 /// Answers one gate's requests: the only door between what strangers sent and root. Checks
 /// credentials, and itself starts the session of whoever is right, so that a gate that was broken
-/// into cannot invent a login.
+/// into cannot invent a login. One mechanism is an exception: for EXTERNAL the gate's word counts
+/// about the client's certificate, since the handshake is the gate's; it is offered only where
+/// tls-client-user is set.
 class Keeper {
  public:
   /// Gives the client to a session. Errors are the keeper's to log; the client comes again later.
@@ -57,6 +59,14 @@ class Keeper {
   /// After a verdict that let a relayed client in: the other end of the session's socket pair, for
   /// the gate. Not open after any other answer.
   [[nodiscard]] Fd take_relay_end() { return std::exchange(relay_end_, Fd{}); }
+
+  /// Exchanges of AUTH whose clients think too long end at this time; nullopt: there are none.
+  [[nodiscard]] std::optional<OpenExchanges::Time> next_expiry() const {
+    return exchanges_.next_expiry();
+  }
+  void expire_exchanges(OpenExchanges::Time now);
+  /// No client will go on with one any more.
+  void end_exchanges();
 
   /// For a process that was forked to be a session: it must not know what others are about to prove
   /// themselves with.
@@ -98,7 +108,11 @@ class Keeper {
   [[nodiscard]] Result<Account> check(const ApopAttempt& attempt, const Users* only) const;
   [[nodiscard]] Result<std::unique_ptr<SaslExchange>> begin_exchange(SaslBegin& begin) const;
   [[nodiscard]] KeeperMessage step(OpenExchange open, const Secret* response);
-  [[nodiscard]] Result<Account> check_proven(OpenExchange& open) const;
+  [[nodiscard]] KeeperMessage keep_open(OpenExchange open, SaslChallenge answer);
+  [[nodiscard]] static bool must_wait_first(const OpenExchange& open);
+  void note_left(const OpenExchanges::Dropped& dropped) const;
+  [[nodiscard]] Result<Account> check_proven(const OpenExchange& open) const;
+  [[nodiscard]] Result<void> check_admission(const Attempt& attempt, const Account& account) const;
   [[nodiscard]] Verdict judge(Attempt attempt, Result<Account> account);
   [[nodiscard]] Result<void> start(Attempt& attempt, Account account);
   [[nodiscard]] static std::string refusal_of(const Attempt& attempt, Errc why,

@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -126,6 +127,7 @@ int KeeperPool::run() {
       return EXIT_FAILURE;
     }
     wait_for_events(wait);
+    keeper_.expire_exchanges(system_clock().steady());
   }
   return EXIT_SUCCESS;
 }
@@ -133,6 +135,7 @@ int KeeperPool::run() {
 // Negative: until something happens.
 std::chrono::milliseconds KeeperPool::time_to_wait() {
   std::optional<SessionPool::Time> next = sessions_.end_long_idle();
+  if (const auto expiry = keeper_.next_expiry()) next = next ? std::min(*next, *expiry) : *expiry;
   if (last_moment_) next = last_moment_;
   if (!next) return std::chrono::milliseconds{-1};
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - system_clock().steady());
@@ -176,6 +179,7 @@ void KeeperPool::answer_gate() {
 void KeeperPool::part_from_gate(Pulse::Parting how) {
   if (!gate_) return;
   gate_.reset();
+  keeper_.end_exchanges();
   pulse_.part(how);
   orders_.reset();
 }
@@ -234,9 +238,7 @@ int run_keeper() {
       make_password_checker(handover->settings, &*log);
   // Its modules are loaded here, and not in each session.
   SaslServer sasl{handover->settings, handover->host};
-  if (const std::string missing = sasl.what_is_missing(); !missing.empty()) {
-    log->sentence(Severity::notice, missing);
-  }
+  sasl.load();
   const Result<SessionFilter> filter = SessionFilter::make();
   if (!ledger || !vouchers || !checker || !filter) {
     log->failure("start a keeper", !ledger     ? ledger.error()

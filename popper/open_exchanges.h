@@ -8,10 +8,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "auth/sasl_exchange.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "daemon/connection_census.h"
 #include "ipc/frame.h"
 
 namespace pop {
@@ -32,35 +34,56 @@ struct LoginAttempt {
   std::string sasl_name;             // of the mechanism, when it is one of SASL
   std::unique_ptr<SaslLayer> layer;  // that it has agreed on
   std::string challenge;             // SaslExchange::refusal()
+  std::uint32_t mechanisms = 0;      // that CAPA told of
 };
+
+/// What step() of an exchange said.
+using SaslStep = Result<std::optional<std::string>>;
 
 /// An exchange that waits for its client. No descriptor is kept: the client's end would not be
 /// noticed.
 struct OpenExchange {
   LoginAttempt attempt;
   std::unique_ptr<SaslExchange> exchange;
+  GuessKeys told;                // to the gate, which has it wait
+  std::optional<SaslStep> held;  // until it has waited
 };
 
 /// A keeper's exchanges whose clients are thinking. A client may go without a word, and we do not
-/// hear of it: who thinks longer than any login may take is dropped, and the oldest when there are
-/// too many.
+/// hear of it: who thinks longer than any login may take is dropped. When there are too many of one
+/// address, its oldest goes; when there are too many in all, the oldest of the address that has the
+/// most, so that no crowd of one address drives others out.
 class OpenExchanges {
  public:
   using Time = std::chrono::steady_clock::time_point;
-  static constexpr std::size_t most = 256;
+  using Dropped = std::vector<OpenExchange>;
+  static constexpr std::size_t most = 256, most_of_address = 64;
 
   explicit OpenExchanges(std::chrono::seconds lifetime) : lifetime_{lifetime} {}
 
-  /// In the place of one of the same connection.
-  void add(OpenExchange open);
-  /// nullopt: it was dropped, or never was.
+  /// In the place of one of the same connection. What had to go is the caller's to tell of.
+  [[nodiscard]] Dropped add(OpenExchange open);
+  /// nullopt: it was dropped, or never was, or is too old.
   [[nodiscard]] std::optional<OpenExchange> take(std::uint64_t connection, Time now);
+  /// When expire() will have something to do; nullopt: there are none.
+  [[nodiscard]] std::optional<Time> next_expiry() const;
+  [[nodiscard]] Dropped expire(Time now);
+  [[nodiscard]] Dropped take_all();
+  /// For a process that must not know them.
   void clear() { open_.clear(); }
   [[nodiscard]] std::size_t size() const { return open_.size(); }
 
  private:
+  using Open = std::list<OpenExchange>;
+  [[nodiscard]] Open::iterator find(std::uint64_t connection);
+  [[nodiscard]] Open::iterator oldest_of(AddressKey address);
+  [[nodiscard]] std::size_t count_of(AddressKey address) const;
+  [[nodiscard]] AddressKey busiest() const;
+  [[nodiscard]] Time expiry_of(const OpenExchange& open) const;
+  void drop(Open::iterator which, Dropped& dropped);
+
   std::chrono::seconds lifetime_;
-  std::list<OpenExchange> open_;  // the oldest first
+  Open open_;  // the oldest first
 };
 
 }  // namespace pop

@@ -35,9 +35,9 @@ constexpr std::size_t smallest_piece = std::size_t{4} * 1024;
 
 Settings user_settings(const SessionStart& start, const Settings& settings, Log& log) {
   const Account& account = start.account;
-  UserSettings found = settings_of_user(
-      settings, system_disk(),
-      {.name = account.name, .uid = account.uid, .home = account.home.native()});
+  UserSettings found =
+      settings_of_user(settings, system_disk(),
+                       {.name = account.name, .uid = account.uid, .home = account.home.native()});
   for (const Error& failure : found.failures) {
     log.failure("read the user's options", failure, {{"id", start.connection}});
   }
@@ -49,11 +49,13 @@ Settings user_settings(const SessionStart& start, const Settings& settings, Log&
 }
 
 CapabilityFacts facts_of(const Settings& settings, const std::string& host,
-                         const LoginOrigin& origin) {
+                         const SessionStart& start) {
   CapabilityFacts facts;
   facts.host = host;
   facts.shy = settings.shy;
-  facts.user_pass = clear_text_offered(settings.clear_text_password, origin);
+  facts.user_pass =
+      clear_text_offered(settings.clear_text_password, {start.address, start.over_tls});
+  facts.sasl = sasl_names_in(start.mechanisms);
   facts.expire_days = settings.announce_expire;
   facts.login_delay = settings.announce_login_delay;
   return facts;
@@ -92,7 +94,7 @@ class Session {
   Session(SessionStart start, Settings settings, const std::string& host, Log& log)
       : account_{std::move(start.account)},
         settings_{std::move(settings)},
-        facts_{facts_of(settings_, host, {start.address, start.over_tls})},
+        facts_{facts_of(settings_, host, start)},
         log_{log,
              settings_,
              {account_.name, std::move(start.address), std::move(start.client_name),

@@ -70,6 +70,7 @@ std::string encode(const SessionStart& start) {
   append(record, std::to_string(account.is_read_only ? 1 : 0));
   append(record, std::to_string(start.authentication.count()));
   append(record, std::to_string(start.over_tls ? 1 : 0));
+  append(record, std::to_string(start.mechanisms));
   return record;
 }
 
@@ -94,6 +95,7 @@ Result<SessionStart> decode_session_start(std::string_view record) {
   const std::uint32_t is_read_only = fields.number();
   start.authentication = std::chrono::milliseconds{fields.number()};
   const std::uint32_t over_tls = fields.number();
+  start.mechanisms = fields.number();
   account.is_virtual = is_virtual == 1;
   account.is_read_only = is_read_only == 1;
   start.over_tls = over_tls == 1;

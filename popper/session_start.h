@@ -28,6 +28,7 @@ struct SessionStart {
   std::chrono::milliseconds authentication{0};  // that the check took, for the log
   std::string mechanism{};                      // of SASL, that led in; empty: none did
   std::uint32_t layer_bits = 0;                 // of its encryption
+  std::uint32_t mechanisms = 0;  // that CAPA told of before the login, as pop3/sasl_mechanisms.h
   /// That carries the octets of both directions from our first reply on; null: none. Never in a
   /// record: such a session is forked from the keeper that agreed on it.
   std::unique_ptr<SaslLayer> layer{};

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "auth/sasl_server.h"
 #include "base/text.h"
 #include "daemon/connection_limits.h"
 #include "daemon/session_identity.h"
@@ -64,6 +65,17 @@ Remark missing_credentials(const Settings& settings) {
          "; nobody can log in until it is there: popauth init makes it";
 }
 
+// Nobody misses them who has no secrets for them and has not named them.
+Remark missing_modules(const Settings& settings) {
+  std::error_code unknown;
+  if (settings.sasl_mechanisms.empty() && !fs::exists(settings.credential_file, unknown)) {
+    return std::nullopt;
+  }
+  std::string missing = missing_sasl_modules(settings);
+  if (missing.empty()) return std::nullopt;
+  return missing;
+}
+
 // What a session may read beside its own: files of its group.
 Remark open_spools(const Settings& settings) {
   struct stat directory {};
@@ -101,8 +113,8 @@ Remark few_open_files(const Settings& settings) {
 
 std::vector<std::string> what_is_missing(const Settings& settings) {
   std::vector<std::string> remarks;
-  for (const auto look :
-       {missing_spool_dir, missing_pam_service, missing_credentials, open_spools, few_open_files}) {
+  for (const auto look : {missing_spool_dir, missing_pam_service, missing_credentials,
+                          missing_modules, open_spools, few_open_files}) {
     if (Remark remark = look(settings)) remarks.push_back(std::move(*remark));
   }
   return remarks;

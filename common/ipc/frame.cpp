@@ -123,9 +123,9 @@ std::string encoded(const StampsWanted& message) {
 
 std::string encoded(const PasswordAttempt& message) {
   const std::string_view password = message.password.octets();
-  return Writer{
-      Type::password_attempt,
-      room_for(message.user, password, message.address, message.pipelined, message.client_name) + 8}
+  return Writer{Type::password_attempt, room_for(message.user, password, message.address,
+                                                 message.pipelined, message.client_name) +
+                                            16}
       .number(message.connection)
       .text(message.user)
       .text(password)
@@ -136,13 +136,15 @@ std::string encoded(const PasswordAttempt& message) {
       .truth(message.over_tls)
       .truth(message.repeated)
       .number(static_cast<std::uint32_t>(message.by))
+      .number(message.mechanisms)
       .take();
 }
 
 std::string encoded(const ApopAttempt& message) {
   return Writer{Type::apop_attempt,
                 room_for(message.user, message.banner_stamp, message.digest, message.address,
-                         message.pipelined, message.client_name)}
+                         message.pipelined, message.client_name) +
+                    8}
       .number(message.connection)
       .text(message.user)
       .text(message.banner_stamp)
@@ -152,13 +154,15 @@ std::string encoded(const ApopAttempt& message) {
       .text(message.client_name)
       .truth(message.relayed)
       .truth(message.over_tls)
+      .number(message.mechanisms)
       .take();
 }
 
 std::string encoded(const KerberosAttempt& message) {
   return Writer{Type::kerberos_attempt,
                 room_for(message.user, message.voucher, message.address, message.pipelined,
-                         message.client_name, message.why)}
+                         message.client_name, message.why) +
+                    8}
       .number(message.connection)
       .text(message.user)
       .text(message.voucher)
@@ -169,6 +173,7 @@ std::string encoded(const KerberosAttempt& message) {
       .truth(message.over_tls)
       .truth(message.by_auth)
       .text(message.why)
+      .number(message.mechanisms)
       .take();
 }
 
@@ -176,7 +181,7 @@ std::string encoded(const SaslBegin& message) {
   const std::string_view response = message.response.octets();
   std::size_t room = room_for(message.mechanism, response, message.address, message.pipelined,
                               message.client_name, message.identity) +
-                     32;
+                     40;
   for (const ChannelData& binding : message.bindings) {
     room += 8 + binding.kind.size() + binding.data.octets().size();
   }
@@ -195,7 +200,7 @@ std::string encoded(const SaslBegin& message) {
   for (const ChannelData& binding : message.bindings) {
     writer.text(binding.kind).text(binding.data.octets());
   }
-  return writer.text(message.identity).take();
+  return writer.text(message.identity).number(message.mechanisms).take();
 }
 
 std::string encoded(const SaslResponse& message) {
@@ -209,9 +214,12 @@ std::string encoded(const SaslResponse& message) {
 }
 
 std::string encoded(const SaslChallenge& message) {
-  return Writer{Type::sasl_challenge, room_for(message.challenge)}
+  return Writer{Type::sasl_challenge, room_for(message.challenge) + 28}
       .number(message.connection)
       .text(message.challenge)
+      .number(message.guess.user)
+      .number(message.guess.password)
+      .number(static_cast<std::uint32_t>(message.to))
       .take();
 }
 
@@ -248,6 +256,12 @@ PasswordBy read_password_by(Reader& reader) {
   return reader.broken() ? PasswordBy::pass : static_cast<PasswordBy>(by);
 }
 
+GuessKeys read_guess(Reader& reader) {
+  const GuessKeys guess{reader.number64(), reader.number32()};
+  reader.require(guess.password <= most_password_keys);
+  return guess;
+}
+
 StampsWanted read_stamps_wanted(Reader& reader) {
   StampsWanted message;
   message.count = reader.number32();
@@ -258,14 +272,14 @@ StampsWanted read_stamps_wanted(Reader& reader) {
 
 // Braces evaluate left to right, so the fields come in the order they were written.
 PasswordAttempt read_password_attempt(Reader& reader) {
-  return {reader.number64(), reader.string(),         Secret{reader.text()}, reader.string(),
-          reader.string(),   reader.string(),         reader.truth(),        reader.truth(),
-          reader.truth(),    read_password_by(reader)};
+  return {reader.number64(), reader.string(),          Secret{reader.text()}, reader.string(),
+          reader.string(),   reader.string(),          reader.truth(),        reader.truth(),
+          reader.truth(),    read_password_by(reader), reader.number32()};
 }
 
 ApopAttempt read_apop_attempt(Reader& reader) {
   return {reader.number64(), reader.string(), reader.string(), reader.string(), reader.string(),
-          reader.string(),   reader.string(), reader.truth(),  reader.truth()};
+          reader.string(),   reader.string(), reader.truth(),  reader.truth(),  reader.number32()};
 }
 
 SaslBegin read_sasl_begin(Reader& reader) {
@@ -287,6 +301,7 @@ SaslBegin read_sasl_begin(Reader& reader) {
     message.bindings.push_back({reader.string(), Secret{reader.text()}});
   }
   message.identity = reader.string();
+  message.mechanisms = reader.number32();
   return message;
 }
 
@@ -295,8 +310,20 @@ SaslResponse read_sasl_response(Reader& reader) {
 }
 
 KerberosAttempt read_kerberos_attempt(Reader& reader) {
-  return {reader.number64(), reader.string(), reader.string(), reader.string(), reader.string(),
-          reader.string(),   reader.truth(),  reader.truth(),  reader.truth(),  reader.string()};
+  return {reader.number64(), reader.string(), reader.string(),  reader.string(),
+          reader.string(),   reader.string(), reader.truth(),   reader.truth(),
+          reader.truth(),    reader.string(), reader.number32()};
+}
+
+SaslChallenge read_sasl_challenge(Reader& reader) {
+  SaslChallenge message;
+  message.connection = reader.number64();
+  message.challenge = reader.string();
+  message.guess = read_guess(reader);
+  const std::uint32_t to = reader.number32();
+  reader.require(to <= static_cast<std::uint32_t>(SaslChallenge::To::gate));
+  if (!reader.broken()) message.to = static_cast<SaslChallenge::To>(to);
+  return message;
 }
 
 Stamps read_stamps(Reader& reader) {
@@ -314,8 +341,7 @@ Verdict read_verdict(Reader& reader) {
   reader.require(outcome <= static_cast<std::uint32_t>(Verdict::Outcome::unavailable));
   if (!reader.broken()) message.outcome = static_cast<Verdict::Outcome>(outcome);
   message.reply = reader.string();
-  message.guess = {reader.number64(), reader.number32()};
-  reader.require(message.guess.password <= most_password_keys);
+  message.guess = read_guess(reader);
   message.challenge = reader.string();
   return message;
 }
@@ -377,7 +403,7 @@ Result<KeeperMessage> decode_keeper_message(std::string_view frame) {
     case Type::verdict:
       return checked<KeeperMessage>(reader, read_verdict(reader));
     case Type::sasl_challenge:
-      return checked<KeeperMessage>(reader, SaslChallenge{reader.number64(), reader.string()});
+      return checked<KeeperMessage>(reader, read_sasl_challenge(reader));
     default:
       return unknown_type(type);
   }

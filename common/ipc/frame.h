@@ -56,6 +56,7 @@ struct PasswordAttempt {
   bool over_tls = false;
   bool repeated = false;  // the gate knows it for wrong; for the log
   PasswordBy by = PasswordBy::pass;
+  std::uint32_t mechanisms = 0;  // that CAPA has told of, as a set of pop3/sasl_mechanisms.h
 };
 struct ApopAttempt {
   std::uint64_t connection = 0;
@@ -67,6 +68,7 @@ struct ApopAttempt {
   std::string client_name;
   bool relayed = false;
   bool over_tls = false;
+  std::uint32_t mechanisms = 0;
 };
 
 /// What became of the client's ticket; no password is wanted.
@@ -81,6 +83,7 @@ struct KerberosAttempt {
   bool over_tls = false;
   bool by_auth = false;  // AUTH GSSAPI, not what comes before the greeting
   std::string why{};     // it was not good, for the log
+  std::uint32_t mechanisms = 0;
 };
 
 /// Data that only the two ends of a TLS connection share (RFC 5929, RFC 9266).
@@ -104,8 +107,10 @@ struct SaslBegin {
   std::uint32_t tls_bits = 0;         // strength of the TLS connection
   std::vector<ChannelData> bindings;  // at most most_bindings
   std::string identity;  // the user whom the client's verified certificate stands for; empty: none
+  std::uint32_t mechanisms = 0;
 };
-/// Gate: go on with it. Only the keeper that has it can.
+/// Gate: go on with it, with the client's answer, or after SaslChallenge::To::gate without one.
+/// Only the keeper that has it can.
 struct SaslResponse {
   std::uint64_t connection = 0;
   Secret response;  // decoded
@@ -114,8 +119,13 @@ struct SaslResponse {
 };
 /// Keeper: the exchange goes on; a verdict is its end.
 struct SaslChallenge {
+  /// gate: nothing is for the client. Its answer has told both who it is and the proof, and how
+  /// long such a guess must wait is to be seen before the verdict is asked for.
+  enum class To : std::uint8_t { client, gate };
   std::uint64_t connection = 0;
   std::string challenge;  // not encoded
+  GuessKeys guess{};      // whom the client wants to be, as far as it is known
+  To to = To::client;
 };
 
 /// Keeper: what became of an attempt. After `accepted` the session owns the connection; of one that

@@ -364,4 +364,11 @@ Result<Secret> TlsStream::channel_binding(ChannelBinding kind) const {
   return first_finished(connection);
 }
 
+bool TlsStream::has_channel_binding() const {
+  SSL* const connection = connection_.get();
+  if (connection == nullptr || SSL_is_init_finished(connection) == 0) return false;
+  return SSL_version(connection) >= TLS1_3_VERSION || SSL_get_extms_support(connection) == 1 ||
+         channel_binding(ChannelBinding::tls_server_end_point).has_value();
+}
+
 }  // namespace pop

@@ -113,6 +113,8 @@ class TlsStream {
   /// TLS 1.3; tls-server-end-point of a resumed session, whose certificate is not known any more;
   /// the others without an extended master secret.
   [[nodiscard]] Result<Secret> channel_binding(ChannelBinding kind) const;
+  /// Whether there is one of any kind, which costs less than to have it.
+  [[nodiscard]] bool has_channel_binding() const;
 
  private:
   struct FreeConnection {

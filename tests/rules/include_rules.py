@@ -27,7 +27,7 @@ CONFINED = [
     (r"^(mysql|errmsg)\.h$", r"^popper/notify/sql_notifier\.cpp$"),
     (r"^krb5", r"^popper/kerberos_acceptor\.cpp$"),
     (r"^gssapi", r"^popper/gss_acceptor\.cpp$"),
-    (r"^dlfcn\.h$", r"^popper/notify/shared_library\.cpp$"),
+    (r"^dlfcn\.h$", r"^(popper/notify/shared_library|common/auth/sasl_server)\.cpp$"),
     (r"^seccomp\.h$", r"^common/daemon/sandbox\.cpp$|^popper/session_filter\.cpp$"),
     (r"^xxhash\.h$", r"^common/(mail|store)/"),
     (r"^gmime/|^glib", r"^popspool/(mime_text|text_search)\.cpp$"),

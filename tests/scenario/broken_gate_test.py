@@ -3,6 +3,7 @@
 
 import array
 import contextlib
+import hmac
 import itertools
 import os
 import random
@@ -16,8 +17,10 @@ from popper_host import PATIENCE, HostTest
 
 # As the master places them.
 SETTINGS, CHANNEL, PULSE, STAMPS, CENSUS, ORDERS, VOUCHERS = 3, 4, 5, 6, 8, 9, 10
-STAMPS_WANTED, PASSWORD, APOP, STAMPS_GIVEN, VERDICT = 1, 2, 3, 65, 66
-ACCEPTED, REJECTED = 0, 1
+STAMPS_WANTED, PASSWORD, APOP, SASL_BEGIN, SASL_RESPONSE, KERBEROS = 1, 2, 3, 4, 5, 6
+STAMPS_GIVEN, VERDICT, SASL_CHALLENGE = 65, 66, 67
+ACCEPTED, REJECTED, UNAVAILABLE = 0, 1, 2
+SECRET = b"a secret of jo"
 
 
 def field(octets):
@@ -41,13 +44,46 @@ def password_attempt(connection, user, password, address=b"127.0.0.1", pipelined
                      relayed=False):
     return (bytes([PASSWORD]) + number64(connection)
             + b"".join(map(field, (user, password, address, pipelined, name)))
-            + field(bytes([relayed])) + field(b"\0") + field(b"\0") + number32(0))
+            + field(bytes([relayed])) + field(b"\0") + field(b"\0") + number32(0) + number32(0))
 
 
 def apop_attempt(connection, user, stamp, digest, address=b"127.0.0.1"):
     return (bytes([APOP]) + number64(connection)
-            + b"".join(map(field, (user, stamp, digest, address, b"", b"", b"\0",
-                                      b"\0"))))
+            + b"".join(map(field, (user, stamp, digest, address, b"", b"", b"\0", b"\0")))
+            + number32(0))
+
+
+def sasl_begin(connection, mechanism, response=None, address=b"127.0.0.1", relayed=False,
+               over_tls=False, bindings=(), identity=b"", has_response=None):
+    if has_response is None:
+        has_response = response is not None
+    return (bytes([SASL_BEGIN]) + number64(connection)
+            + b"".join(map(field, (mechanism, bytes([has_response]), response or b"", address, b"",
+                                   b"", bytes([relayed]), bytes([over_tls]))))
+            + number32(256 if over_tls else 0) + number32(len(bindings))
+            + b"".join(field(kind) + field(data) for kind, data in bindings)
+            + field(identity) + number32(0))
+
+
+def sasl_response(connection, response=b""):
+    return (bytes([SASL_RESPONSE]) + number64(connection)
+            + b"".join(map(field, (response, b"", b""))))
+
+
+def kerberos_attempt(connection, user, voucher, address=b"127.0.0.1"):
+    return (bytes([KERBEROS]) + number64(connection)
+            + b"".join(map(field, (user, voucher, address, b"", b"", b"\0", b"\0", b"\0", b"")))
+            + number32(0))
+
+
+def fields_of(frame):
+    """Where each field begins and ends."""
+    at, places = 1, []
+    while at < len(frame):
+        size, = struct.unpack_from("<I", frame, at)
+        places.append((at, at + 4 + size))
+        at += 4 + size
+    return places
 
 
 class Keeper:
@@ -104,6 +140,13 @@ class Keeper:
         assert record[0] == VERDICT, record
         outcome, = struct.unpack_from("<I", record, 1 + 12 + 4)
         return outcome
+
+    def challenge(self):
+        """Its octets, and whether it is for the client."""
+        record = self.answer()
+        assert record[0] == SASL_CHALLENGE, record
+        begin, end = fields_of(record)[1]
+        return record[begin + 4:end], record[-4] == 0
 
     def sessions(self):
         return [process for process in daemon_processes.all_processes()
@@ -223,6 +266,111 @@ class BrokenGateTest(HostTest):
                         self.assertEqual(keeper.verdict(), REJECTED)
                 self.assertEqual(keeper.sessions(), [])
 
+    # AUTH and Kerberos
+
+    def with_secrets(self):
+        file = self.host.path("credentials.gdbm")
+        if not os.path.exists(file):
+            for words, text in ((("init",), b""),
+                                (("set", "jo", "--stdin", "--apop", "--uid", str(self.user.uid),
+                                  "--gid", str(self.user.gid), "--home", self.user.home),
+                                 SECRET + b"\n")):
+                subprocess.run([popper_host.POPAUTH, *words, "-q", "--credential-file", file],
+                               input=text, check=True, timeout=PATIENCE,
+                               stdout=subprocess.DEVNULL)
+        self.config = self.host.configure(
+            "broken.conf", credential_file=file, tls_server_cert_file="/nowhere.pem",
+            sasl_mechanisms="SCRAM-SHA-256-PLUS SCRAM-SHA-256 CRAM-MD5")
+
+    def ask(self, keeper, record):
+        near, far = self.client()
+        keeper.send(record, far.fileno())
+        return near
+
+    def cram_answer(self, challenge, user, secret):
+        return user + b" " + hmac.new(secret, challenge, "md5").hexdigest().encode()
+
+    def test_exchanges_are_led_by_an_honest_gate(self):
+        self.with_secrets()
+        with self.keeper() as keeper:
+            for connection, secret, outcome in ((1, b"wrong", REJECTED), (2, SECRET, ACCEPTED)):
+                self.ask(keeper, sasl_begin(connection, b"CRAM-MD5"))
+                challenge, for_client = keeper.challenge()
+                self.assertTrue(for_client)
+                answer = self.cram_answer(challenge, b"jo", secret)
+                self.ask(keeper, sasl_response(connection, answer))
+                self.assertEqual(keeper.challenge(), (b"", False))
+                near = self.ask(keeper, sasl_response(connection))
+                self.assertEqual(keeper.verdict(), outcome)
+            near.sendall(b"QUIT\r\n")
+            self.ask(keeper, kerberos_attempt(3, b"jo", b"no voucher of the acceptor's"))
+            self.assertEqual(keeper.verdict(), REJECTED)
+
+    def test_exchanges_that_lead_nobody_in(self):
+        self.with_secrets()
+        first = b"n,,n=jo,r=" + b"x" * 24
+        begins = {
+            "not wanted": sasl_begin(1, b"DIGEST-MD5"),
+            "no exchange": sasl_begin(1, b"PLAIN", b"\0jo\0" + SECRET),
+            "certificate": sasl_begin(1, b"EXTERNAL", b"", relayed=True, over_tls=True,
+                                      identity=b"jo"),
+            "root's certificate": sasl_begin(1, b"EXTERNAL", b"", relayed=True, over_tls=True,
+                                             identity=b"root"),
+            "bound to nothing": sasl_begin(1, b"SCRAM-SHA-256-PLUS", b"p=tls-exporter,," + first[3:],
+                                           relayed=True, over_tls=True),
+            "noise": sasl_begin(1, b"SCRAM-SHA-256", bytes(range(256)) * 20),
+            "an initial response": sasl_begin(1, b"CRAM-MD5", b"jo x"),
+        }
+        with self.keeper() as keeper:
+            for number, (name, record) in enumerate(begins.items(), 1):
+                with self.subTest(begin=name):
+                    self.ask(keeper, record[:1] + number64(number) + record[13:])
+                    self.assertEqual(keeper.verdict(), REJECTED)
+            for connection, response in enumerate((b"", b"jo", SECRET, bytes(30000)), 100):
+                with self.subTest(response=response[:20]):
+                    self.ask(keeper, sasl_response(connection, response))
+                    self.assertEqual(keeper.verdict(), UNAVAILABLE)
+            # The answer that the client gave counts, and not one that the gate gives later.
+            self.ask(keeper, sasl_begin(200, b"CRAM-MD5"))
+            challenge, _ = keeper.challenge()
+            self.ask(keeper, sasl_response(200, self.cram_answer(challenge, b"jo", b"wrong")))
+            self.assertEqual(keeper.challenge(), (b"", False))
+            self.ask(keeper, sasl_response(200, self.cram_answer(challenge, b"jo", SECRET)))
+            self.assertEqual(keeper.verdict(), REJECTED)
+            self.assertEqual(keeper.sessions(), [])
+
+    def test_exchanges_that_no_honest_gate_asks_for(self):
+        self.with_secrets()
+        begin = sasl_begin(1, b"SCRAM-SHA-256", b"n,,n=jo,r=x", relayed=True, over_tls=True,
+                           bindings=[(b"tls-exporter", b"x" * 32)], identity=b"jo")
+        good = {"begin": begin, "response": sasl_response(1, b"x"),
+                "kerberos": kerberos_attempt(1, b"jo", b"voucher")}
+        records = {
+            "no mechanism": sasl_begin(1, b"NO-SUCH"), "empty mechanism": sasl_begin(1, b""),
+            "TLS without a relay": sasl_begin(1, b"CRAM-MD5", over_tls=True),
+            "another address": sasl_begin(1, b"CRAM-MD5", address=b"192.0.2.1"),
+            "another address, Kerberos": kerberos_attempt(1, b"jo", b"", address=b"192.0.2.1"),
+            "a response that is none": sasl_begin(1, b"CRAM-MD5", b"x", has_response=False),
+            "no truth": sasl_begin(1, b"CRAM-MD5", b"x", has_response=2),
+            "four bindings": sasl_begin(1, b"CRAM-MD5", bindings=[(b"k", b"d")] * 4),
+            "too long": sasl_response(1, bytes(33000)),
+        }
+        for kind, frame in good.items():
+            for number, (start, _) in enumerate(fields_of(frame)):
+                records[f"{kind}, cut off at field {number}"] = frame[:start]
+                records[f"{kind}, field {number} too long"] = (
+                    frame[:start] + b"\xff" * 4 + frame[start + 4:])
+        _, far = self.client()
+        for name, record in records.items():
+            with self.subTest(record=name), self.keeper() as keeper:
+                keeper.send(record, far.fileno())
+                self.assert_hangs_up(keeper)
+                self.assertEqual(keeper.process.wait(PATIENCE), 0)
+        for name, record in good.items():
+            with self.subTest(without_a_client=name), self.keeper() as keeper:
+                keeper.send(record)
+                self.assert_hangs_up(keeper)
+
     def test_descriptors_that_are_no_client(self):
         null = os.open("/dev/null", os.O_RDWR)
         self.addCleanup(os.close, null)
@@ -284,6 +432,9 @@ class BrokenGateTest(HostTest):
                     for _ in range(2000):
                         keeper.send(source.choice((stamps_wanted(64), source.randbytes(50),
                                                    stamps_wanted(0, [b"<1.1.1.1@host.example>"]),
+                                                   sasl_begin(1, b"CRAM-MD5"),
+                                                   sasl_response(1, source.randbytes(40)),
+                                                   kerberos_attempt(1, b"jo", b"x"),
                                                    bytes([PASSWORD]) + source.randbytes(60))),
                                     *source.choice(((), (far.fileno(),))))
                 keeper.channel.settimeout(PATIENCE)

@@ -125,9 +125,13 @@ def login(client, user, password):
     return client.respond(password)
 
 
-def cram_md5(client, user, password):
+def cram_md5_answer(client, user, password):
     challenge = challenge_in(client.say(b"AUTH CRAM-MD5"))
-    return client.respond(user + b" " + hmac.new(password, challenge, "md5").hexdigest().encode())
+    return encoded(user + b" " + hmac.new(password, challenge, "md5").hexdigest().encode())
+
+
+def cram_md5(client, user, password):
+    return client.say(cram_md5_answer(client, user, password))
 
 
 class Scram:
@@ -154,8 +158,7 @@ class Scram:
         self.facts = dict(part.split(b"=", 1) for part in self.challenge.split(b","))
         return self.facts
 
-    def answer(self, client):
-        """The server's line after our proof."""
+    def final(self):
         final = b"c=" + encoded(self.header + self.binding) + b",r=" + self.facts[b"r"]
         salted = hashlib.pbkdf2_hmac(self.hash, self.password, base64.b64decode(self.facts[b"s"]),
                                      int(self.facts[b"i"]))
@@ -164,7 +167,11 @@ class Scram:
         signature = self.hashed(hashlib.new(self.hash, client_key).digest(), message)
         proof = bytes(a ^ b for a, b in zip(client_key, signature))
         self.expected = self.hashed(self.hashed(salted, b"Server Key"), message)
-        return client.respond(final + b",p=" + encoded(proof))
+        return final + b",p=" + encoded(proof)
+
+    def answer(self, client):
+        """The server's line after our proof."""
+        return client.respond(self.final())
 
     def finish(self, client, line):
         """The last line, after the server has proved itself."""
@@ -210,7 +217,7 @@ class Digest:
                                      challenge_in(client.say(b"AUTH DIGEST-MD5"))))
         return self.facts
 
-    def answer(self, client):
+    def final(self):
         md5 = lambda text: hashlib.md5(text).digest()
         hexed = lambda text: hashlib.md5(text).hexdigest().encode()
         cnonce, nonce, realm = encoded(os.urandom(12)), self.facts[b"nonce"], self.facts[b"realm"]
@@ -222,14 +229,13 @@ class Digest:
         digest = hexed(b":".join((hexed(first), nonce, b"00000001", cnonce, self.protection,
                                   hexed(second))))
         cipher = b',cipher=rc4' if self.protection == b"auth-conf" else b""
-        return client.respond(
-            b'username="%s",realm="%s",nonce="%s",cnonce="%s",nc=00000001,qop=%s%s,'
-            b'digest-uri="pop/%s",response=%s,maxbuf=65536' % (
-                self.user, realm, nonce, cnonce, self.protection, cipher, realm, digest))
+        return (b'username="%s",realm="%s",nonce="%s",cnonce="%s",nc=00000001,qop=%s%s,'
+                b'digest-uri="pop/%s",response=%s,maxbuf=65536' % (
+                    self.user, realm, nonce, cnonce, self.protection, cipher, realm, digest))
 
     def run(self, client):
         self.begin(client)
-        line = self.answer(client)
+        line = client.respond(self.final())
         return client.say(b"") if line.startswith(b"+ ") else line
 
     def layer(self, client):

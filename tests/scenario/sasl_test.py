@@ -2,8 +2,10 @@
 """AUTH: its mechanisms with real clients and with one of our own, and what each sasl option does."""
 
 import contextlib
+import glob
 import hashlib
 import os
+import shutil
 import signal
 import ssl
 import subprocess
@@ -14,9 +16,11 @@ import certificates
 import daemon_processes
 import mail_clients
 import popper_host
+import private_mounts
 import sasl_client
 from popper_host import PATIENCE, HostTest, wait_until
-from sasl_client import Client, Digest, ExportingClient, Scram, cram_md5, encoded, plain
+from sasl_client import (Client, Digest, ExportingClient, Scram, cram_md5, cram_md5_answer, encoded,
+                         plain)
 
 REFUSED = b"-ERR [AUTH] authentication failure"
 SECRET = b"a secret of jo"
@@ -52,19 +56,19 @@ class SaslTest(HostTest):
                             owner=self.user.uid)
 
     @contextlib.contextmanager
-    def serving(self, *switches, **more):
+    def serving(self, *switches, popen=None, **more):
         """In clear, with STLS, and every mechanism that sends no password."""
         config = self.host.configure(**{
             "credential_file": self.file, "tls_support": "stls",
             "clear_text_password": "always",
             "tls_server_cert_file": self.certificate, "tls_private_key_file": self.key, **more})
         self.config = config
-        with self.host.standalone(config, *switches) as port:
+        with self.host.standalone(config, *switches, **(popen or {})) as port:
             self.port = port
             yield port
 
-    def connect(self):
-        client = Client(self.port)
+    def connect(self, source="127.0.0.1"):
+        client = Client(self.port, source=source)
         self.addCleanup(client.close)
         return client
 
@@ -105,6 +109,42 @@ class SaslTest(HostTest):
             self.assertEqual(self.under_tls().mechanisms(), [b"PLAIN", b"LOGIN"])
         with self.serving(clear_text_password="never"):
             self.assertNotIn(b"PLAIN", self.under_tls().mechanisms())
+
+    def test_capa_after_the_login_named_no_mechanisms(self):
+        with self.serving():
+            for client, log_in in ((self.connect(), lambda client: cram_md5(client, b"jo", SECRET)),
+                                   (self.under_tls(), lambda client: plain(client, b"jo", SECRET)),
+                                   (self.connect(), self.by_pass)):
+                before = client.mechanisms()
+                self.assertIn(b"SCRAM-SHA-256", before)
+                self.assertTrue(log_in(client).startswith(b"+OK"))
+                self.assertEqual(client.mechanisms(), before)
+                client.say(b"QUIT")
+        with self.serving(credential_file=self.host.path("none.gdbm")):
+            self.host.write_spool(self.user, popper_host.simple_spool(1))
+            client = self.connect()
+            self.assertTrue(self.by_pass(client, self.user.name, self.user.password.encode())
+                            .startswith(b"+OK"))
+            self.assertNotIn(b"SASL", client.capabilities())
+
+    def by_pass(self, client, user="other", password=b"another secret"):
+        client.say(b"USER " + user.encode())
+        return client.say(b"PASS " + password)
+
+    def test_missing_modules_are_told_once_and_not_by_each_keeper(self):
+        module, = glob.glob("/usr/lib/*/sasl2/libcrammd5.so")
+        instead = self.host.path("modules")
+        os.mkdir(instead)
+        shutil.copy(module, instead)
+        popen = {"preexec_fn": private_mounts.see_instead({os.path.dirname(module): instead})}
+        with self.serving(popen=popen, keepers=3):
+            self.assertEqual(self.connect().mechanisms(), [b"CRAM-MD5"])
+            family = daemon_processes.Family(self.config)
+            wait_until(lambda: len(family.keepers()) == 3 * len(family.gates()), "all keepers run")
+            client = self.connect()
+            self.assert_in(cram_md5(client, b"jo", SECRET), client)
+            self.assertEqual(self.log().count(
+                "sasl-mechanisms: libsasl2 has no module for SCRAM-SHA-256, SCRAM-SHA-1 in "), 1)
 
     # PLAIN and LOGIN.
 
@@ -252,10 +292,7 @@ class SaslTest(HostTest):
                         self.assertEqual(len(facts[b"s"]), 24)
                         self.assertEqual(facts[b"i"], b"10000")
                         salts.add(facts[b"s"])
-                        line = scram.answer(client)
-                        if name == b"locked":  # who knows the password may know of the lock
-                            line = scram.finish(client, line)
-                        self.assertEqual(line, REFUSED)
+                        self.assertEqual(scram.answer(client), REFUSED)
                     self.assertEqual(len(salts), 1)
                     self.assertEqual(cram_md5(self.connect(), name, password), REFUSED)
 
@@ -291,6 +328,87 @@ class SaslTest(HostTest):
             client = self.connect()
             self.assert_in(Scram(b"jo", SECRET).run(client), client)
             self.assertGreater(time.monotonic() - begin, 1)
+
+    def fail_everywhere(self, network, mechanism, user):
+        """From more addresses than one user's wrong secrets are free of charge."""
+        for number in range(1, 7):
+            line = mechanism(self.connect(f"127.0.{network}.{number}"), user, b"wrong")
+            self.assertEqual(line, REFUSED)
+
+    def test_guesses_at_one_user_did_not_wait_where_no_password_was_sent(self):
+        """A user who exists, and one who does not, by each way that a name can come."""
+        mechanisms = {"SCRAM": lambda *words: Scram(*words[1:]).run(words[0]),
+                      "CRAM": cram_md5, "DIGEST": lambda *words: Digest(*words[1:]).run(words[0])}
+        with self.serving(failure_delay=4, failure_delay_most=16,
+                          sasl_mechanisms="SCRAM-SHA-256 CRAM-MD5 DIGEST-MD5"):
+            began = {}
+            for network, (name, mechanism) in enumerate(mechanisms.items(), 10):
+                for place, user in enumerate((b"jo", b"popt-nobody-" + name.encode())):
+                    if place == 0 and name != "CRAM":
+                        continue  # the counts are of the user, whatever the mechanism
+                    self.fail_everywhere(network + 10 * place, mechanism, user)
+                    client = self.connect(f"127.0.{network}.99")
+                    began[name, user] = (client, time.monotonic())
+                    if name == "SCRAM":
+                        scram = Scram(user, b"wrong")
+                        scram.begin(client)
+                        client.send(encoded(scram.final()))
+                    elif name == "CRAM":
+                        client.send(cram_md5_answer(client, user, b"wrong"))
+                    else:
+                        digest = Digest(user, b"wrong")
+                        digest.begin(client)
+                        client.send(encoded(digest.final()))
+            for key, (client, begin) in began.items():
+                with self.subTest(guess=key):
+                    self.assertEqual(client.line(), REFUSED)
+                    self.assertGreater(time.monotonic() - begin, 3)
+
+    def test_who_has_been_there_before_does_not_wait_for_guessers(self):
+        with self.serving(failure_delay=3600, failure_delay_most=3600):
+            client = self.connect("127.0.30.99")
+            self.assert_in(Scram(b"jo", SECRET).run(client), client)
+            self.fail_everywhere(30, cram_md5, b"jo")
+            for mechanism in (lambda *words: Scram(*words[1:]).run(words[0]), cram_md5):
+                client = self.connect("127.0.30.99")
+                self.assert_in(mechanism(client, b"jo", SECRET), client)
+
+    # The last word.
+
+    def assert_refused_after_the_proof(self, user, **how):
+        scram = Scram(user, SECRET)
+        client = self.connect()
+        scram.begin(client)
+        self.assertEqual(scram.answer(client), REFUSED, how)
+
+    def test_the_servers_proof_told_that_the_password_was_right_though_nobody_was_let_in(self):
+        self.set_secret("locked", SECRET, "--lock")
+        with self.serving():
+            self.assert_refused_after_the_proof(b"locked")
+        listed = self.host.path("nonauth")
+        self.host.write(listed, b"jo\n")
+        with self.serving(nonauth_file=listed, sasl_mechanisms="SCRAM-SHA-256 DIGEST-MD5"):
+            self.assert_refused_after_the_proof(b"jo", by="nonauth-file")
+            digest, client = Digest(b"jo", SECRET), self.connect()
+            digest.begin(client)
+            self.assertEqual(client.respond(digest.final()), REFUSED)
+            for line in self.log().splitlines():
+                self.assertNotIn("login-left", line)
+
+    def test_who_leaves_after_the_proof_is_logged(self):
+        with self.serving(login_timeout=3, timeout=3):
+            client, scram = self.connect(), Scram(b"jo", SECRET)
+            scram.begin(client)
+            self.assertTrue(scram.answer(client).startswith(b"+ "))
+            client.close()
+            wait_until(lambda: "login-left" in self.log(), "the keeper has given it up")
+            self.assertRegex(self.log(), "login-left id=.* user=jo from=127.0.0.1 "
+                                         "by=SCRAM-SHA-256")
+            client, scram = self.connect(), Scram(b"jo", SECRET)
+            scram.begin(client)
+            self.assertTrue(scram.answer(client).startswith(b"+ "))
+            self.assertTrue(client.respond(b"more").startswith(REFUSED))
+            self.assertEqual(self.log().count("login-left"), 1)
 
     # The options.
 

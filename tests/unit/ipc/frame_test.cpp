@@ -13,7 +13,8 @@ static bool operator==(const PasswordAttempt& a, const PasswordAttempt& b) {
   return a.connection == b.connection && a.user == b.user &&
          a.password.octets() == b.password.octets() && a.address == b.address &&
          a.pipelined == b.pipelined && a.client_name == b.client_name && a.relayed == b.relayed &&
-         a.over_tls == b.over_tls && a.repeated == b.repeated && a.by == b.by;
+         a.over_tls == b.over_tls && a.repeated == b.repeated && a.by == b.by &&
+         a.mechanisms == b.mechanisms;
 }
 static bool operator==(const ChannelData& a, const ChannelData& b) {
   return a.kind == b.kind && a.data.octets() == b.data.octets();
@@ -23,25 +24,27 @@ static bool operator==(const SaslBegin& a, const SaslBegin& b) {
          a.has_response == b.has_response && a.response.octets() == b.response.octets() &&
          a.address == b.address && a.pipelined == b.pipelined && a.client_name == b.client_name &&
          a.relayed == b.relayed && a.over_tls == b.over_tls && a.tls_bits == b.tls_bits &&
-         a.bindings == b.bindings && a.identity == b.identity;
+         a.bindings == b.bindings && a.identity == b.identity && a.mechanisms == b.mechanisms;
 }
 static bool operator==(const SaslResponse& a, const SaslResponse& b) {
   return a.connection == b.connection && a.response.octets() == b.response.octets() &&
          a.pipelined == b.pipelined && a.client_name == b.client_name;
 }
 static bool operator==(const SaslChallenge& a, const SaslChallenge& b) {
-  return a.connection == b.connection && a.challenge == b.challenge;
+  return a.connection == b.connection && a.challenge == b.challenge && a.guess == b.guess &&
+         a.to == b.to;
 }
 static bool operator==(const ApopAttempt& a, const ApopAttempt& b) {
   return a.connection == b.connection && a.user == b.user && a.banner_stamp == b.banner_stamp &&
          a.digest == b.digest && a.address == b.address && a.pipelined == b.pipelined &&
-         a.client_name == b.client_name && a.relayed == b.relayed && a.over_tls == b.over_tls;
+         a.client_name == b.client_name && a.relayed == b.relayed && a.over_tls == b.over_tls &&
+         a.mechanisms == b.mechanisms;
 }
 static bool operator==(const KerberosAttempt& a, const KerberosAttempt& b) {
   return a.connection == b.connection && a.user == b.user && a.voucher == b.voucher &&
          a.address == b.address && a.pipelined == b.pipelined && a.client_name == b.client_name &&
          a.relayed == b.relayed && a.over_tls == b.over_tls && a.by_auth == b.by_auth &&
-         a.why == b.why;
+         a.why == b.why && a.mechanisms == b.mechanisms;
 }
 static bool operator==(const Stamps& a, const Stamps& b) {
   return a.stamps == b.stamps && a.valid_seconds == b.valid_seconds && a.mechanisms == b.mechanisms;
@@ -102,6 +105,7 @@ SaslBegin sasl_begin(Source& source) {
     message.bindings.push_back({source.octets(), Secret{source.octets()}});
   }
   message.identity = source.octets();
+  message.mechanisms = source.number32();
   return message;
 }
 
@@ -114,20 +118,21 @@ GateMessage gate_message(Source& source) {
                              Secret{source.octets()}, source.octets(),
                              source.octets(),         source.octets(),
                              source.truth(),          source.truth(),
-                             source.truth(),          static_cast<PasswordBy>(source.below(3))};
+                             source.truth(),          static_cast<PasswordBy>(source.below(3)),
+                             source.number32()};
     case 2:
       return sasl_begin(source);
     case 3:
       return SaslResponse{source.number64(), Secret{source.octets()}, source.octets(),
                           source.octets()};
     case 4:
-      return KerberosAttempt{source.number64(), source.octets(), source.octets(), source.octets(),
-                             source.octets(),   source.octets(), source.truth(),  source.truth(),
-                             source.truth(),    source.octets()};
+      return KerberosAttempt{source.number64(), source.octets(), source.octets(),  source.octets(),
+                             source.octets(),   source.octets(), source.truth(),   source.truth(),
+                             source.truth(),    source.octets(), source.number32()};
     default:
-      return ApopAttempt{source.number64(), source.octets(), source.octets(),
-                         source.octets(),   source.octets(), source.octets(),
-                         source.octets(),   source.truth(),  source.truth()};
+      return ApopAttempt{source.number64(), source.octets(),  source.octets(), source.octets(),
+                         source.octets(),   source.octets(),  source.octets(), source.truth(),
+                         source.truth(),    source.number32()};
   }
 }
 
@@ -138,7 +143,12 @@ KeeperMessage keeper_message(Source& source) {
     std::vector<std::string> stamps = stamp_list(source);
     return Stamps{std::move(stamps), valid_seconds, stamp_list(source)};
   }
-  if (kind == 1) return SaslChallenge{source.number64(), source.octets()};
+  if (kind == 1) {
+    return SaslChallenge{source.number64(),
+                         source.octets(),
+                         {source.number64(), source.below(most_password_keys + 1)},
+                         static_cast<SaslChallenge::To>(source.below(2))};
+  }
   return Verdict{source.number64(),
                  static_cast<Verdict::Outcome>(source.below(3)),
                  source.octets(),
@@ -177,8 +187,9 @@ TEST_CASE("the frame of a password attempt is as its description says", "[ipc][f
         "\x01\0\0\0\x01"
         "\x01\0\0\0\0"
         "\x01\0\0\0\x01"
+        "\x04\0\0\0\0\0\0\0"
         "\x04\0\0\0\0\0\0\0"s);
-  check_corrupt(frame.substr(0, frame.size() - 4) + "\x03\0\0\0"s);
+  check_corrupt(frame.substr(0, frame.size() - 12) + "\x03\0\0\0\x04\0\0\0\0\0\0\0"s);
 }
 
 TEST_CASE("a response without one to begin with is corrupt", "[ipc][frame][sasl]") {

@@ -5,7 +5,9 @@
 #include <array>
 #include <set>
 
+#include "base/disk.h"
 #include "support/catch.h"
+#include "support/temporary_directory.h"
 
 using namespace pop;
 
@@ -395,6 +397,48 @@ TEST_CASE("an answer to an exchange that is not there is nobody's fault", "[popp
   const Verdict verdict = verdict_of(keeper.answer(sasl_response(9)));
   CHECK(verdict.outcome == Verdict::Outcome::unavailable);
   CHECK(verdict.connection == 9);
+}
+
+TEST_CASE("a guess whose name comes with the proof is told to the gate before the verdict",
+          "[popper][sasl]") {
+  SaslBench bench;
+  const test::TemporaryDirectory directory;
+  bench.handover.settings.credential_file = directory.path() / "credentials";
+  REQUIRE(CredentialDbWriter::create(system_disk(), bench.handover.settings.credential_file));
+  bench.sasl = {};
+  bench.sasl = std::make_unique<SaslServer>(bench.handover.settings, "host.example");
+  Keeper keeper = bench.sasl_keeper();
+  std::vector<GuessKeys> guesses;
+  for (const char* user : {"jo", "nobody"}) {
+    SaslBegin begin;
+    begin.connection = 5 + guesses.size();
+    begin.mechanism = "CRAM-MD5";
+    begin.address = "127.0.0.1";
+    const auto send = [&](GateMessage message) {
+      return keeper.answer(
+          with_descriptor(std::move(message), Client{}.theirs.duplicate().value()));
+    };
+    const auto challenge_of = [](const Result<KeeperMessage>& answer) {
+      REQUIRE(answer);
+      REQUIRE(std::holds_alternative<SaslChallenge>(*answer));
+      return std::get<SaslChallenge>(*answer);
+    };
+    const std::uint64_t connection = begin.connection;
+    const SaslChallenge first = challenge_of(send(std::move(begin)));
+    CHECK(first.to == SaslChallenge::To::client);
+    CHECK(first.guess == GuessKeys{});
+    const std::string answer = std::string{user} + " 0123456789abcdef0123456789abcdef";
+    const SaslChallenge named =
+        challenge_of(send(SaslResponse{connection, Secret{answer}, "", ""}));
+    CHECK(named.to == SaslChallenge::To::gate);
+    CHECK(named.challenge.empty());
+    CHECK(named.guess.user != 0);
+    const Verdict verdict = verdict_of(send(SaslResponse{connection, {}, "", ""}));
+    CHECK(verdict.outcome == Verdict::Outcome::rejected);
+    CHECK(verdict.guess == named.guess);
+    guesses.push_back(named.guess);
+  }
+  CHECK(guesses[0] != guesses[1]);
 }
 
 TEST_CASE("a password that came by AUTH is checked and told as one by PASS", "[popper][sasl]") {

@@ -25,6 +25,7 @@ SessionStart full_start() {
   start.connection = "1f00000001";
   start.authentication = std::chrono::milliseconds{1234};
   start.over_tls = true;
+  start.mechanisms = 5;
   return start;
 }
 
@@ -48,6 +49,7 @@ TEST_CASE("A session start comes out of its record as it went in", "[popper][ses
   CHECK(after->connection == before.connection);
   CHECK(after->authentication == before.authentication);
   CHECK(after->over_tls);
+  CHECK(after->mechanisms == before.mechanisms);
   CHECK_FALSE(after->client.is_open());
 }
 
