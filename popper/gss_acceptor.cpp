@@ -180,7 +180,8 @@ class KerberosExchange final : public GssAcceptor::Exchange {
         call_.accept_sec_context(&minor, &context_, credential_, &input, GSS_C_NO_CHANNEL_BINDINGS,
                                  &client_, nullptr, output.get(), nullptr, nullptr, nullptr);
     if (GSS_ERROR(major)) return refuse(major, minor);
-    if ((major & GSS_S_CONTINUE_NEEDED) != 0) return challenge(output.text());
+    // Kerberos says all in one message, except to who wants it as DCE has it.
+    if (major != GSS_S_COMPLETE) return refuse("a second message would be needed");
     if (output.text().empty()) return offer();
     expects_ = Expects::nothing;
     return challenge(output.text());

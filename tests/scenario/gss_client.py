@@ -5,7 +5,7 @@ import os
 
 from sasl_client import encoded
 
-MUTUAL, REPLAY, SEQUENCE, CONFIDENTIAL, INTEGRITY = 2, 4, 8, 16, 32
+MUTUAL, SEQUENCE, DCE_STYLE = 2, 8, 4096
 NO_LAYER = 1
 HEADER = b"\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x01\x00"  # Kerberos 5, an AP-REQ
 

@@ -417,11 +417,11 @@ class ExpiryTest(popper_host.HostTest):
         self.addCleanup(realm.close)
         keytab = realm.add_service("pop", realm.path("keytab"))
         realm.add_user(self.user.name)
-        credentials = realm.libkrb5.credentials(realm.ticket(self.user.name, life="4s"), "pop")
+        credentials, life = realm.short_lived_credentials(self.user.name, "pop")
         with self.host.standalone(self.host.configure(
                 kerberos=True, kerberos_keytab=keytab,
                 kerberos_replay_file=self.host.path("replay", "other.replay"))) as port:
-            time.sleep(6)
+            time.sleep(life + 2)
             realm.libkrb5.forget_expiry(credentials)
             request, _ = realm.libkrb5.request(credentials)
             with Wire(port) as wire:
