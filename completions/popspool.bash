@@ -5,7 +5,7 @@ _popspool() {
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
   local targets="--all --stdin -j --jobs --resume"
   local verbs="list show headers cat grep stat top report check repair undo recover carve expire \
-    deliver lock locks dedupe quota reindex uidl convert"
+    deliver lock locks dedupe quota reindex undelete uidl convert"
   local verb= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ -z $verb && " $verbs " == *" $word "* ]]; then
@@ -81,10 +81,11 @@ _popspool() {
     repair) COMPREPLY=($(compgen -u -W "--decide $targets $shared" -- "$cur")) ;;
     expire)
       COMPREPLY=($(compgen -u -W "--older-than --retrieved --unretrieved --retrieved-for
-        --larger-than --header --max-messages --max-size --policy $targets $shared" -- "$cur"))
+        --larger-than --header --max-messages --max-size --policy --trash $targets $shared" -- "$cur"))
       ;;
     deliver) COMPREPLY=($(compgen -u -W "-r --sender -s --size-limit $shared" -- "$cur")) ;;
     lock) COMPREPLY=($(compgen -u -c -W "-w --wait $shared" -- "$cur")) ;;
+    undelete) COMPREPLY=($(compgen -u -W "--since --match $targets $shared" -- "$cur")) ;;
     quota)
       COMPREPLY=($(compgen -u -W "--limit --policy --over --all --stdin -j --jobs $shared" -- "$cur"))
       ;;

@@ -1,13 +1,8 @@
-// Two messages are one if all that somebody wrote or a mail server added is equal, octet for octet:
-// the fields in which servers of mailboxes keep their books do not count, and neither does the
-// From_ line. A digest only finds who is worth comparing.
-
 #include <algorithm>
 #include <map>
 
 #include "base/text.h"
-#include "mail/bookkeeping.h"
-#include "mail/content_digest.h"
+#include "popspool/message_essence.h"
 #include "popspool/message_reading.h"
 #include "popspool/message_removal.h"
 #include "popspool/moment.h"
@@ -16,40 +11,6 @@
 
 namespace pop {
 namespace {
-
-/// A message without bookkeeping fields and line ends at its end.
-struct Essence {
-  std::string text;
-  bool has_message_id = false;
-};
-
-Essence essence_of(std::string_view stored) {
-  Essence essence;
-  essence.text.reserve(stored.size());
-  bool is_left_out = false;
-  while (!stored.empty()) {
-    const std::size_t end = std::min(stored.find('\n'), stored.size() - 1) + 1;
-    const std::string_view line = stored.substr(0, end);
-    if (line == "\n" || line == "\r\n") break;
-    const bool goes_on = line.front() == ' ' || line.front() == '\t';
-    if (!goes_on) {
-      is_left_out = bookkeeping_of(bookkeeping_name(line)) != Bookkeeping::none;
-      if (equal_ignoring_case(field_name(line), "Message-ID")) essence.has_message_id = true;
-    }
-    if (!is_left_out) essence.text += line;
-    stored.remove_prefix(end);
-  }
-  essence.text += stored;
-  while (essence.text.ends_with('\n') || essence.text.ends_with('\r')) essence.text.pop_back();
-  return essence;
-}
-
-Fingerprint digest_of(std::string_view text) {
-  ContentDigest digest;
-  digest.begin();
-  digest.content(text);
-  return digest.finish(0);
-}
 
 /// Looks for doubles in one view.
 class DoubleFinder {
@@ -60,7 +21,7 @@ class DoubleFinder {
     for (std::uint32_t i = 1; i <= view_.messages().size(); ++i) {
       const Result<Essence> essence = read({i});
       if (!essence) return std::unexpected(essence.error());
-      if (essence->has_message_id) alike_[digest_of(essence->text)].push_back({i});
+      if (essence->has_message_id) alike_[digest_of(*essence)].push_back({i});
     }
     std::vector<ChosenMessage> doubles;
     for (const auto& [digest, numbers] : alike_) {

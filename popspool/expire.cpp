@@ -4,6 +4,9 @@
 #include "popspool/expiry.h"
 #include "popspool/moment.h"
 #include "popspool/popspool.h"
+#include "popspool/trash_place.h"
+#include "store/session_lock.h"
+#include "store/trash.h"
 #include "tool/shown_text.h"
 
 namespace pop {
@@ -156,6 +159,39 @@ class ExpireVerb {
   std::vector<Part> parts_;
 };
 
+Result<ExitStatus> sweep(const TargetRun& run) {
+  const MaildropContext& context = run.context;
+  const Result<std::optional<TrashPlace>> place = find_trash(context, run.user);
+  if (!place) return std::unexpected(place.error());
+  if (!*place) return ExitStatus::ok;
+  const FilePlace& trash = (*place)->trash;
+  const auto now =
+      std::chrono::duration_cast<std::chrono::seconds>(context.clock.wall().time_since_epoch());
+  const auto is_past = [&](const TrashedMessage& message) {
+    return is_past_trash(message, context.settings, now.count());
+  };
+  const Result<Trash> before = Trash::open(context.disk, trash, run.user.uid);
+  if (!before && before.error().code == Errc::not_found) return ExitStatus::ok;
+  if (!before) return std::unexpected(before.error());
+  const auto past = static_cast<std::uint64_t>(std::ranges::count_if(before->messages(), is_past));
+  const bool dry = run.flags.mode == RunMode::dry_run;
+  if (past > 0 && !dry) {
+    const Result<SessionLock> lock = SessionLock::acquire(context, (*place)->session, run.user);
+    if (!lock) return std::unexpected(lock.error());
+    const Result<std::size_t> swept =
+        sweep_trash(context.disk, trash, run.user.uid,
+                    [&](const TrashedMessage& message) { return !is_past(message); });
+    if (!swept) return std::unexpected(swept.error());
+  }
+  run.output.add("dropped", {past});
+  run.output.add("in_trash", {before->messages().size() - past});
+  if (run.flags.verbosity == Verbosity::quiet || (past == 0 && !dry)) return ExitStatus::ok;
+  run.output.print(shown_text(run.target.name, Layout::one_line) + ": " +
+                   (dry ? "would drop " : "dropped ") + std::to_string(past) + " of " +
+                   std::to_string(before->messages().size()) + " messages from the trash\n");
+  return ExitStatus::ok;
+}
+
 std::string task_of(const ExpireArguments& arguments) {
   std::string task = "expire";
   for (const std::optional<std::string>* value :
@@ -171,17 +207,28 @@ std::string task_of(const ExpireArguments& arguments) {
 
 ExitStatus run_expire(const ExpireArguments& arguments, const Settings& settings,
                       const ToolRun& run) {
+  const bool dry = run.flags.mode == RunMode::dry_run;
+  const auto access = dry ? TargetVerb::Access::reading : TargetVerb::Access::changing;
+  if (arguments.trash) {
+    const Result<ExpiryRule> rule = rule_of(arguments);
+    if (!rule || rule->has_condition() || rule->has_limit() || arguments.policy) {
+      return give_up(run.terminal, {Errc::usage, "expire: --trash goes with no other condition"});
+    }
+    return run_on_targets({.name = "expire",
+                           .task = dry ? "expire --trash -n" : "expire --trash",
+                           .work = sweep,
+                           .access = access},
+                          arguments.selection, settings, run);
+  }
   const Result<ExpiryPolicy> policy = policy_of(arguments);
   if (!policy) return give_up(run.terminal, Error{policy.error()}.in("expire"));
   const Result<ExpireVerb> verb = ExpireVerb::make(*policy);
   if (!verb) return give_up(run.terminal, Error{verb.error()}.in("expire"));
-  const bool dry = run.flags.mode == RunMode::dry_run;
-  return run_on_targets(
-      {.name = "expire",
-       .task = task_of(arguments) + (dry ? " -n" : ""),
-       .work = [&](const TargetRun& target) { return verb->work(target); },
-       .access = dry ? TargetVerb::Access::reading : TargetVerb::Access::changing},
-      arguments.selection, settings, run);
+  return run_on_targets({.name = "expire",
+                         .task = task_of(arguments) + (dry ? " -n" : ""),
+                         .work = [&](const TargetRun& target) { return verb->work(target); },
+                         .access = access},
+                        arguments.selection, settings, run);
 }
 
 }  // namespace pop

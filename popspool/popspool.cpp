@@ -17,6 +17,7 @@ struct CommandLine {
   DeliverArguments deliver;
   LockArguments lock;
   LocksArguments locks;
+  UndeleteArguments undelete;
   QuotaArguments quota;
   ConvertArguments convert;
 };
@@ -73,6 +74,8 @@ void declare_expire(Arguments& arguments, ExpireArguments& expire) {
                    "The oldest of them, until no more octets are left");
   arguments.option("--policy", expire.policy, "FILE",
                    "Take rules for users and groups from this file instead");
+  arguments.flag("--trash", expire.trash,
+                 "Drop from the trash what has been there for trash-days, and nothing else");
   declare_targets(arguments, expire.selection);
 }
 
@@ -99,6 +102,13 @@ void declare_quota(Arguments& arguments, QuotaArguments& quota) {
                    "Take limits from the max-size of this policy of expire");
   arguments.flag("--over", quota.only_over, "List only those over a limit");
   declare_targets(arguments, quota.selection, CanResume::no);
+}
+
+void declare_undelete(Arguments& arguments, UndeleteArguments& undelete) {
+  arguments.option("--since", undelete.since, "AGE", "Deleted no longer ago, as 2d or 12h");
+  arguments.option("--match", undelete.match, "NAME:EXPRESSION",
+                   "With such a header field; Perl's syntax");
+  declare_targets(arguments, undelete.selection);
 }
 
 void declare_locks(Arguments& arguments, LocksArguments& locks) {
@@ -232,6 +242,12 @@ ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal) 
            .declare = targets,
            .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
              return run_reindex(line.selection, settings, run);
+           })},
+          {.name = "undelete",
+           .help = "Bring deleted messages back out of the trash; -n lists them",
+           .declare = [&line](Arguments& declared) { declare_undelete(declared, line.undelete); },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_undelete(line.undelete, settings, run);
            })},
           {.name = "lock",
            .help = "Run a command while all locks on a maildrop are held",

@@ -85,12 +85,20 @@ struct RepairArguments {
 struct ExpireArguments {
   std::optional<std::string> older_than, retrieved_for, larger_than, max_messages, max_size, header,
       policy;  // a file
-  bool retrieved = false, unretrieved = false;
+  bool retrieved = false, unretrieved = false, trash = false;
   TargetSelection selection;
 };
 /// popspool expire TARGET...: removes messages that have had their time.
 [[nodiscard]] ExitStatus run_expire(const ExpireArguments& arguments, const Settings& settings,
                                     const ToolRun& run);
+
+struct UndeleteArguments {
+  std::optional<std::string> since, match;
+  TargetSelection selection;
+};
+/// popspool undelete TARGET...: brings messages back out of the trash.
+[[nodiscard]] ExitStatus run_undelete(const UndeleteArguments& arguments, const Settings& settings,
+                                      const ToolRun& run);
 
 struct LockArguments {
   std::optional<std::string> wait;  // seconds

@@ -600,11 +600,11 @@ constexpr std::array options{
            "file of this name must be a regular one, no link, and belong to root or, when the "
            "user's own file names it, to the user.",
            takes_value('t'), no_range, absolute_or_none},
-    Option{"trash-days", "", service, &S::trash_days, "DAYS", in_spool_file, Ready::later,
+    Option{"trash-days", "", service, &S::trash_days, "DAYS", in_spool_file, Ready::now,
            "Keep deleted messages for so many days",
            "popspool's undelete brings them back. 0: what is deleted is gone.", no_switch,
            within(0, 3650)},
-    Option{"trash-size", "", service, &S::trash_size, "MEGABYTES", in_spool_file, Ready::later,
+    Option{"trash-size", "", service, &S::trash_size, "MEGABYTES", in_spool_file, Ready::now,
            "Keep no more deleted messages of a user than this",
            "What was deleted first is dropped first.", no_switch, within(1, 1'000'000)},
     Option{"trim-domain", "", login, &S::trim_domain, "BOOL", start_up, Ready::now,

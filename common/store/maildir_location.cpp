@@ -163,16 +163,23 @@ Result<std::optional<MaildirLocation>> locate_maildir(Disk& disk, const Settings
       own_place(*root, user, spool.spool, spool.index, "cache-name", settings.cache_name);
   if (!index) return std::unexpected(std::move(index).error());
   FilePlace ids{*root, "." + std::string{stem_inside} + ".uidl"};
+  FilePlace trash{*root, "." + std::string{stem_inside} + ".trash"};
   FilePlace retrievals{*root, "." + std::string{stem_inside} + ".retrieved"};
   if (Result<void> fine = check_names_differ({{&*drop, "temp-name"},
                                               {&*index, "cache-name"},
                                               {&ids, "the list of unique-ids"},
+                                              {&trash, "the trash"},
                                               {&retrievals, "the times of retrieval"}});
       !fine) {
     return std::unexpected(std::move(fine).error());
   }
-  return MaildirLocation{std::move(*root),  std::move(*places), std::move(*drop),
-                         std::move(*index), std::move(ids),     std::move(retrievals)};
+  return MaildirLocation{.root = std::move(*root),
+                         .places = std::move(*places),
+                         .drop = std::move(*drop),
+                         .index = std::move(*index),
+                         .ids = std::move(ids),
+                         .trash = std::move(trash),
+                         .retrievals = std::move(retrievals)};
 }
 
 }  // namespace pop

@@ -18,6 +18,7 @@ struct MaildirLocation {
   FilePlace drop;        // session lock
   FilePlace index;
   FilePlace ids;         // unique-ids that depend on other messages
+  FilePlace trash;       // deleted messages
   FilePlace retrievals;  // since when messages are known to be retrieved
 };
 

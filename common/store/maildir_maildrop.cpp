@@ -223,6 +223,9 @@ void MaildirMaildrop::see_name(MaildirPlace place, const ListedName& listed) {
 // Changing
 
 Result<void> MaildirMaildrop::commit(const SessionOutcome& outcome) {
+  if (Result<void> kept = keep_deleted(outcome.deleted); !kept) {
+    return std::unexpected(std::move(kept).error().in("keep deleted messages"));
+  }
   const Result<void> removed = remove_all(outcome.deleted);
   Result<void> marked = mark_all(outcome);
   Result<void> synced = sync_changed();
@@ -232,6 +235,69 @@ Result<void> MaildirMaildrop::commit(const SessionOutcome& outcome) {
     return std::unexpected(Error{done.error()}.in("update " + location_.root->path.native()));
   }
   return {};
+}
+
+/// Into the trash, durably, before any of them goes. Who deletes mail makes room, so a full disk must
+/// not keep users from it.
+Result<void> MaildirMaildrop::keep_deleted(const MessageSet& deleted) {
+  if (context_.settings.trash_days <= 0 || deleted.count() == 0) return {};
+  Result<void> kept = fill_trash(deleted);
+  if (!kept && kept.error().code == Errc::full) return {};
+  return kept;
+}
+
+Result<void> MaildirMaildrop::fill_trash(const MessageSet& deleted) {
+  const auto now =
+      std::chrono::duration_cast<std::chrono::seconds>(context_.clock.wall().time_since_epoch());
+  std::vector<TrashedMessage> all, coming;
+  FileBytes size;
+  for (std::size_t i = 0; i < listed_.size(); ++i) {
+    const MessageNumber number{static_cast<std::uint32_t>(i + 1)};
+    if (!deleted.contains(number)) continue;
+    const MaildirMessage& message = at(number);
+    all.push_back({.deleted = now.count(),
+                   .delivered = static_cast<std::int64_t>(message.delivered),
+                   .form = TrashedForm::maildir,
+                   .separator = {},
+                   .content = message.size,
+                   .rest = {},
+                   .unique_id = std::string{index_.listing.id_of(message)},
+                   .at = {number.value}});
+  }
+  for (const std::size_t i : fitting_trash(all, context_.settings)) {
+    coming.push_back(all[i]);
+    size += all[i].size();
+  }
+  Disk& disk = context_.disk;
+  Result<void> done = make_room_in_trash(disk, context_.clock, context_.settings, location_.trash,
+                                         user_.uid, size);
+  if (!done) return done;
+  Result<Trash> trash = Trash::open_to_add(disk, location_.trash, user_.uid);
+  if (!trash) return std::unexpected(std::move(trash).error());
+  done = trash->reserve(coming);
+  for (const TrashedMessage& message : coming) {
+    if (done) done = add_to_trash(*trash, message, {static_cast<std::uint32_t>(message.at.count)});
+  }
+  return done ? trash->finish() : done;
+}
+
+/// What another program has changed stays, and needs no trash; what it has removed is gone. A first
+/// refusal may be about a wrong size in the name only, and the right one is known from then on.
+Result<void> MaildirMaildrop::add_to_trash(Trash& trash, TrashedMessage message,
+                                           MessageNumber number) {
+  Result<std::unique_ptr<MessageReader>> reader = open(number);
+  if (!reader && reader.error().code == Errc::changed) reader = open(number);
+  message.content = at(number).size;
+  if (!reader && reader.error().code == Errc::changed) return {};
+  if (!reader) return std::unexpected(reader.error());
+  if (Result<void> begun = trash.begin(message); !begun) return begun;
+  std::vector<char> piece(std::size_t{64} << 10);
+  for (;;) {
+    const Result<std::size_t> got = (*reader)->read(piece);
+    if (!got) return std::unexpected(got.error());
+    if (*got == 0) return trash.end();
+    if (Result<void> put = trash.append({piece.data(), *got}); !put) return put;
+  }
 }
 
 /// Goes on after a failure, since each message is for itself, and tells of the first one.

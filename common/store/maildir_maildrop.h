@@ -11,6 +11,7 @@
 #include "store/maildir_scan.h"
 #include "store/maildrop.h"
 #include "store/session_lock.h"
+#include "store/trash.h"
 
 namespace pop {
 
@@ -66,6 +67,9 @@ class MaildirMaildrop final : public Maildrop {
   void see_name(MaildirPlace place, const ListedName& listed);
 
   [[nodiscard]] bool is_to_be_marked(const SessionOutcome& outcome, MessageNumber number) const;
+  Result<void> keep_deleted(const MessageSet& deleted);
+  Result<void> fill_trash(const MessageSet& deleted);
+  Result<void> add_to_trash(Trash& trash, TrashedMessage message, MessageNumber number);
   Result<void> remove_all(const MessageSet& deleted);
   Result<Removal> remove(MaildirMessage& message);
   Result<void> mark_all(const SessionOutcome& outcome);

@@ -347,5 +347,70 @@ class DoublesTest(KeepTest):
             client.quit()
 
 
+class TrashTest(KeepTest):
+    def test_deleted_mail_comes_back_once_while_mail_arrives(self):
+        self.config = self.host.configure(server_mode=True, trash_days=7)
+        self.host.write_spool(self.user, b"".join(mail(number) for number in range(1, 11)))
+        with self.host.standalone(self.config) as port:
+            client = self.host.login(port, self.user)
+            ids = ids_of(client)
+            with self.deliveries() as delivered:
+                for number in (2, 5, 9):
+                    client.dele(number)
+                client.quit()
+                trash = os.stat(os.path.join(self.host.spool_dir, f".{self.user.name}.trash"))
+                self.assertEqual((trash.st_uid, trash.st_mode & 0o077 & ~0o060), (self.user.uid, 0))
+                self.assertNotIn(5, self.numbers())
+                told = self.told("undelete", "--since", "1h", "--match", "Subject: number [59]$",
+                                 self.user.name)
+                self.assertEqual((len(told["restored"]), told["there"]), (2, 0))
+                told = self.told("undelete", self.user.name)
+                self.assertEqual((len(told["restored"]), told["there"]), (1, 2))
+                told = self.told("undelete", self.user.name)
+                self.assertEqual((len(told["restored"]), told["there"]), (0, 3))
+                known = len(delivered)
+                wait_until(lambda: len(delivered) > known, "a delivery after it")
+            counted = collections.Counter(self.numbers())
+            self.assertEqual(sorted(counted), [*range(1, 11), *delivered])
+            self.assertEqual(set(counted.values()), {1})
+            client = self.host.login(port, self.user)
+            self.assertLessEqual(set(ids), set(ids_of(client)))
+            client.quit()
+
+    def test_a_full_trash_drops_the_oldest(self):
+        self.config = self.host.configure(server_mode=True, trash_days=7, trash_size=1)
+        large = [mail(number, header=b"X-Large: " + b"x" * 900 + b"\n") + b"y" * 79 + b"\n" +
+                 (b"z" * 79 + b"\n") * 5000 + b"\n" for number in range(1, 5)]
+        self.host.write_spool(self.user, b"".join(large))
+        with self.host.standalone(self.config) as port:
+            for _ in range(4):
+                client = self.host.login(port, self.user)
+                client.dele(1)
+                client.quit()
+        trash = os.path.join(self.host.spool_dir, f".{self.user.name}.trash")
+        self.assertLessEqual(os.path.getsize(trash), 2 ** 20 + 4096)
+        told = self.told("undelete", self.user.name)
+        self.assertGreaterEqual(len(told["restored"]), 1)
+        self.assertEqual(self.numbers()[-1], 4)
+
+    def test_a_maildir_has_a_trash_too(self):
+        self.config = self.host.configure(trash_days=7)
+        path = self.host.spool_path(self.user)
+        for folder in (path, path + "/tmp", path + "/new", path + "/cur"):
+            os.mkdir(folder, 0o700)
+            os.chown(folder, self.user.uid, self.user.gid)
+        for number in (1, 2, 3):
+            self.host.write_to_maildir(self.user, "new", 1500000000 + number, "",
+                                       simple_message(number))
+        with self.host.standalone(self.config) as port:
+            before = self.ids_by_number(port)
+            client = self.host.login(port, self.user)
+            client.dele(2)
+            client.quit()
+            told = self.told("undelete", self.user.name)
+            self.assertEqual((len(told["restored"]), told["there"]), (1, 0))
+            self.assertEqual(self.ids_by_number(port), before)
+
+
 if __name__ == "__main__":
     popper_host.main()
