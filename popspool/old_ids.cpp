@@ -200,7 +200,6 @@ Result<std::vector<OldMessage>> OldIds::of(const TargetRun& run, const MaildropI
 }
 
 Result<std::vector<OldMessage>> OldIds::ask(const TargetRun& run) {
-  keep_password_of(run);
   const auto own = passwords_.find(run.user.name);
   if (own == passwords_.end() && !password_) {
     return fail(Errc::not_found, "the password file has no line of " + escaped(run.user.name));

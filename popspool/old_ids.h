@@ -41,8 +41,11 @@ class OldIds {
   [[nodiscard]] static Result<OldIds> prepare(const OldIdsArguments& arguments, bool reads_stdin,
                                               Terminal& terminal);
 
-  /// In the other server's order, without messages for which it gave no id that can be told. All
-  /// passwords but the target's are forgotten. `facts` are the target's own.
+  /// Forgets all passwords but the target's. Call it before the process looks at anything of his.
+  void keep_password_of(const TargetRun& run);
+
+  /// In the other server's order, without messages for which it gave no id that can be told.
+  /// `facts` are the target's own.
   [[nodiscard]] Result<std::vector<OldMessage>> of(const TargetRun& run,
                                                    const MaildropIdFacts& facts);
 
@@ -56,7 +59,6 @@ class OldIds {
   [[nodiscard]] Result<void> prepare_server(const OldIdsArguments& arguments, bool reads_stdin,
                                             Terminal& terminal);
   [[nodiscard]] Result<void> read_passwords(const std::string& file);
-  void keep_password_of(const TargetRun& run);
   [[nodiscard]] std::string path_of(const TargetRun& run) const;
   [[nodiscard]] Result<std::vector<OldMessage>> ask(const TargetRun& run);
   [[nodiscard]] Result<std::vector<OldMessage>> exported(const TargetRun& run);

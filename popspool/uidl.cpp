@@ -463,7 +463,10 @@ ExitStatus run_with_source(TargetVerb verb, Work work, const UidlArguments& argu
   Result<OldIds> source =
       OldIds::prepare(arguments.old, arguments.selection.from_stdin, run.terminal);
   if (!source) return give_up(run.terminal, source.error());
-  verb.work = [&](const TargetRun& target) { return work(target, *source); };
+  verb.work = [&](const TargetRun& target) {
+    source->keep_password_of(target);
+    return work(target, *source);
+  };
   return run_on_targets(verb, arguments.selection, settings, run);
 }
 
@@ -493,6 +496,7 @@ ExitStatus run_uidl_export(const UidlArguments& arguments, const Settings& setti
                          .task = task_of("uidl export", arguments.old),
                          .work =
                              [&](const TargetRun& target) {
+                               if (source) source->keep_password_of(target);
                                return export_ids(target, source ? &*source : nullptr);
                              }},
                         arguments.selection, settings, run);

@@ -44,6 +44,14 @@ class Planner {
   [[nodiscard]] Defect as_in_old_file(const Defect& defect) const {
     Defect told = defect;
     told.at = plan_.text.old_offset(defect.at);
+    for (const Defect& before :
+         std::ranges::equal_range(plan_.before.defects, told.at, {}, &Defect::at)) {
+      if (before.kind != told.kind) continue;  // it has been there before
+      told.line = before.line;
+      told.message = before.message;
+      told.detail = before.detail;
+      break;
+    }
     return told;
   }
 

@@ -45,6 +45,22 @@ TEST_CASE("popspool check tells each defect and exits with 1", "[popspool][check
   CHECK(json.out.find("\"found\":1") != std::string::npos);
 }
 
+TEST_CASE("repair told lines and numbers of a spool that was half repaired", "[popspool][repair]") {
+  const PopspoolBed bed;
+  const std::string spool = bed.add_spool("jo", small_spool(4) + small_spool(4));
+  const std::string checked = bed.call({"check", "-q", spool}).out;
+  const std::string planned = bed.call({"-n", "repair", "--decide", "all", spool}).out;
+  int mended = 0;
+  for (std::size_t at = 0; at < checked.size(); ++mended) {
+    const std::size_t end = checked.find('\n', at);
+    const std::string line = checked.substr(at, end - at);
+    INFO(line << "\n" << planned);
+    CHECK(planned.find("would mend " + line + ": ") != std::string::npos);
+    at = end + 1;
+  }
+  CHECK(mended == 4);
+}
+
 TEST_CASE("popspool check tells what lies around a spool", "[popspool][check]") {
   const PopspoolBed bed;
   const std::string spool = bed.add_spool("jo", sound_spool());
