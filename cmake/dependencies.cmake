@@ -12,6 +12,7 @@ pkg_check_modules(SASL REQUIRED IMPORTED_TARGET libsasl2)
 pkg_check_modules(IDN REQUIRED IMPORTED_TARGET libidn)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(GMIME REQUIRED IMPORTED_TARGET gmime-3.0)
+pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
 # Their headers only: the notifier loads both when a login notice needs them.
 pkg_check_modules(MARIADB REQUIRED libmariadb)
 pkg_check_modules(TIRPC REQUIRED libtirpc)

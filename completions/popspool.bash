@@ -5,7 +5,7 @@ _popspool() {
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
   local targets="--all --stdin -j --jobs --resume"
   local verbs="list show headers cat grep stat top report check repair undo recover carve expire \
-    deliver lock locks dedupe quota reindex undelete uidl convert"
+    deliver lock locks dedupe quota reindex undelete export uidl convert"
   local verb= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ -z $verb && " $verbs " == *" $word "* ]]; then
@@ -29,6 +29,10 @@ _popspool() {
       return
       ;;
     --to)
+      if [[ $verb == export ]]; then
+        COMPREPLY=($(compgen -f -- "$cur"))
+        return
+      fi
       COMPREPLY=($(compgen -W "maildir mbox" -- "$cur"))
       return
       ;;
@@ -49,6 +53,10 @@ _popspool() {
       return
       ;;
     --format)
+      if [[ $verb == export ]]; then
+        COMPREPLY=($(compgen -W "mbox maildir tar" -- "$cur"))
+        return
+      fi
       COMPREPLY=($(compgen -W "export courier cyrus cyrus-old dovecot mailutils popa3d qmail qpopper
         qpopper-old tpop3d uw" -- "$cur"))
       return
@@ -90,6 +98,7 @@ _popspool() {
       COMPREPLY=($(compgen -u -W "--limit --policy --over --all --stdin -j --jobs $shared" -- "$cur"))
       ;;
     locks) COMPREPLY=($(compgen -u -W "--break $targets $shared" -- "$cur")) ;;
+    export) COMPREPLY=($(compgen -u -W "--to --format $targets $shared" -- "$cur")) ;;
     uidl)
       COMPREPLY=($(compgen -u -W "export import verify guess --format --from --uidl-format
         --uidvalidity --server --tls --ca --login --password-file $targets $shared" -- "$cur"))

@@ -111,6 +111,7 @@ class MessageFinder {
                       .unique_id = std::string{viewed.unique_id},
                       .size = viewed.size,
                       .retrieved = viewed.retrieved,
+                      .delivered = view_->delivered(number),
                       .separator = {},
                       .content = {}};
     Result<std::unique_ptr<MessageReader>> reader = view_->open(number);

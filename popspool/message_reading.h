@@ -20,8 +20,9 @@ struct ReadWhole {
   std::string unique_id;
   WireOctets size;
   bool retrieved = false;
-  std::string separator;  // From_ line; empty in a Maildir
-  std::string content;    // as stored: header and body
+  std::optional<std::int64_t> delivered;  // as SpoolView::delivered()
+  std::string separator;                  // From_ line; empty in a Maildir
+  std::string content;                    // as stored: header and body
 };
 
 /// How much of each message is needed.

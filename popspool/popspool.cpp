@@ -15,6 +15,7 @@ struct CommandLine {
   UidlArguments uidl;
   ExpireArguments expire;
   DeliverArguments deliver;
+  ExportArguments exported;
   LockArguments lock;
   LocksArguments locks;
   UndeleteArguments undelete;
@@ -85,6 +86,13 @@ void declare_deliver(Arguments& arguments, DeliverArguments& deliver) {
   arguments.option("-r,--sender", deliver.sender, "ADDRESS",
                    "Whom the envelope names, for the From_ line");
   arguments.option("-s,--size-limit", deliver.size_limit, "OCTETS", "Refuse a larger message");
+}
+
+void declare_export(Arguments& arguments, ExportArguments& exported) {
+  arguments.option("--to", exported.to, "PATH",
+                   "Write to this new file, or for each target into this directory");
+  arguments.option("--format", exported.format, "FORMAT", "mbox, maildir or tar; without it mbox");
+  declare_targets(arguments, exported.selection);
 }
 
 void declare_lock(Arguments& arguments, LockArguments& lock) {
@@ -236,6 +244,12 @@ ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal) 
            .declare = [&line](Arguments& declared) { declare_quota(declared, line.quota); },
            .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
              return run_quota(line.quota, settings, run);
+           })},
+          {.name = "export",
+           .help = "Copy maildrops to files, with unique-ids and checksums",
+           .declare = [&line](Arguments& declared) { declare_export(declared, line.exported); },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_export(line.exported, settings, run);
            })},
           {.name = "reindex",
            .help = "Throw the index away and make a new one",

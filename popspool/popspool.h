@@ -100,6 +100,14 @@ struct UndeleteArguments {
 [[nodiscard]] ExitStatus run_undelete(const UndeleteArguments& arguments, const Settings& settings,
                                       const ToolRun& run);
 
+struct ExportArguments {
+  std::optional<std::string> to, format;
+  TargetSelection selection;
+};
+/// popspool export TARGET... --to PATH: a copy of each maildrop with a manifest.
+[[nodiscard]] ExitStatus run_export(const ExportArguments& arguments, const Settings& settings,
+                                    const ToolRun& run);
+
 struct LockArguments {
   std::optional<std::string> wait;  // seconds
   std::vector<std::string> target;  // one

@@ -78,11 +78,12 @@ class PipeOutput final : public TargetOutput {
 };
 
 /// What of the parent the child must not keep: other targets' pipes above all, which would not end.
-Result<void> let_go_of_all_but(const Fd& pipe, std::optional<int> input) {
+Result<void> let_go_of_all_but(const Fd& pipe, std::optional<int> input, const Fd& output) {
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   const int read_from = input.value_or(null);
   const bool in_place = read_from == STDIN_FILENO || ::dup2(read_from, STDIN_FILENO) >= 0;
-  if (null < 0 || !in_place || ::dup2(null, STDOUT_FILENO) < 0) {
+  const int written_to = output.is_open() ? output.get() : null;
+  if (null < 0 || !in_place || ::dup2(written_to, STDOUT_FILENO) < 0) {
     return fail_errno(errno, "open the null device");
   }
   const auto kept = static_cast<unsigned>(pipe.get());
@@ -117,15 +118,16 @@ Result<ExitStatus> work_on(const TargetVerb& verb, const MailTarget& target,
 }
 
 [[noreturn]] void be_the_process(const TargetVerb& verb, const MailTarget& target,
-                                 const Settings& settings, const ToolFlags& flags, bool is_alone,
-                                 Fd pipe) {
+                                 const Settings& settings, const ToolFlags& flags,
+                                 const TargetProcess::Circumstances& circumstances, Fd pipe) {
   ExitStatus status = ExitStatus::software;
   if (verb.access == TargetVerb::Access::reading) ::signal(SIGPIPE, SIG_DFL);
-  const Result<void> alone = let_go_of_all_but(pipe, verb.input);
+  const Result<void> alone = let_go_of_all_but(pipe, verb.input, circumstances.output);
   PipeOutput output{std::move(pipe), flags.form};
   try {
-    const Result<ExitStatus> done = alone ? work_on(verb, target, settings, flags, is_alone, output)
-                                          : std::unexpected(alone.error());
+    const Result<ExitStatus> done =
+        alone ? work_on(verb, target, settings, flags, circumstances.is_alone, output)
+              : std::unexpected(alone.error());
     if (!done) output.fail_with(done.error());
     status = done ? *done : consequence_of(done.error().code).exit;
   } catch (const std::exception& bug) {
@@ -139,14 +141,14 @@ Result<ExitStatus> work_on(const TargetVerb& verb, const MailTarget& target,
 
 Result<TargetProcess> TargetProcess::start(const TargetVerb& verb, const MailTarget& target,
                                            const Settings& settings, const ToolFlags& flags,
-                                           bool is_alone) {
+                                           const Circumstances& circumstances) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "make a pipe");
   Fd reading{ends[0]};
   Fd writing{ends[1]};
   const pid_t pid = ::fork();
   if (pid < 0) return fail_errno(errno, "fork");
-  if (pid == 0) be_the_process(verb, target, settings, flags, is_alone, std::move(writing));
+  if (pid == 0) be_the_process(verb, target, settings, flags, circumstances, std::move(writing));
   return TargetProcess{pid, std::move(reading)};
 }
 

@@ -16,11 +16,15 @@ namespace pop {
 /// A verb at work on one target in a process of its own, and what it has said so far.
 class TargetProcess {
  public:
+  struct Circumstances {
+    bool is_alone;     // no other target is worked on
+    const Fd& output;  // becomes standard output; not open: the null device
+  };
   /// Forks; the process becomes the target's owner before it opens anything. This program must have
   /// one thread.
   [[nodiscard]] static Result<TargetProcess> start(const TargetVerb& verb, const MailTarget& target,
                                                    const Settings& settings, const ToolFlags& flags,
-                                                   bool is_alone);
+                                                   const Circumstances& circumstances);
 
   /// Readable, or at its end, when there is something for take_in().
   [[nodiscard]] const Fd& pipe() const { return pipe_; }

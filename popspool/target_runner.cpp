@@ -105,6 +105,7 @@ class TargetRunner {
     std::optional<TargetProcess> process;
     ExitStatus status = ExitStatus::ok;
     std::optional<std::string> error;
+    bool is_to_conclude = false;
   };
 
   [[nodiscard]] bool prints_json() const {
@@ -132,8 +133,11 @@ class TargetRunner {
   Result<void> start(Slot& slot) {
     const Result<MailTarget> target = find_target(settings_, slot.name);
     if (!target) return std::unexpected(target.error());
-    Result<TargetProcess> process =
-        TargetProcess::start(verb_, *target, settings_, run_.flags, slots_.size() == 1);
+    Result<Fd> output = verb_.open_output ? verb_.open_output(*target) : Result<Fd>{};
+    if (!output) return std::unexpected(std::move(output).error());
+    slot.is_to_conclude = output->is_open();
+    Result<TargetProcess> process = TargetProcess::start(
+        verb_, *target, settings_, run_.flags, {.is_alone = slots_.size() == 1, .output = *output});
     if (!process) return std::unexpected(std::move(process).error());
     slot.process.emplace(std::move(*process));
     return {};
@@ -196,6 +200,7 @@ class TargetRunner {
       ++done_before_;
       return;
     }
+    conclude(slot);
     if (slot.error) complain(slot.name, *slot.error);
     count(slot.status);
     static const Json::Object nothing;
@@ -210,6 +215,15 @@ class TargetRunner {
       print_json(slot, members);
     }
     if (resume_ && is_success(slot.status)) record(slot.name);
+  }
+
+  void conclude(Slot& slot) {
+    if (!slot.is_to_conclude || !verb_.conclude) return;
+    const Result<void> done = verb_.conclude(slot.name, slot.status);
+    if (done) return;
+    if (slot.error) complain(slot.name, *slot.error);
+    slot.error = done.error().text;
+    if (is_success(slot.status)) slot.status = consequence_of(done.error().code).exit;
   }
 
   [[nodiscard]] static bool is_success(ExitStatus status) {

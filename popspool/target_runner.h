@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "conf/settings.h"
 #include "popspool/target.h"
 #include "store/maildrop.h"
@@ -73,6 +74,13 @@ struct TargetVerb {
   Access access = Access::reading;
   Output output = Output::kept;
   std::optional<int> input{};  // becomes the process's standard input; else that is the null device
+  /// For a verb that writes files which are not of the mail's owner. Called here, with the rights
+  /// of whoever called popspool, before the target's process starts: what it opens becomes the
+  /// process's standard output, else that is the null device.
+  std::function<Result<Fd>(const MailTarget&)> open_output{};
+  /// Called here for each of those, in the order of the targets, when the process has ended; an
+  /// error makes the target fail.
+  std::function<Result<void>(const std::string& target, ExitStatus status)> conclude{};
   /// For a verb that sums up: called here, in the order of the targets, with what add() was given;
   /// then --json prints nothing of it.
   std::function<void(const std::string& target, const Json::Object& members)> gather{};
