@@ -56,6 +56,7 @@ void fill(const std::filesystem::path& file) {
   known.password_hash = hash;
   known.virtual_user = who;
   known.scram_sha_256 = make_scram_keys(ScramHash::sha_256, Secret{"right"}).value();
+  known.scram_sha_1 = make_scram_keys(ScramHash::sha_1, Secret{"right"}).value();
   Credential locked = known.clone();
   locked.password_hash.insert(0, "!");
   Credential apop_only;

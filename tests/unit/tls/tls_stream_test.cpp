@@ -389,7 +389,9 @@ TEST_CASE("Both ends agree on the channel binding", "[tls][stream]") {
   for (SSL_CTX* context : {newest.get(), older.get()}) {
     Meeting meeting{the_server(), context};
     CHECK_FALSE(meeting.stream.channel_binding(ChannelBinding::tls_exporter));
+    CHECK_FALSE(meeting.stream.has_channel_binding());
     REQUIRE(meeting.shake_hands());
+    CHECK(meeting.stream.has_channel_binding());
     const auto binding = meeting.stream.channel_binding(ChannelBinding::tls_exporter);
     REQUIRE(binding);
     CHECK(binding->octets() == exported(meeting.client.get()));
