@@ -363,7 +363,9 @@ void Session::end_without_quit(Arrival why) {
 Result<void> Session::commit(const SessionOutcome& outcome) {
   log_.statistics(tally(outcome));
   const Stopwatch watch{times_.update};
+  const std::size_t known = maildrop_->remarks().size();
   const Result<void> done = maildrop_->commit(outcome);
+  for (const std::string& remark : maildrop_->remarks().subspan(known)) log_.warning(remark);
   maildrop_.reset();
   return done;
 }

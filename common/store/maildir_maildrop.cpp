@@ -6,6 +6,7 @@
 #include "store/maildir_name.h"
 #include "store/message_readers.h"
 #include "store/scan_options.h"
+#include "store/spool_trash.h"
 
 namespace pop {
 namespace {
@@ -242,8 +243,9 @@ Result<void> MaildirMaildrop::commit(const SessionOutcome& outcome) {
 Result<void> MaildirMaildrop::keep_deleted(const MessageSet& deleted) {
   if (context_.settings.trash_days <= 0 || deleted.count() == 0) return {};
   Result<void> kept = fill_trash(deleted);
-  if (!kept && kept.error().code == Errc::full) return {};
-  return kept;
+  if (kept || kept.error().code != Errc::full) return kept;
+  remark(no_room_for_trash);
+  return {};
 }
 
 Result<void> MaildirMaildrop::fill_trash(const MessageSet& deleted) {

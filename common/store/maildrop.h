@@ -86,8 +86,8 @@ class Maildrop {
   /// at most once; afterwards the maildrop can only be destroyed.
   [[nodiscard]] virtual Result<void> commit(const SessionOutcome& outcome) = 0;
 
-  /// What was found amiss at the opening though the mail can be served: a sentence each, for the
-  /// log.
+  /// What was found amiss at the opening though the mail can be served, and at the commit though it
+  /// was done: a sentence each, for the log.
   [[nodiscard]] std::span<const std::string> remarks() const { return remarks_; }
   void remark(std::string sentence) { remarks_.push_back(std::move(sentence)); }
 

@@ -8,6 +8,7 @@
 #include "store/scan_options.h"
 #include "store/spool_file.h"
 #include "store/spool_journal.h"
+#include "store/spool_trash.h"
 
 namespace pop {
 
@@ -336,6 +337,7 @@ Result<void> MboxMaildrop::commit_locked(SpoolLock& lock, const SpoolChange& cha
   Result<Current> current = see_current(lock, change);
   if (!current) return std::unexpected(std::move(current).error());
   const SpoolListing& listing = current->read_anew ? *current->read_anew : index_.listing;
+  if (Result<void> kept = keep_in_trash(lock, listing, current->change); !kept) return kept;
   Result<SpoolListing> left =
       rewrite_spool(context_, location_, user_.uid, lock, listing, current->change);
   if (!left) return std::unexpected(std::move(left).error());
@@ -353,6 +355,17 @@ Result<void> MboxMaildrop::commit_locked(SpoolLock& lock, const SpoolChange& cha
   return fail(Errc::changed, std::to_string(current->changed) +
                                  " messages were changed by another program during the session "
                                  "and stay");
+}
+
+/// Who deletes mail makes room, so a full disk must not keep users from it.
+Result<void> MboxMaildrop::keep_in_trash(SpoolLock& lock, const SpoolListing& listing,
+                                         const SpoolChange& change) {
+  if (context_.settings.trash_days <= 0) return {};
+  Result<void> kept =
+      copy_to_trash(context_, location_, user_.uid, lock, listing, change.erase);
+  if (kept || kept.error().code != Errc::full) return kept;
+  remark(no_room_for_trash);
+  return {};
 }
 
 Result<MboxMaildrop::Current> MboxMaildrop::see_current(SpoolLock& lock,

@@ -74,6 +74,8 @@ class MboxMaildrop final : public Maildrop {
   Current relocate(SpoolListing now, const SpoolChange& change) const;
   /// A journal is there, which the next open carries out; also true when nobody can tell.
   [[nodiscard]] bool change_was_decided();
+  Result<void> keep_in_trash(SpoolLock& lock, const SpoolListing& listing,
+                             const SpoolChange& change);
   Result<void> commit_locked(SpoolLock& lock, const SpoolChange& change);
 
   MaildropContext context_;

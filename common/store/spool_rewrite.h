@@ -27,8 +27,6 @@ struct SpoolChange {
 /// as it is now. On success everything is fsync'ed. On an error the spool holds what it held, or a
 /// journal is left that the next open finishes.
 ///
-/// With trash-days what is erased is put into the trash first, unless there is no room for it.
-///
 /// With update-status-headers a rewritten message gets its unique-id as X-UIDL: and a Status:.
 /// Without, only those messages get X-UIDL: whose id would otherwise change because an equal
 /// message before them goes.

@@ -79,6 +79,8 @@ def scenarios():
                        delivery="between", **common)
         yield Scenario(f"{mode}/large/between", spool=tuple(awkward_spool.large()), mode=mode,
                        erase=(2, 5), delivery="between", arrival=arrival, late_arrival=late)
+    yield Scenario("server/trash/between", mode="server", erase=ERASURES["second"],
+                   options=("--trash",), delivery="between", **common)
     yield Scenario("server-fast-update/second/between", mode="server-fast-update",
                    erase=ERASURES["second"], delivery="between", **common)
     yield from leftover_scenarios(spool, arrival, late)

@@ -11,6 +11,7 @@
 //   --mode=normal|server|fast-update|server-fast-update
 //   --no-status                 update-status-headers off
 //   --conservative-cache, --keep-temp-drop
+//   --trash                     deleted messages go to the trash
 //   --temp-dir=D, --cache-dir=D
 //   --retrieve=1,3  --delete=2,4  message numbers; "all" is all of them
 //   --pause                     after the open, write "opened" and wait for a line: time for a
@@ -97,6 +98,7 @@ void take_flag(Plan& plan, std::string_view word) {
   if (word == "--no-status") return void(plan.settings.update_status_headers = false);
   if (word == "--conservative-cache") return void(plan.settings.conservative_cache = true);
   if (word == "--keep-temp-drop") return void(plan.settings.keep_temp_drop = true);
+  if (word == "--trash") return void(plan.settings.trash_days = 7);
   if (word == "--pause") return void(plan.pause = true);
   if (word == "--content") return void(plan.content = true);
   misused(word);

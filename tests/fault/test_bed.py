@@ -13,6 +13,7 @@ import mbox_oracle as oracle
 USER = "jo"
 SPOOL, LOCK, JOURNAL = USER, USER + ".lock", "." + USER + ".journal"
 TEMP_DROP, INDEX = "." + USER + ".pop", "." + USER + ".cache"
+TRASH = "." + USER + ".trash"
 NEVER_REACHED, STRIKE_BROKEN, HANG = 100, 101, 124
 
 
@@ -264,7 +265,7 @@ class TestBed:
             elif name == TEMP_DROP:
                 if os.path.getsize(self.path(name)):
                     faults.append(("doubled", "mail is left in the temporary drop"))
-            elif name not in (SPOOL, INDEX):
+            elif name not in (SPOOL, INDEX, TRASH):
                 faults.append(("litter", re.sub(r"\d+", "N", name)))
         return faults
 
@@ -273,7 +274,7 @@ class TestBed:
         key = []
         for name in oracle.files_beside(self.directory):
             content = b"" if name == LOCK else oracle.read(self.path(name))
-            if ".cache" in name:
+            if ".cache" in name or name == TRASH:
                 content = len(content)
             elif name == JOURNAL:
                 content = (len(content), content[2048:])  # without the header: identity, sums

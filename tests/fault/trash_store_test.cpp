@@ -149,6 +149,29 @@ TEST_CASE("A full or failing disk between spool and trash loses nothing", "[faul
   }
 }
 
+TEST_CASE("Mail that a full disk lets go without the trash is told of", "[fault][trash]") {
+  std::size_t told = 0;
+  for (std::size_t call = 1; call < 100; ++call) {
+    const TemporaryDirectory root{TemporaryDirectory::Place::memory};
+    put_spool(root.path());
+    SimulatedDisk disk{root.path()};
+    disk.fail_at({.call = call, .error = ENOSPC, .span = FaultSpan::lasting});
+    const Settings settings = settings_for(root.path());
+    ImpatientClock clock;
+    const auto maildrop = open_maildrop({settings, disk, clock}, user_of(root.path()));
+    if (!maildrop) continue;
+    SessionOutcome outcome{MessageSet{4}, MessageSet{4}};
+    outcome.deleted.insert({4});  // which needs no room in the spool
+    if (!(*maildrop)->commit(outcome)) continue;
+    if (disk.faults_hit() == 0) break;
+    CAPTURE(call, disk.describe_call(call));
+    const bool is_told = !(*maildrop)->remarks().empty();
+    CHECK((is_told || holds(trashed(system_disk(), root.path()), 4)));
+    if (is_told) ++told;
+  }
+  CHECK(told > 0);
+}
+
 TEST_CASE("Cuts and kills of a sweep leave what was to be kept", "[fault][trash]") {
   const TemporaryDirectory root{TemporaryDirectory::Place::memory};
   put_spool(root.path());
