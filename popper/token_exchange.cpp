@@ -41,7 +41,7 @@ Result<std::optional<std::string>> TokenExchange::step(const Secret* response) {
   }
   const std::string owner = *std::move(answer.owner);
   if (user_.empty()) user_ = owner;
-  if (names_.treat(user_).user == names_.treat(owner).user) return std::nullopt;
+  if (names_.stands_for(user_, owner)) return std::nullopt;
   return fail(Errc::denied, "the token is of " + escaped(owner, 80));
 }
 

@@ -38,6 +38,10 @@ LoginName LoginNames::treat(std::string_view typed) const {
   return {std::string{found->before}, std::string{found->group}};
 }
 
+bool LoginNames::stands_for(std::string_view typed, std::string_view owner) const {
+  return treat(typed).user == (downcase_ ? lower(owner) : std::string{owner});
+}
+
 bool is_safe_folder(std::string_view folder) {
   if (folder.empty()) return true;
   if (folder.size() > longest_folder || folder.front() == '.' || folder.back() == '.') return false;

@@ -25,6 +25,11 @@ class LoginNames {
 
   [[nodiscard]] LoginName treat(std::string_view typed) const;
 
+  /// Whether somebody of whom others have said that he is `owner`, such as a certificate or who
+  /// judges a token, may log in as `typed`. Nothing is cut off what they said: their jo@elsewhere
+  /// is nobody's jo. Letter case does not matter with downcase-user.
+  [[nodiscard]] bool stands_for(std::string_view typed, std::string_view owner) const;
+
  private:
   bool downcase_, trim_;
   std::optional<Pattern> folder_;  // none: no folders

@@ -488,17 +488,19 @@ std::unique_ptr<SaslLayer> LibraryExchange::take_layer() {
 /// RFC 4422 appendix A: the client has proved by its certificate who it is, and may name itself.
 class CertificateExchange final : public SaslExchange {
  public:
-  explicit CertificateExchange(std::string identity) : identity_{std::move(identity)} {}
+  CertificateExchange(std::string identity, const LoginNames& names)
+      : identity_{std::move(identity)}, user_{identity_}, names_{names} {}
 
   Result<std::optional<std::string>> step(const Secret* response) override {
-    const std::string_view wanted = response == nullptr ? "" : response->octets();
-    if (wanted.empty() || wanted == identity_) return std::nullopt;
-    return fail(Errc::denied, "SASL: acting for another user is not allowed");
+    if (response != nullptr && !response->empty()) user_ = response->octets();
+    if (names_.stands_for(user_, identity_)) return std::nullopt;
+    return fail(Errc::denied, "SASL: the certificate is of " + escaped(identity_, 80));
   }
-  std::string user() const override { return identity_; }
+  std::string user() const override { return user_; }
 
  private:
-  std::string identity_;
+  std::string identity_, user_;
+  const LoginNames& names_;
 };
 
 void collect_name(server_sasl_mechanism_t* mechanism, sasl_info_callback_stage_t stage,
@@ -575,7 +577,7 @@ Result<std::unique_ptr<SaslExchange>> SaslServer::begin(SaslRequest request) {
     return fail(Errc::denied, "SASL: " + std::string{mechanism.name} + " is not offered here");
   }
   if (mechanism.proof == Proof::certificate) {
-    return std::make_unique<CertificateExchange>(std::move(request.identity));
+    return std::make_unique<CertificateExchange>(std::move(request.identity), names_);
   }
   auto exchange = std::make_unique<LibraryExchange>(
       std::move(request), LibraryExchange::Sources{settings_, names_, credentials_, made_up_keys_});

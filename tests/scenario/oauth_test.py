@@ -18,7 +18,7 @@ SECRET = b"a secret of jo"
 ACKNOWLEDGED = b"\1"
 UNAVAILABLE = b"-ERR [SYS/TEMP]"
 
-# Tokens say what it is to do: "good.jo" is jo's.
+# Tokens say what it is to do: "good.jo" is jo's. They have no '@'.
 HELPER = r"""#!/bin/sh
 cd {reports} || exit 1
 {{ echo "$(id -u) $(id -G) $#"; ls /proc/self/fd | wc -l; env; }} > rights.$$
@@ -27,7 +27,7 @@ token=$(sed -n 's/^token //p' question.$$)
 rm -f question rights
 ln -s question.$$ question
 ln -s rights.$$ rights
-name=${{token#*.}}
+name=$(echo "${{token#*.}}" | tr "~" @)
 case $token in
 good.*) echo active; echo "user $name"; echo scope mail pop ;;
 late.*) echo active; echo "user $name"; echo scope mail; echo expires 1000000000 ;;
@@ -165,6 +165,17 @@ class OAuthTest(HostTest):
         with self.serving():
             self.assert_refused(oauthbearer("jo", "good.Jo"),
                                 {"status": "invalid_token", "scope": "mail"})
+
+    def test_a_token_of_another_domain_opens_no_local_maildrop(self):
+        invalid = {"status": "invalid_token", "scope": "mail"}
+        with self.serving(downcase_user=True, trim_domain=True, folder="[+]([^%@/]*)"):
+            for owner in ("jo@elsewhere", "jo+lists", "jo+lists@elsewhere"):
+                for claim in ("", "jo", owner, "jo@example.org"):
+                    with self.subTest(owner=owner, claim=claim):
+                        self.assert_refused(oauthbearer(claim, "good." + owner.replace("@", "~")),
+                                            invalid)
+            self.assertEqual(self.log().count("the token is of jo@elsewhere"), 4)
+            self.assert_in(oauthbearer("jo", "good.jo"))
 
     def test_curl(self):
         with self.serving() as port:

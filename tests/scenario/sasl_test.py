@@ -514,6 +514,11 @@ class SaslTest(HostTest):
             for client in (client_of(None), self.connect()):
                 self.assertNotIn(b"EXTERNAL", client.mechanisms())
                 self.assertTrue(client.say(b"AUTH EXTERNAL =").startswith(b"-ERR"))
+        # A certificate of jo@example.org is not one of jo, whatever is cut off names that are typed.
+        with self.serving(tls_client_user="san-email", trim_domain=True, **options):
+            for message in (b"=", encoded(b"jo"), encoded(b"jo@example.org")):
+                self.assertEqual(client_of(jo).say(b"AUTH EXTERNAL " + message), REFUSED)
+            self.assertIn("the certificate is of jo@example.org", self.log())
         with self.serving(**options):
             self.assertNotIn(b"EXTERNAL", client_of(jo).mechanisms())
 

@@ -28,6 +28,31 @@ TEST_CASE("Without any option a name is taken as it is", "[auth][name]") {
                   {"", "", ""}});
 }
 
+TEST_CASE("Nothing is cut off the name that others have proved", "[auth][name]") {
+  struct Claim {
+    const char *typed, *owner;
+    bool plain, treated;
+  };
+  Settings settings;
+  settings.downcase_user = settings.trim_domain = true;
+  settings.folder = "[+]([^%@/]*)";
+  const LoginNames plain{{}}, treated{settings};
+  for (const Claim& claim : {Claim{"jo", "jo", true, true},
+                             {"jo@example.org", "jo", false, true},
+                             {"Jo+lists@example.org", "jo", false, true},
+                             {"jo", "Jo", false, true},
+                             {"jo", "jo@elsewhere", false, false},
+                             {"jo@elsewhere", "jo@elsewhere", true, false},
+                             {"jo+lists", "jo+lists", true, false},
+                             {"jo", "jo+lists", false, false},
+                             {"", "@elsewhere", false, false},
+                             {"al", "jo", false, false}}) {
+    CAPTURE(claim.typed, claim.owner);
+    CHECK(plain.stands_for(claim.typed, claim.owner) == claim.plain);
+    CHECK(treated.stands_for(claim.typed, claim.owner) == claim.treated);
+  }
+}
+
 TEST_CASE("downcase-user knows ASCII letters only", "[auth][name]") {
   Settings settings;
   settings.downcase_user = true;

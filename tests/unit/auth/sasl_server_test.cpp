@@ -440,3 +440,28 @@ TEST_CASE("EXTERNAL leads in whom the certificate stands for and nobody else", "
   CHECK(outcome_of("al") != "jo");
   CHECK_FALSE(server.begin(site.bound("EXTERNAL")));
 }
+
+TEST_CASE("A certificate of another domain leads to no local user of the same name",
+          "[auth][sasl]") {
+  Site site;
+  site.settings.tls_client_user = ClientUser::san_email;
+  site.settings.downcase_user = site.settings.trim_domain = true;
+  site.settings.folder = "[+]([^%@/]*)";
+  SaslServer server{site.settings, "host.example"};
+  const auto outcome_of = [&](const char* identity, std::string_view response) -> std::string {
+    SaslRequest request = site.bound("EXTERNAL");
+    request.channel.has_identity = true;
+    request.identity = identity;
+    auto exchange = server.begin(std::move(request));
+    REQUIRE(exchange);
+    return say(**exchange, response) ? (*exchange)->user() : "";
+  };
+  for (const char* response : {"", "jo", "jo@elsewhere", "jo@example.org"}) {
+    CAPTURE(response);
+    CHECK(outcome_of("jo@elsewhere", response).empty());
+    CHECK(outcome_of("jo+lists", response).empty());
+  }
+  CHECK(outcome_of("jo", "") == "jo");
+  CHECK(outcome_of("Jo", "") == "Jo");
+  CHECK(outcome_of("jo", "Jo+lists@example.org") == "Jo+lists@example.org");
+}
