@@ -79,20 +79,22 @@ class ExpireVerb {
  public:
   [[nodiscard]] static Result<ExpireVerb> make(ExpiryPolicy policy) {
     ExpireVerb verb;
-    for (ExpiryPart& part : policy.parts) {
+    for (const ExpiryPart& part : policy.parts) {
       Result<HeaderConditions> headers = HeaderConditions::compile(part.rules);
       if (!headers) return std::unexpected(std::move(headers).error());
-      verb.parts_.push_back({std::move(part), std::move(*headers)});
+      verb.headers_.push_back(std::move(*headers));
     }
+    verb.policy_ = std::move(policy);
     return verb;
   }
 
   Result<ExitStatus> work(const TargetRun& run) const {
-    const auto part = std::ranges::find_if(
-        parts_, [&](const Part& each) { return fits_user(each.part, run.user); });
-    if (part == parts_.end() || part->part.rules.empty()) return leave(run);
+    const Result<const ExpiryPart*> part = part_of(policy_, run.user);
+    if (!part) return std::unexpected(part.error());
+    if (*part == nullptr || (*part)->rules.empty()) return leave(run);
+    const auto& headers = headers_[static_cast<std::size_t>(*part - policy_.parts.data())];
     const Result<ExpiredMail> expired =
-        expire_mail(run.context, run.user, run.flags.mode, part->part.rules, part->headers);
+        expire_mail(run.context, run.user, run.flags.mode, (*part)->rules, headers);
     if (!expired) return std::unexpected(expired.error());
     for (const std::string& remark : expired->mail.remarks) run.output.complain(remark);
     if (expired->undated > 0 && run.flags.verbosity != Verbosity::quiet) {
@@ -104,11 +106,6 @@ class ExpireVerb {
   }
 
  private:
-  struct Part {
-    ExpiryPart part;
-    HeaderConditions headers;
-  };
-
   static ExitStatus leave(const TargetRun& run) {
     run.output.add("expired", {Json::Array{}});
     if (run.flags.verbosity == Verbosity::verbose) {
@@ -156,7 +153,8 @@ class ExpireVerb {
                      " octets; " + std::to_string(mail.left) + " stay\n");
   }
 
-  std::vector<Part> parts_;
+  ExpiryPolicy policy_;
+  std::vector<HeaderConditions> headers_;  // of its parts
 };
 
 Result<ExitStatus> sweep(const TargetRun& run) {

@@ -185,10 +185,17 @@ class Expirer {
   std::uint64_t undated_ = 0;
 };
 
-std::vector<gid_t> groups_of(const MailUser& user) {
+bool is_known_or_unknown(const Result<Account>& account) {
+  return account || account.error().code == Errc::not_found;
+}
+
+Result<std::vector<gid_t>> groups_of(const MailUser& user) {
   Result<Account> account = find_system_account(user.name);
-  if (!account || account->uid != user.uid) account = find_system_account(user.uid);
-  if (!account) return {user.gid};
+  if (is_known_or_unknown(account) && (!account || account->uid != user.uid)) {
+    account = find_system_account(user.uid);
+  }
+  if (!is_known_or_unknown(account)) return std::unexpected(std::move(account).error());
+  if (!account) return std::vector<gid_t>{user.gid};
   int count = 32;
   std::vector<gid_t> groups(static_cast<std::size_t>(count));
   while (::getgrouplist(account->name.c_str(), account->gid, groups.data(), &count) < 0) {
@@ -280,17 +287,31 @@ Result<ExpiryPolicy> load_expiry_policy(const std::string& path) {
   return std::move(*policy);
 }
 
-bool fits_user(const ExpiryPart& part, const MailUser& user) {
+Result<bool> fits_user(const ExpiryPart& part, const MailUser& user) {
   if (part.users.empty() && part.groups.empty()) return true;
   const bool is_named = std::ranges::any_of(part.users, [&](const std::string& pattern) {
     return ::fnmatch(pattern.c_str(), user.name.c_str(), FNM_NOESCAPE) == 0;
   });
   if (is_named || part.groups.empty()) return is_named;
-  const std::vector<gid_t> groups = groups_of(user);
-  return std::ranges::any_of(part.groups, [&](const std::string& name) {
+  const Result<std::vector<gid_t>> groups = groups_of(user);
+  if (!groups) return std::unexpected(groups.error());
+  for (const std::string& name : part.groups) {
     const struct group* found = ::getgrnam(name.c_str());
-    return found != nullptr && std::ranges::find(groups, found->gr_gid) != groups.end();
-  });
+    if (found == nullptr) {  // it was there when the policy was read
+      return fail(Errc::io, "look up the group \"" + escaped(name) + "\": no answer");
+    }
+    if (std::ranges::find(*groups, found->gr_gid) != groups->end()) return true;
+  }
+  return false;
+}
+
+Result<const ExpiryPart*> part_of(const ExpiryPolicy& policy, const MailUser& user) {
+  for (const ExpiryPart& part : policy.parts) {
+    const Result<bool> fits = fits_user(part, user);
+    if (!fits) return std::unexpected(fits.error());
+    if (*fits) return &part;
+  }
+  return nullptr;
 }
 
 }  // namespace pop

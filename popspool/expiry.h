@@ -71,7 +71,9 @@ struct ExpiredMail {
 /// that does not exist.
 [[nodiscard]] Result<ExpiryPolicy> load_expiry_policy(const std::string& path);
 
-/// Whether a part of a policy is for this user.
-[[nodiscard]] bool fits_user(const ExpiryPart& part, const MailUser& user);
+/// Whether a part of a policy is for this user. An error: NSS failed, and nobody knows.
+[[nodiscard]] Result<bool> fits_user(const ExpiryPart& part, const MailUser& user);
+/// The first part that is; nullptr: none.
+[[nodiscard]] Result<const ExpiryPart*> part_of(const ExpiryPolicy& policy, const MailUser& user);
 
 }  // namespace pop

@@ -39,32 +39,41 @@ class Pairing {
     }
   }
 
-  /// Servers count sizes in ways of their own; then all messages with this key must be there.
-  template <class Key>
-  void by(const Key& key_of) {
+  /// Servers count sizes in ways of their own; then all messages with this content must be there.
+  void by_content() {
     using Indices = std::pair<std::vector<std::size_t>, std::vector<std::size_t>>;
-    std::map<decltype(key_of(old_[0])), Indices> groups;
+    std::map<std::string_view, Indices> groups;
     for (std::size_t i = 0; i < old_.size(); ++i) {
-      if (!partner_[i]) groups[key_of(old_[i])].first.push_back(i);
+      if (!partner_[i]) groups[old_[i].fingerprint].first.push_back(i);
     }
     for (std::size_t i = 0; i < now_.size(); ++i) {
-      if (!taken_[i]) groups[key_of(now_[i])].second.push_back(i);
+      if (!taken_[i]) groups[now_[i].fingerprint].second.push_back(i);
     }
-    for (const auto& [key, group] : groups) {
-      if (key == decltype(key_of(old_[0])){} || group.first.size() != group.second.size()) continue;
+    for (const auto& [fingerprint, group] : groups) {
+      if (fingerprint.empty() || group.first.size() != group.second.size()) continue;
       for (std::size_t i = 0; i < group.first.size(); ++i) pair(group.first[i], group.second[i]);
     }
   }
 
-  /// Where a server shows no headers, a size that only one message has.
+  /// Where the server showed no header, a size that only one message has on either side.
   void by_size_alone() {
-    std::map<std::uint64_t, std::size_t> times;
-    for (const ListedId& message : old_) ++times[message.octets];
-    for (const ListedId& message : now_) times[message.octets] += 1000;
-    by([&](const ListedId& message) {
-      const bool tells = message.octets != 0 && times[message.octets] == 1001;
-      return tells ? message.octets : std::uint64_t{0};
-    });
+    struct Sharers {
+      std::size_t old = 0, now = 0, last_now = 0;
+    };
+    std::map<std::uint64_t, Sharers> sizes;
+    for (const ListedId& message : old_) ++sizes[message.octets].old;
+    for (std::size_t i = 0; i < now_.size(); ++i) {
+      Sharers& sharers = sizes[now_[i].octets];
+      ++sharers.now;
+      sharers.last_now = i;
+    }
+    for (std::size_t i = 0; i < old_.size(); ++i) {
+      if (partner_[i] || !old_[i].fingerprint.empty() || old_[i].octets == 0) continue;
+      const Sharers& sharers = sizes[old_[i].octets];
+      if (sharers.old == 1 && sharers.now == 1 && !taken_[sharers.last_now]) {
+        pair(i, sharers.last_now);
+      }
+    }
   }
 
   [[nodiscard]] std::vector<std::optional<std::size_t>> take() && { return std::move(partner_); }
@@ -115,10 +124,8 @@ std::vector<std::optional<std::size_t>> paired(std::span<const ListedId> old,
                                                std::span<const ListedId> now) {
   Pairing pairing{old, now};
   pairing.by_content_and_size();
-  pairing.by([](const ListedId& message) { return std::string_view{message.fingerprint}; });
-  const bool without_headers =
-      std::ranges::any_of(old, [](const ListedId& message) { return message.fingerprint.empty(); });
-  if (without_headers) pairing.by_size_alone();
+  pairing.by_content();
+  pairing.by_size_alone();
   return std::move(pairing).take();
 }
 

@@ -36,10 +36,23 @@ Result<std::string> content_of(const Fd& file, const std::string& name) {
   }
 }
 
+/// Of the administrator; may be a pipe.
 Result<std::string> read_file(const std::string& path) {
   const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)};
   if (!file.is_open()) return fail_errno(errno, "open " + escaped(path));
   return content_of(file, path);
+}
+
+/// Of a user, who may have made a pipe that never ends.
+Result<std::string> read_regular_file(Disk& disk, int directory, const std::string& path) {
+  const Result<Fd> file = disk.open(directory, path, O_RDONLY);
+  if (!file) return std::unexpected(file.error());
+  const Result<FileStatus> status = disk.status(*file);
+  if (!status) return std::unexpected(status.error());
+  if (!status->is_regular()) {
+    return fail(Errc::denied, "open " + escaped(path) + ": this is no regular file");
+  }
+  return content_of(*file, path);
 }
 
 /// `text` with each %s replaced.
@@ -130,6 +143,9 @@ Result<OldIds> OldIds::prepare(const OldIdsArguments& arguments, bool reads_stdi
     if (!number || *number == 0 || *number > 0xFFFFFFFF) {
       return fail(Errc::usage, "--uidvalidity: no number from 1 to 4294967295");
     }
+    if (old.form_ == nullptr || old.form_->name != "cyrus") {
+      return fail(Errc::usage, "--uidvalidity is for --format cyrus");
+    }
     old.uidvalidity_ = static_cast<std::uint32_t>(*number);
   }
   if (old.form_ == nullptr && old.from_->find("%s") == std::string::npos) {
@@ -216,7 +232,7 @@ Result<std::vector<OldMessage>> OldIds::exported(const TargetRun& run) {
   std::map<std::string, IdListing> own;
   if (!exports_) {
     const std::string path = path_of(run);
-    const Result<std::string> content = read_file(path);
+    const Result<std::string> content = read_regular_file(run.context.disk, AT_FDCWD, path);
     if (!content) return std::unexpected(content.error());
     Result<std::map<std::string, IdListing>> parsed = parse_export(*content);
     if (!parsed) return std::unexpected(std::move(parsed).error().in(escaped(path)));
@@ -233,13 +249,17 @@ Result<std::vector<OldMessage>> OldIds::exported(const TargetRun& run) {
   return old;
 }
 
-Result<std::vector<OldMessage>> OldIds::by_form(const TargetRun& run, const MaildropIdFacts& facts) {
+Result<std::vector<OldMessage>> OldIds::by_form(const TargetRun& run,
+                                                const MaildropIdFacts& facts) {
   std::error_code error;
   const std::string path = from_ ? path_of(run) : std::string{};
   const bool is_directory = from_ && fs::is_directory(path, error);
   const bool is_maildir = is_directory && (has_name(path, "cur") || has_name(path, "new"));
   if (is_directory && !is_maildir && form_->name.starts_with("cyrus")) {
     return of_cyrus_directory(run, path);
+  }
+  if (uidvalidity_) {
+    return fail(Errc::usage, "--uidvalidity is for a directory of Cyrus, and --from names none");
   }
   const bool is_list =
       from_ && !is_directory && !form_->list_file.empty() && facts.format == MailFormat::maildir;
@@ -275,8 +295,7 @@ Result<std::vector<OldMessage>> OldIds::by_form(const TargetRun& run, const Mail
 }
 
 Result<std::vector<OldMessage>> OldIds::given(const MaildropIdFacts& facts,
-                                              const std::optional<FileList>& list,
-                                              bool are_own) const {
+                                              const std::optional<FileList>& list, bool are_own) {
   const FormInput input{
       .facts = facts, .list = list ? &*list : nullptr, .uidl_format = uidl_format_};
   const Result<std::vector<GivenId>> ids = form_->ids(input);
@@ -289,6 +308,7 @@ Result<std::vector<OldMessage>> OldIds::given(const MaildropIdFacts& facts,
     if (are_own) message.message = each.message;
     old.push_back(std::move(message));
   }
+  untold_ = facts.messages.size() - std::min(old.size(), facts.messages.size());
   return old;
 }
 
@@ -338,7 +358,7 @@ Result<std::optional<FileList>> list_of_form(const TargetRun& run, const ServerF
     if (!list) return std::unexpected(std::move(list).error().in(escaped(name)));
     return std::optional{std::move(*list)};
   };
-  if (path) return parsed(read_file(*path));
+  if (path) return parsed(read_regular_file(run.context.disk, AT_FDCWD, *path));
   const Result<MaildropLocation> location =
       locate_maildrop(run.context.disk, run.context.settings, user);
   if (!location) return std::unexpected(location.error());
@@ -346,11 +366,12 @@ Result<std::optional<FileList>> list_of_form(const TargetRun& run, const ServerF
       locate_maildir(run.context.disk, run.context.settings, user, *location);
   if (!maildir) return std::unexpected(maildir.error());
   if (!*maildir) return std::optional{FileList{}};
-  const Result<Fd> file = run.context.disk.open((*maildir)->root->fd.get(), name, O_RDONLY);
-  if (!file) {
-    return std::unexpected(Error{file.error()}.in((*maildir)->root->path.native()));
+  Result<std::string> content =
+      read_regular_file(run.context.disk, (*maildir)->root->fd.get(), name);
+  if (!content) {
+    return std::unexpected(std::move(content).error().in((*maildir)->root->path.native()));
   }
-  return parsed(content_of(*file, name));
+  return parsed(content);
 }
 
 }  // namespace pop

@@ -44,10 +44,11 @@ class OldIds {
   /// Forgets all passwords but the target's. Call it before the process looks at anything of his.
   void keep_password_of(const TargetRun& run);
 
-  /// In the other server's order, without messages for which it gave no id that can be told.
-  /// `facts` are the target's own.
+  /// In the other server's order, without messages for which it gave no id that can be told;
+  /// untold() counts these afterwards. `facts` are the target's own.
   [[nodiscard]] Result<std::vector<OldMessage>> of(const TargetRun& run,
                                                    const MaildropIdFacts& facts);
+  [[nodiscard]] std::size_t untold() const { return untold_; }
 
   /// Whether of() asks a server, which takes its time, and looks at no facts.
   [[nodiscard]] bool asks_server() const { return server_.has_value(); }
@@ -68,7 +69,7 @@ class OldIds {
                                                                    const std::string& path);
   [[nodiscard]] Result<std::vector<OldMessage>> given(const MaildropIdFacts& facts,
                                                       const std::optional<FileList>& list,
-                                                      bool are_own) const;
+                                                      bool are_own);
 
   const ServerForm* form_ = nullptr;
   std::optional<std::string> from_;
@@ -79,6 +80,7 @@ class OldIds {
   std::string login_ = "%s";
   std::map<std::string, Secret> passwords_;  // by user
   std::optional<Secret> password_;           // for all
+  std::size_t untold_ = 0;
 };
 
 /// The list of its own kind that `form` keeps in the target's Maildir, or that `path` names;

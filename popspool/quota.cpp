@@ -36,12 +36,12 @@ std::optional<DiskQuota> disk_quota(const MaildropContext& context, const MailUs
 }
 
 /// The least size that a rule of the user's part keeps a maildrop to.
-std::optional<std::uint64_t> limit_in(const ExpiryPolicy& policy, const MailUser& user) {
+Result<std::optional<std::uint64_t>> limit_in(const ExpiryPolicy& policy, const MailUser& user) {
   std::optional<std::uint64_t> limit;
-  const auto part = std::ranges::find_if(
-      policy.parts, [&](const ExpiryPart& each) { return fits_user(each, user); });
-  if (part == policy.parts.end()) return limit;
-  for (const ExpiryRule& rule : part->rules) {
+  const Result<const ExpiryPart*> part = part_of(policy, user);
+  if (!part) return std::unexpected(part.error());
+  if (*part == nullptr) return limit;
+  for (const ExpiryRule& rule : (*part)->rules) {
     if (!rule.max_octets || rule.has_condition()) continue;
     limit = std::min(limit.value_or(*rule.max_octets), *rule.max_octets);
   }
@@ -88,7 +88,12 @@ class QuotaReport {
   Result<ExitStatus> measure(const TargetRun& run) const {
     const Result<std::uint64_t> bytes = maildrop_size(run.context, run.user);
     if (!bytes) return std::unexpected(bytes.error());
-    const auto limit = policy_ ? limit_in(*policy_, run.user) : limit_;
+    std::optional<std::uint64_t> limit = limit_;
+    if (policy_) {
+      const Result<std::optional<std::uint64_t>> told = limit_in(*policy_, run.user);
+      if (!told) return std::unexpected(told.error());
+      limit = *told;
+    }
     const std::optional<DiskQuota> disk = disk_quota(run.context, run.user);
     run.output.add("bytes", {*bytes});
     run.output.add("limit", json_of(limit));

@@ -329,16 +329,22 @@ Result<ExitStatus> verify_ids(const TargetRun& run, OldIds& source) {
                       {"new", each.new_id.empty() ? Json{} : Json{each.new_id}},
                       {"now_at", each.now_at == 0 ? Json{} : Json{std::uint64_t{each.now_at}}}}});
   }
+  if (source.untold() > 0) {
+    run.output.print(name_of(run) + "of " + std::to_string(source.untold()) +
+                     " messages the other server's unique-id cannot be told\n");
+  }
   run.output.add("messages", {std::uint64_t{old->size()}});
+  run.output.add("untold", {std::uint64_t{source.untold()}});
   run.output.add("arrived", {std::uint64_t{arrived}});
   run.output.add("differences", {std::move(different)});
-  if (run.flags.verbosity == Verbosity::verbose || !found.empty()) {
+  const bool is_as_before = found.empty() && source.untold() == 0;
+  if (run.flags.verbosity == Verbosity::verbose || !is_as_before) {
     run.output.print(name_of(run) + std::to_string(old->size() - found.size()) + " of " +
                      std::to_string(old->size()) + " messages have number and unique-id as before" +
                      (arrived > 0 ? "; " + std::to_string(arrived) + " more have arrived" : "") +
                      "\n");
   }
-  return found.empty() ? ExitStatus::ok : ExitStatus::found;
+  return is_as_before ? ExitStatus::ok : ExitStatus::found;
 }
 
 // guess

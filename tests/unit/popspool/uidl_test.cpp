@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <algorithm>
 
 #include "popspool/id_listing.h"
@@ -90,6 +92,13 @@ TEST_CASE("without headers only a size that one message has tells", "[popspool][
         Pairs{0, std::nullopt, std::nullopt});
 }
 
+TEST_CASE("A size gives no id to a message whose content is known to be another",
+          "[popspool][uidl]") {
+  const IdListing now{message("n0", 10, "a"), message("n1", 20, "b")};
+  CHECK(paired(IdListing{message("o", 10, "x"), message("p", 20, "")}, now) ==
+        Pairs{std::nullopt, 1});
+}
+
 TEST_CASE("an export is read as it was written, and its damage told", "[popspool][uidl]") {
   const IdListing listing{message("a", 10, "f"), message("b", 0, "")};
   const std::string text = std::string{export_first_line} + export_lines("jo", listing) +
@@ -178,6 +187,28 @@ TEST_CASE("verify tells what moved, what went and what came", "[popspool][uidl]"
   CHECK(gone.status == ExitStatus::found);
   CHECK(gone.out.find("message 3: was " + own[2] +
                       ", which no message has now; there is no such message") == 0);
+}
+
+TEST_CASE("Verify does not pass over messages whose old id cannot be told", "[popspool][uidl]") {
+  const PopspoolBed bed;
+  const std::string spool = bed.add_spool("jo", small_spool(3));
+  for (const char* form : {"uw", "cyrus", "dovecot", "mailutils"}) {
+    const ToolOutcome outcome = bed.call({"uidl", "verify", "--format", form, spool});
+    INFO(form << outcome.out);
+    CHECK(outcome.status == ExitStatus::found);
+    CHECK(outcome.out.find("of 3 messages the other server's unique-id cannot be told") !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("A pipe in the place of an export does not hold up the others", "[popspool][uidl]") {
+  const PopspoolBed bed;
+  const std::string spool = bed.add_spool("jo", small_spool(1));
+  REQUIRE(::mkfifo(bed.path("old-jo").c_str(), 0600) == 0);
+  const ToolOutcome outcome =
+      bed.call({"uidl", "verify", "--from", bed.path("old-%s").native(), spool});
+  CHECK(outcome.status != ExitStatus::ok);
+  CHECK(outcome.err.find("no regular file") != std::string::npos);
 }
 
 TEST_CASE("ids of an mbox come from the fields that UW and Dovecot write", "[popspool][uidl]") {
@@ -330,6 +361,8 @@ TEST_CASE("popspool uidl refuses sources that contradict themselves", "[popspool
                                       {"--format", "uw", "--uidl-format", "%u"},
                                       {"--format", "dovecot", "--uidl-format", "%q"},
                                       {"--format", "cyrus", "--uidvalidity", "0"},
+                                      {"--format", "dovecot", "--uidvalidity", "1"},
+                                      {"--format", "cyrus", "--uidvalidity", "1"},
                                       {"--server", "localhost", "--stdin"}}) {
     Strings arguments{"uidl", "import"};
     arguments.insert(arguments.end(), source.begin(), source.end());
