@@ -5,7 +5,7 @@ _popspool() {
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
   local targets="--all --stdin -j --jobs --resume"
   local verbs="list show headers cat grep stat top report check repair undo recover carve expire \
-    deliver lock locks dedupe quota reindex undelete export uidl convert"
+    deliver lock locks dedupe quota reindex undelete export uidl convert rehash"
   local verb= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ -z $verb && " $verbs " == *" $word "* ]]; then
@@ -103,6 +103,7 @@ _popspool() {
       COMPREPLY=($(compgen -u -W "export import verify guess --format --from --uidl-format
         --uidvalidity --server --tls --ca --login --password-file $targets $shared" -- "$cur"))
       ;;
+    rehash) COMPREPLY=($(compgen -u -W "--from --to $targets $shared" -- "$cur")) ;;
     convert) COMPREPLY=($(compgen -u -W "--to $targets $shared" -- "$cur")) ;;
     carve) COMPREPLY=($(compgen -f -W "-o --output $shared" -- "$cur")) ;;
     *) COMPREPLY=($(compgen -u -W "$targets $shared" -- "$cur")) ;;

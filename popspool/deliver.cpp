@@ -91,11 +91,9 @@ ExitStatus for_transfer(ExitStatus status) {
 }
 
 /// Shared directories must not belong to whoever's mail comes first, so root makes them.
-Result<void> prepare(const Settings& settings, const std::string& name) {
-  if (::geteuid() != 0 || settings.hash_spool == 0) return {};
-  const Result<MailTarget> target = find_target(settings, name);
-  if (!target) return {};  // the runner will tell
-  return make_hash_directories(system_disk(), settings, target->user);
+Result<void> prepare(const Settings& settings, const MailTarget& target) {
+  if (::geteuid() != 0) return {};
+  return make_hash_directories(system_disk(), settings, target.user);
 }
 
 }  // namespace
@@ -105,9 +103,6 @@ ExitStatus run_deliver(const DeliverArguments& arguments, const ToolRun& run) {
   if (!request) return give_up(run.terminal, request.error());
   const std::expected<Configuration, ExitStatus> read = read_configuration(run);
   if (!read) return for_transfer(read.error());
-  if (Result<void> ready = prepare(read->settings, arguments.users.front()); !ready) {
-    return for_transfer(give_up(run.terminal, std::move(ready).error().in("deliver")));
-  }
   const auto work = [&](const TargetRun& target) -> Result<ExitStatus> {
     Result<ExitStatus> done = deliver_to(target, *request);
     if (done) return done;
@@ -115,13 +110,14 @@ ExitStatus run_deliver(const DeliverArguments& arguments, const ToolRun& run) {
     return done.error().code == Errc::limit ? ExitStatus::cannot_create : ExitStatus::temp_fail;
   };
   const bool dry = run.flags.mode == RunMode::dry_run;
-  const ExitStatus status =
-      run_on_targets({.name = "deliver",
-                      .task = "deliver",
-                      .work = work,
-                      .access = dry ? TargetVerb::Access::reading : TargetVerb::Access::changing,
-                      .input = run.terminal.input()},
-                     {.named = arguments.users}, read->settings, run);
+  const ExitStatus status = run_on_targets(
+      {.name = "deliver",
+       .task = "deliver",
+       .work = work,
+       .access = dry ? TargetVerb::Access::reading : TargetVerb::Access::changing,
+       .prepare = [&](MailTarget& target) { return prepare(read->settings, target); },
+       .input = run.terminal.input()},
+      {.named = arguments.users}, read->settings, run);
   return for_transfer(status);
 }
 

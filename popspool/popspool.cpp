@@ -21,6 +21,7 @@ struct CommandLine {
   UndeleteArguments undelete;
   QuotaArguments quota;
   ConvertArguments convert;
+  RehashArguments rehash;
 };
 
 void declare_messages(Arguments& arguments, MessageSelection& selection) {
@@ -301,6 +302,18 @@ ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal) 
            .help = "Put a message from standard input into a maildrop, for a mail transfer agent",
            .declare = [&line](Arguments& declared) { declare_deliver(declared, line.deliver); },
            .run = [&line](const ToolRun& run) { return run_deliver(line.deliver, run); }},
+          {.name = "rehash",
+           .help = "Move spools to where another hash-spool or home-dir-mail has them",
+           .declare =
+               [&line](Arguments& declared) {
+                 declared.option("--from", line.rehash.from, "LAYOUT",
+                                 "Where they are: 0, 1, 2, home or home:FILE");
+                 declared.option("--to", line.rehash.to, "LAYOUT", "Where they shall be");
+                 declare_targets(declared, line.rehash.selection);
+               },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_rehash(line.rehash, settings, run);
+           })},
           {.name = "convert",
            .help = "Make a Maildir of a spool, or a spool of a Maildir, in its place",
            .declare =

@@ -183,6 +183,15 @@ struct ConvertArguments {
 [[nodiscard]] ExitStatus run_convert(const ConvertArguments& arguments, const Settings& settings,
                                      const ToolRun& run);
 
+struct RehashArguments {
+  std::optional<std::string> from, to;
+  TargetSelection selection;
+};
+/// popspool rehash --from LAYOUT --to LAYOUT TARGET...: spools to where another hash-spool or
+/// home-dir-mail has them.
+[[nodiscard]] ExitStatus run_rehash(const RehashArguments& arguments, const Settings& settings,
+                                    const ToolRun& run);
+
 /// The whole command line; main() runs it, tests run it with streams of their own.
 [[nodiscard]] ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal);
 

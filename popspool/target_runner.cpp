@@ -131,8 +131,11 @@ class TargetRunner {
   }
 
   Result<void> start(Slot& slot) {
-    const Result<MailTarget> target = find_target(settings_, slot.name);
+    Result<MailTarget> target = find_target(settings_, slot.name);
     if (!target) return std::unexpected(target.error());
+    if (verb_.prepare) {
+      if (Result<void> ready = verb_.prepare(*target); !ready) return ready;
+    }
     Result<Fd> output = verb_.open_output ? verb_.open_output(*target) : Result<Fd>{};
     if (!output) return std::unexpected(std::move(output).error());
     slot.is_to_conclude = output->is_open();

@@ -1,10 +1,6 @@
 #include "store/spool_to_maildir.h"
 
-#include <fcntl.h>
-#include <signal.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 
 #include "mail/from_line.h"
@@ -14,6 +10,7 @@
 #include "store/imported_ids_file.h"
 #include "store/maildir_delivery.h"
 #include "store/maildir_scan.h"
+#include "store/open_elsewhere.h"
 #include "store/recorded_ids.h"
 #include "store/scan_options.h"
 #include "store/spool_file.h"
@@ -245,22 +242,15 @@ Result<void> SpoolToMaildir::take_in(const FilePlace& old, FileBytes size, Conve
   return removed ? disk_.sync_directory(old.directory()) : removed;
 }
 
-/// The kernel grants a lease for writing only on a file that nobody else has open.
 Result<void> SpoolToMaildir::wait_until_closed(const Fd& old) {
   Backoff backoff{context_.clock, context_.settings.lock_wait};
-  (void)::fcntl(old.get(), F_SETSIG, SIGURG);  // whoever opens it now must not end us
-  for (;;) {
-    if (::fcntl(old.get(), F_SETLEASE, F_WRLCK) == 0) {
-      (void)::fcntl(old.get(), F_SETLEASE, F_UNLCK);
-      return {};
-    }
-    const int saved = errno;
-    if (saved != EAGAIN && saved != EBUSY) return {};  // a file system without leases
+  while (is_open_elsewhere(old)) {
     if (backoff.wait()) continue;
     return fail(Errc::busy,
                 "the old spool is still open in another program; what it writes is taken in by "
                 "another convert");
   }
+  return {};
 }
 
 /// The same whenever it is asked, so that what was taken in is not taken in again.

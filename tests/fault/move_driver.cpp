@@ -3,6 +3,7 @@
 //   move_driver deliver DIRECTORY        a message into DIRECTORY/jo
 //   move_driver to-maildir DIRECTORY     convert DIRECTORY/jo
 //   move_driver to-mbox DIRECTORY
+//   move_driver rehash DIRECTORY         move DIRECTORY/jo to DIRECTORY/j/o/jo
 //
 // Writes "+OK" only after the change said that it is done, else "-ERR TEXT" with status 1. Dotlocks
 // of dead programs count as stale at once. The call of getpgid(2) tells `strike` where it begins.
@@ -17,6 +18,7 @@
 
 #include "store/conversion.h"
 #include "store/delivery.h"
+#include "store/spool_move.h"
 
 namespace {
 
@@ -44,10 +46,19 @@ Result<void> convert(const MaildropContext& context, const MailUser& user, MailF
   return {};
 }
 
+Result<void> rehash(const MaildropContext& context, const MailUser& user) {
+  Settings hashed = context.settings;
+  hashed.hash_spool = 2;
+  const Result<MovedSpool> done = move_spool(context, {hashed, context.disk, context.clock}, user);
+  if (!done) return std::unexpected(done.error());
+  return {};
+}
+
 Result<void> change(std::string_view what, const MaildropContext& context, const MailUser& user) {
   if (what == "deliver") return deliver_one(context, user);
   if (what == "to-maildir") return convert(context, user, MailFormat::maildir);
   if (what == "to-mbox") return convert(context, user, MailFormat::mbox);
+  if (what == "rehash") return rehash(context, user);
   return fail(Errc::usage, "unknown change");
 }
 

@@ -44,16 +44,25 @@ class Matrix:
         with open(path, "w", encoding="ascii") as stream:
             stream.write(SPOOL)
         os.chmod(path, 0o600)
+        if self.arguments.change == "rehash":
+            os.makedirs(os.path.join(self.spools, "j", "o"))
 
     def leftovers(self):
-        return [name for name in os.listdir(self.spools) if "convert" in name]
+        """What must not be there when a change is done."""
+        return [name for name in os.listdir(self.spools)
+                if "convert" in name or (self.arguments.change == "rehash" and name == "jo")]
 
     def command(self):
         return [self.arguments.driver, self.arguments.change, self.spools]
 
     def mail(self):
-        """What a session is told, or why there is none."""
-        done = self.run(self.arguments.engine, "list", self.spools, "--content", "--mode=server")
+        """What a session is told, or why there is none. A moved spool is looked at where it is."""
+        hashed = os.path.join(self.spools, "j", "o")
+        moved = os.path.exists(os.path.join(hashed, "jo"))
+        if moved and os.path.exists(os.path.join(self.spools, "jo")):
+            return "in two places"
+        done = self.run(self.arguments.engine, "list", hashed if moved else self.spools,
+                        "--content", "--mode=server")
         if done.returncode != 0:
             return "no session: " + done.stdout
         return re.sub(r"^\d+ ", "", done.stdout, flags=re.MULTILINE)

@@ -1,0 +1,228 @@
+#include "store/spool_move.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/file_replacement.h"
+#include "store/imported_ids_file.h"
+#include "store/leftover_mail.h"
+#include "store/maildrop_location.h"
+#include "store/open_elsewhere.h"
+#include "store/repair_record.h"
+#include "store/session_lock.h"
+#include "store/spool_journal.h"
+#include "store/spool_lock.h"
+
+namespace pop {
+namespace {
+
+class SpoolMove {
+ public:
+  SpoolMove(const MaildropContext& from, const MaildropContext& to, const MailUser& user,
+            const MaildropLocation& old_place, const MaildropLocation& new_place)
+      : from_{from}, to_{to}, disk_{to.disk}, user_{user}, old_{old_place}, new_{new_place} {}
+
+  Result<MovedSpool> run() {
+    done_.from = old_.spool.path();
+    done_.to = new_.spool.path();
+    Result<void> step = look_at_old();
+    if (step) step = lock();
+    if (step) step = bring_imported_ids();
+    if (step) step = bring_mail();
+    if (step) step = bring_drop();
+    if (step) step = bring_the_rest();
+    if (!step) return std::unexpected(std::move(step).error());
+    return done_;
+  }
+
+ private:
+  [[nodiscard]] Result<std::optional<FileStatus>> status(const FilePlace& place) {
+    const Result<FileStatus> there = disk_.status(place.directory(), place.name);
+    if (!there && there.error().code == Errc::not_found) return std::nullopt;
+    if (!there) return std::unexpected(there.error());
+    return *there;
+  }
+
+  Result<void> look_at_old() {
+    const Result<std::optional<FileStatus>> old = status(old_.spool);
+    if (!old) return std::unexpected(old.error());
+    if (!*old) return {};
+    if ((*old)->is_directory()) {
+      return fail(Errc::usage, old_.spool.path() + " is a Maildir; only spools are moved");
+    }
+    const Result<std::optional<FileStatus>> other = status(new_.spool);
+    if (!other) return std::unexpected(other.error());
+    // A crash in the middle of a rename, on a file system that makes two steps of it.
+    if (!*other || !(*other)->same_file(**old)) return {};
+    Result<void> removed = disk_.remove(old_.spool.directory(), old_.spool.name);
+    return removed ? disk_.sync_directory(old_.spool.directory()) : removed;
+  }
+
+  Result<void> lock() {
+    Result<SessionLock> session = SessionLock::acquire(to_, new_.drop, user_);
+    if (!session) return std::unexpected(std::move(session).error());
+    new_session_.emplace(std::move(*session));
+    if (old_.drop.path() != new_.drop.path()) {
+      Result<SessionLock> other = SessionLock::acquire(from_, old_.drop, user_);
+      if (!other) return std::unexpected(std::move(other).error());
+      old_session_.emplace(std::move(*other));
+    }
+    Result<SpoolLock> old = SpoolLock::acquire(from_, old_.spool, user_.uid);
+    if (!old) return std::unexpected(std::move(old).error());
+    old_lock_.emplace(std::move(*old));
+    if (Result<void> done = lock_new(SpoolLock::Missing::accept); !done) return done;
+    Result<void> finished = finish_update(old_, *old_lock_);
+    return finished ? finish_update(new_, *new_lock_) : finished;
+  }
+
+  Result<void> lock_new(SpoolLock::Missing missing) {
+    new_lock_.reset();
+    Result<SpoolLock> lock = SpoolLock::acquire(to_, new_.spool, user_.uid, missing);
+    if (!lock) return std::unexpected(std::move(lock).error());
+    new_lock_.emplace(std::move(*lock));
+    return {};
+  }
+
+  Result<void> finish_update(const MaildropLocation& place, SpoolLock& lock) {
+    const Result<Recovery> recovery = recover_journal(disk_, place.journal, lock, user_.uid);
+    if (!recovery) return std::unexpected(recovery.error());
+    if (*recovery != Recovery::foreign) return {};
+    return fail(Errc::changed, place.journal.path() +
+                                   " belongs to another state of the spool; a session there "
+                                   "merges its mail");
+  }
+
+  /// Before the mail, and from the old place after it: in neither may ids be missing.
+  Result<void> bring_imported_ids() {
+    const auto old = load_imported_ids(disk_, old_.uidl, user_.uid);
+    if (!old) return std::unexpected(old.error());
+    if (!*old) return {};
+    const auto known = load_imported_ids(disk_, new_.uidl, user_.uid);
+    if (!known) return std::unexpected(known.error());
+    std::vector<ImportedIds::Entry> entries{(*old)->entries().begin(), (*old)->entries().end()};
+    if (*known) {
+      for (const ImportedIds::Entry& entry : (*known)->entries()) {
+        if (std::ranges::find(entries, entry) == entries.end()) entries.push_back(entry);
+      }
+    }
+    (void)disk_.remove(new_.index.directory(), new_.index.name);
+    return replace_file(disk_, {.directory = new_.uidl.directory(), .name = new_.uidl.name},
+                        ImportedIds{std::move(entries)}.serialised());
+  }
+
+  Result<void> bring_mail() {
+    if (!old_lock_->has_file()) return {};
+    const Result<FileStatus> old = disk_.status(old_lock_->file());
+    if (!old) return std::unexpected(old.error());
+    done_.size = old->size;
+    if (!new_lock_->has_file()) {
+      const Result<void> moved = disk_.move(old_.spool.directory(), old_.spool.name,
+                                            new_.spool.directory(), new_.spool.name);
+      if (moved) {
+        done_.how = MovedSpool::How::renamed;
+        Result<void> synced = disk_.sync_directory(new_.spool.directory());
+        return synced ? disk_.sync_directory(old_.spool.directory()) : synced;
+      }
+    }
+    if (old->size.count > 0) {
+      done_.how = MovedSpool::How::merged;
+      if (Result<void> merged = merge(old_lock_->file()); !merged) return merged;
+    }
+    return remove_old();
+  }
+
+  Result<void> merge(const Fd& mail) {
+    if (!new_lock_->has_file()) {
+      if (done_.how == MovedSpool::How::renamed) old_lock_.reset();  // its locks went along
+      if (Result<void> made = lock_new(SpoolLock::Missing::create); !made) return made;
+    }
+    Result<void> done = merge_leftover(to_, new_, user_.uid, *new_lock_, mail);
+    if (done) (void)disk_.remove(new_.index.directory(), new_.index.name);
+    if (done) done = disk_.truncate(mail, {0});
+    return done ? disk_.sync(mail) : done;
+  }
+
+  /// Who waits for its locks must not write into a file that has no name any more.
+  Result<void> remove_old() {
+    if (is_open_elsewhere(old_lock_->file())) {
+      done_.remarks.push_back(old_.spool.path() +
+                              " is open in another program, and stays as an empty file");
+      return {};
+    }
+    Result<void> removed = disk_.remove(old_.spool.directory(), old_.spool.name);
+    return removed ? disk_.sync_directory(old_.spool.directory()) : removed;
+  }
+
+  Result<void> bring_drop() {
+    if (!old_session_) return {};
+    const Result<FileBytes> left = old_session_->leftover_size();
+    if (!left) return std::unexpected(left.error());
+    if (left->count == 0) return {};
+    done_.remarks.push_back("the mail of " + old_.drop.path() + " was merged, too");
+    return merge(old_session_->file());
+  }
+
+  Result<void> bring_the_rest() {
+    Result<void> done = bring_file(old_.retrievals, new_.retrievals);
+    if (done) done = bring_file(old_.trash, new_.trash);
+    const Result<std::vector<std::uint32_t>> repairs = recorded_repairs(disk_, old_);
+    if (!repairs) return std::unexpected(repairs.error());
+    for (const std::uint32_t number : *repairs) {
+      const RepairFiles from = RepairFiles::of(old_, number);
+      const RepairFiles to = RepairFiles::of(new_, number);
+      // The record last: the others mean nothing without it.
+      if (done) done = bring_file(from.backup, to.backup);
+      if (done) done = bring_file(from.quarantine, to.quarantine);
+      if (done) done = bring_file(from.record, to.record);
+    }
+    for (const FilePlace* place : {&old_.uidl, &old_.index}) {
+      const Result<void> removed = disk_.remove(place->directory(), place->name);
+      if (done && !removed && removed.error().code != Errc::not_found) done = removed;
+    }
+    if (done) done = disk_.sync_directory(new_.spool.directory());
+    return done ? disk_.sync_directory(old_.spool.directory()) : done;
+  }
+
+  /// One that cannot be moved stays, and is told: no mail of the maildrop depends on it.
+  Result<void> bring_file(const FilePlace& from, const FilePlace& to) {
+    const Result<std::optional<FileStatus>> there = status(from);
+    if (!there) return std::unexpected(there.error());
+    if (!*there) return {};
+    const Result<void> moved = disk_.move(from.directory(), from.name, to.directory(), to.name);
+    if (!moved) done_.remarks.push_back(from.path() + " stays: " + moved.error().text);
+    return {};
+  }
+
+  const MaildropContext& from_;
+  const MaildropContext& to_;
+  Disk& disk_;
+  const MailUser& user_;
+  const MaildropLocation& old_;
+  const MaildropLocation& new_;
+  std::optional<SessionLock> new_session_, old_session_;
+  std::optional<SpoolLock> old_lock_, new_lock_;
+  MovedSpool done_;
+};
+
+}  // namespace
+
+Result<MovedSpool> move_spool(const MaildropContext& from, const MaildropContext& to,
+                              const MailUser& user) {
+  const Result<std::filesystem::path> old_path = spool_path(from.settings, user);
+  if (!old_path) return std::unexpected(old_path.error());
+  const Result<std::filesystem::path> new_path = spool_path(to.settings, user);
+  if (!new_path) return std::unexpected(new_path.error());
+  if (old_path->lexically_normal() == new_path->lexically_normal()) {
+    return MovedSpool{.from = old_path->native(), .to = new_path->native()};
+  }
+  const Result<MaildropLocation> old_place = locate_maildrop(from.disk, from.settings, user);
+  if (!old_place && old_place.error().code == Errc::not_found) {
+    return MovedSpool{.from = old_path->native(), .to = new_path->native()};  // no directory
+  }
+  if (!old_place) return std::unexpected(old_place.error());
+  const Result<MaildropLocation> new_place = locate_maildrop(to.disk, to.settings, user);
+  if (!new_place) return std::unexpected(new_place.error());
+  return SpoolMove{from, to, user, *old_place, *new_place}.run();
+}
+
+}  // namespace pop
