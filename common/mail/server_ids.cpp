@@ -45,7 +45,10 @@ bool is_continuation(std::string_view line) {
 /// X-Delivery-ID:, and Date: and Message-ID: as long as no Received: was seen.
 class ChosenLines {
  public:
-  explicit ChosenLines(std::function<void(std::string_view)> take) : take_{std::move(take)} {}
+  /// popa3d wants the first letter of X-Delivery-ID: as it is here, Dovecot takes a small one, too.
+  enum class SmallX : std::uint8_t { counts, is_another };
+  ChosenLines(SmallX small_x, std::function<void(std::string_view)> take)
+      : small_x_{small_x}, take_{std::move(take)} {}
 
   void see(std::string_view line) {
     if (is_continuation(line)) {
@@ -60,11 +63,14 @@ class ChosenLines {
   bool is_chosen(std::string_view name) {
     if (equal_ignoring_case(name, "Received")) return !std::exchange(received_, true);
     if (equal_ignoring_case(name, "Delivered-To")) return true;
-    if (equal_ignoring_case(name, "X-Delivery-ID")) return true;
+    if (equal_ignoring_case(name, "X-Delivery-ID")) {
+      return small_x_ == SmallX::counts || name.starts_with('X');
+    }
     return !received_ &&
            (equal_ignoring_case(name, "Date") || equal_ignoring_case(name, "Message-ID"));
   }
 
+  SmallX small_x_;
   std::function<void(std::string_view)> take_;
   bool received_ = false, in_chosen_ = false;
 };
@@ -85,7 +91,8 @@ std::string md5_in_hex(std::string_view text) {
 
 std::string popa3d_id(std::string_view header) {
   std::string text;
-  ChosenLines chosen{[&](std::string_view line) { (text += line) += '\n'; }};
+  ChosenLines chosen{ChosenLines::SmallX::is_another,
+                     [&](std::string_view line) { (text += line) += '\n'; }};
   for_each_line(header, [&](std::string_view line) { chosen.see(line); });
   std::array<unsigned char, md5_octets> digest = md5_of(text);
   std::reverse(digest.begin(), digest.begin() + 4);
@@ -95,7 +102,8 @@ std::string popa3d_id(std::string_view header) {
 
 std::string dovecot_header_md5(std::string_view header) {
   std::string text;
-  ChosenLines chosen{[&](std::string_view line) { text += value_of_line(line); }};
+  ChosenLines chosen{ChosenLines::SmallX::counts,
+                     [&](std::string_view line) { text += value_of_line(line); }};
   for_each_line(header, [&](std::string_view line) { chosen.see(line); });
   return md5_in_hex(text);
 }

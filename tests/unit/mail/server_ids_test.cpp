@@ -86,6 +86,42 @@ TEST_CASE("header sums take the lines that popa3d and Dovecot take", "[mail][ser
   CHECK(dovecot_header_md5(crlf) == dovecot_header_md5(header));
 }
 
+TEST_CASE("popa3d 1.0.3 gave these ids", "[mail][server-ids]") {
+  struct Row {
+    std::string_view header, id;
+  };
+  for (const Row& row : std::initializer_list<Row>{
+           {"Received: from there\n\tby here;\n\t then\nSubject: 1\n", "b825a9aa69a5a2a1"},
+           {"Date: x\nMessage-ID: <2>\nReceived: a\nReceived: b\nDate: y\n", "dbb30f0f6167fcb2"},
+           {"Date: d\n cont\nSubject: s\n\tfold\n", "eaef9b0091c3e1d9"},
+           {"Delivered-To:   jo \nDelivered-To: b\nX-Delivery-ID: 7\nx-delivery-id: 8\n",
+            "924a6b683e2e72ed"},
+           {"Message-Id: m\n", "7b198c70f46b50fb"},
+           {"Subject: only\n", "d98c1dd404b2008f"},
+           {"delivered-to: low\ndate: low\n", "4252523209d21ac9"}}) {
+    INFO(row.header);
+    CHECK(popa3d_id(row.header) == row.id);
+  }
+}
+
+TEST_CASE("Dovecot 2.3.19 gave these sums of headers", "[mail][server-ids]") {
+  struct Row {
+    std::string_view header, sum;
+  };
+  for (const Row& row : std::initializer_list<Row>{
+           {"Received: from there\n\tby here;\n\t then\n", "2c75e30a61297abc31880e59f3f3a2ee"},
+           {"Date: x\nDate: y\n", "3e44107170a520582ade522fa73c1d15"},
+           {"delivered-to:   jo \n", "260e05417cf1da1615414a5f56887038"},
+           {"Delivered-To: a\nDelivered-To: b\n", "187ef4436122d1cc2f40dc2b92f0eba0"},
+           {"x-delivery-id: 7\n", "8f14e45fceea167a5a36dedd4bea2543"},
+           {"Date: d\nMessage-ID: <m>\nReceived: r\nDate: e\nMessage-ID: <n>\n",
+            "1d50588701235d66cbad91830ca78129"},
+           {"Date: x\n continued\n", "728f3187b144d598df3414930f3f0ddd"}}) {
+    INFO(row.header);
+    CHECK(dovecot_header_md5(row.header) == row.sum);
+  }
+}
+
 TEST_CASE("Courier escapes what cannot stand in a unique-id", "[mail][server-ids]") {
   CHECK(courier_escaped("1000.M1,S=3") == "1000.M1,S=3");
   CHECK(courier_escaped("a b'c\"d+e\x80\x7f") == "a+20b+27c+22d+2Be+80+7F");
