@@ -292,6 +292,20 @@ TEST_CASE("Courier's list is read in all its versions", "[popspool][uidl]") {
   CHECK(!parse_courier_sizelist("/3 9 1\n1001.host 100\n"));
 }
 
+TEST_CASE("courier-pop 1.0.16 listed a Maildir so", "[popspool][uidl]") {
+  const PopspoolBed bed;
+  const std::string maildir = add_maildir(bed, "ann", 0);
+  for (const char* name : {"900.z:2,", "1001.b:2,", "1002.a+c'd:2,", "1003.M1.host:2,S"}) {
+    put_file(maildir + "/cur/" + name, mail(name[3] - '0'));
+  }
+  put_file(maildir + "/courierpop3dsizelist",
+           "/3 5 1795307421\n900.z:2, 21 4:1795307421:0\n1001.b:2, 20 1:1795307421:0\n"
+           "1002.a+c'd:2, 22 2:1795307421:0\n1003.M1.host:2,S 20 3:1795307421:0\n");
+  CHECK(bed.call({"uidl", "import", "--format", "courier", maildir}).status == ExitStatus::ok);
+  CHECK(listed(bed, maildir) ==
+        Strings{"UID4-1795307421", "UID1-1795307421", "UID2-1795307421", "UID3-1795307421"});
+}
+
 TEST_CASE("a Maildir is listed as its old server did", "[popspool][uidl]") {
   const PopspoolBed bed;
   const std::string maildir = add_maildir(bed, "ann", 3);
