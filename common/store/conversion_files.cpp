@@ -69,8 +69,8 @@ Result<void> claim(const Fd& directory, const FilePlace& place) {
   return fail(Errc::busy, place.path() + ": another conversion is at work");
 }
 
-Result<void> remove_all_of(Disk& disk, const FilePlace& place) {
-  return remove_tree(disk, place.directory(), place.name, deepest);
+Result<void> remove_all_of(Disk& disk, int directory, const std::string& name) {
+  return remove_tree(disk, directory, name, deepest);
 }
 
 }  // namespace pop

@@ -44,6 +44,9 @@ struct ConversionFiles {
 [[nodiscard]] Result<void> claim(const Fd& directory, const FilePlace& place);
 
 /// Removes a file, or a directory with all that is in it, that is ours. A missing one is no error.
-[[nodiscard]] Result<void> remove_all_of(Disk& disk, const FilePlace& place);
+[[nodiscard]] Result<void> remove_all_of(Disk& disk, int directory, const std::string& name);
+[[nodiscard]] inline Result<void> remove_all_of(Disk& disk, const FilePlace& place) {
+  return remove_all_of(disk, place.directory(), place.name);
+}
 
 }  // namespace pop

@@ -143,6 +143,20 @@ Result<bool> is_maildir_place(Disk& disk, const FilePlace& spool) {
   return open_trusted_directory(disk, spool.in->fd, spool.name).has_value();
 }
 
+Result<bool> is_in_place(Disk& disk, const FilePlace& spool, const MaildirLocation& maildir) {
+  const Result<FileStatus> opened = disk.status(maildir.whole->fd);
+  if (!opened) return std::unexpected(opened.error());
+  Result<FileStatus> named = disk.status(spool.directory(), spool.name);
+  if (named && S_ISLNK(named->mode)) {
+    const Result<Fd> linked = open_trusted_directory(disk, spool.in->fd, spool.name);
+    if (!linked) return false;
+    named = disk.status(*linked);
+  }
+  if (!named && named.error().code == Errc::not_found) return false;
+  if (!named) return std::unexpected(named.error());
+  return named->same_file(*opened);
+}
+
 Result<std::optional<MaildirLocation>> locate_maildir(Disk& disk, const Settings& settings,
                                                       const MailUser& user,
                                                       const MaildropLocation& spool) {
@@ -152,6 +166,7 @@ Result<std::optional<MaildirLocation>> locate_maildir(Disk& disk, const Settings
     return fail(Errc::not_found,
                 "no folder \"" + escaped(user.folder) + "\": there is no " + spool.spool.path());
   }
+  const SharedDirectory whole = root ? *root : nullptr;
   if (root && !user.folder.empty()) root = open_folder(disk, **root, user);
   if (!root) return std::unexpected(std::move(root).error());
   Result<EachPlace<Fd>> places = open_places(disk, **root, user.uid);
@@ -174,6 +189,7 @@ Result<std::optional<MaildirLocation>> locate_maildir(Disk& disk, const Settings
     return std::unexpected(std::move(fine).error());
   }
   return MaildirLocation{.root = std::move(*root),
+                         .whole = whole,
                          .places = std::move(*places),
                          .drop = std::move(*drop),
                          .index = std::move(*index),

@@ -14,6 +14,7 @@ namespace pop {
 /// A Maildir, or one Maildir++ folder of it, with the places of our own files.
 struct MaildirLocation {
   std::shared_ptr<const OpenDirectory> root;
+  std::shared_ptr<const OpenDirectory> whole;  // the Maildir that the folder is in, else `root`
   EachPlace<Fd> places;  // one that is missing is not open: no mail lies there
   FilePlace drop;        // session lock
   FilePlace index;
@@ -34,6 +35,11 @@ struct MaildirLocation {
                                                                     const Settings& settings,
                                                                     const MailUser& user,
                                                                     const MaildropLocation& spool);
+
+/// Whether the Maildir still stands where it was located. While its session lock is held, no
+/// conversion takes that place; so whoever has got the lock asks, and locates once again if not.
+[[nodiscard]] Result<bool> is_in_place(Disk& disk, const FilePlace& spool,
+                                       const MaildirLocation& maildir);
 
 /// Whether a directory stands where the spool would be.
 [[nodiscard]] Result<bool> is_maildir_place(Disk& disk, const FilePlace& spool);

@@ -32,19 +32,25 @@ class EmptyMaildrop final : public Maildrop {
 Result<std::unique_ptr<Maildrop>> MaildirMaildrop::open(const MaildropContext& context,
                                                         const MailUser& user,
                                                         const MaildropLocation& spool) {
-  Result<std::optional<MaildirLocation>> location =
-      locate_maildir(context.disk, context.settings, user, spool);
-  if (!location) return std::unexpected(std::move(location).error());
-  if (!*location) return std::make_unique<EmptyMaildrop>();
-  Result<SessionLock> session = SessionLock::acquire(context, (*location)->drop, user);
-  if (!session) return std::unexpected(std::move(session).error());
-  std::unique_ptr<MaildirMaildrop> maildrop{
-      new MaildirMaildrop{context, user, std::move(**location), std::move(*session)}};
-  if (Result<void> loaded = maildrop->load(); !loaded) {
-    return std::unexpected(
-        std::move(loaded).error().in("open " + maildrop->location_.root->path.native()));
+  for (int tries = 0; tries < tries_at_most; ++tries) {
+    Result<std::optional<MaildirLocation>> location =
+        locate_maildir(context.disk, context.settings, user, spool);
+    if (!location) return std::unexpected(std::move(location).error());
+    if (!*location) return std::make_unique<EmptyMaildrop>();
+    Result<SessionLock> session = SessionLock::acquire(context, (*location)->drop, user);
+    const Result<bool> in_place = is_in_place(context.disk, spool.spool, **location);
+    if (in_place && !*in_place) continue;  // it was converted since it was located
+    if (!session) return std::unexpected(std::move(session).error());
+    if (!in_place) return std::unexpected(in_place.error());
+    std::unique_ptr<MaildirMaildrop> maildrop{
+        new MaildirMaildrop{context, user, std::move(**location), std::move(*session)}};
+    if (Result<void> loaded = maildrop->load(); !loaded) {
+      return std::unexpected(
+          std::move(loaded).error().in("open " + maildrop->location_.root->path.native()));
+    }
+    return maildrop;
   }
-  return maildrop;
+  return fail(Errc::busy, spool.spool.path() + " is replaced again and again");
 }
 
 MaildirMaildrop::MaildirMaildrop(const MaildropContext& context, MailUser user,
@@ -238,8 +244,8 @@ Result<void> MaildirMaildrop::commit(const SessionOutcome& outcome) {
   return {};
 }
 
-/// Into the trash, durably, before any of them goes. Who deletes mail makes room, so a full disk must
-/// not keep users from it.
+/// Into the trash, durably, before any of them goes. Who deletes mail makes room, so a full disk
+/// must not keep users from it.
 Result<void> MaildirMaildrop::keep_deleted(const MessageSet& deleted) {
   if (context_.settings.trash_days <= 0 || deleted.count() == 0) return {};
   Result<void> kept = fill_trash(deleted);
@@ -271,8 +277,8 @@ Result<void> MaildirMaildrop::fill_trash(const MessageSet& deleted) {
     size += all[i].size();
   }
   Disk& disk = context_.disk;
-  Result<void> done = make_room_in_trash(disk, context_.clock, context_.settings, location_.trash,
-                                         user_.uid, size);
+  Result<void> done =
+      make_room_in_trash(disk, context_.clock, context_.settings, location_.trash, user_.uid, size);
   if (!done) return done;
   Result<Trash> trash = Trash::open_to_add(disk, location_.trash, user_.uid);
   if (!trash) return std::unexpected(std::move(trash).error());

@@ -2,17 +2,13 @@
 
 #include <algorithm>
 
-#include "base/file_replacement.h"
 #include "base/text.h"
-#include "mail/content_digest.h"
 #include "mail/from_line.h"
 #include "mail/header_scanner.h"
 #include "mail/wire_text.h"
-#include "store/backoff.h"
-#include "store/delivery.h"
-#include "store/imported_ids_file.h"
 #include "store/maildir_name.h"
-#include "store/maildir_scan.h"
+#include "store/message_watch.h"
+#include "store/old_maildir.h"
 #include "store/scan_options.h"
 #include "store/spool_file.h"
 #include "store/spool_listing.h"
@@ -21,8 +17,6 @@ namespace pop {
 namespace {
 
 constexpr std::size_t piece_size = std::size_t{256} * 1024;
-constexpr std::string_view converted_name = ".popper.converted";
-constexpr std::uint64_t largest_list = std::uint64_t{256} * 1024 * 1024;
 /// A header beyond this cannot get the fields that it may need.
 constexpr std::size_t largest_header = std::size_t{4} * 1024 * 1024;
 
@@ -39,75 +33,6 @@ Result<void> read_message(SpoolView& view, MessageNumber number, const Take& tak
     if (Result<void> taken = take({buffer.get(), *got}); !taken) return taken;
   }
 }
-
-/// Splits a message into its header, with the empty line behind it, and its body; tells its
-/// content, bookkeeping aside; and looks for lines of the body that MboxScanner would take for
-/// separators.
-class MessageWatch {
- public:
-  void feed(std::string_view piece) {
-    last += piece.substr(piece.size() - std::min<std::size_t>(piece.size(), 4));
-    last.erase(0, last.size() - std::min<std::size_t>(last.size(), 4));
-    while (!piece.empty()) {
-      const std::size_t lf = piece.find('\n');
-      const std::size_t count = lf == std::string_view::npos ? piece.size() : lf + 1;
-      take(piece.substr(0, count), lf != std::string_view::npos);
-      piece.remove_prefix(count);
-    }
-  }
-  /// The end of the text ends its last line. What identifies the content comes out.
-  Fingerprint finish() {
-    end_line();
-    if (!in_digest_) digest_header();
-    return digest_.finish(last.ends_with("\n\r\n") || last == "\r\n" ? 2
-                          : last.ends_with("\n\n") || last == "\n"   ? 1
-                                                                     : 0);
-  }
-
-  [[nodiscard]] bool in_body() const { return in_body_; }
-  [[nodiscard]] bool has_separator() const { return has_separator_; }
-  std::string header;
-  std::uint64_t body = 0;
-  std::string last;  // up to four octets
-
- private:
-  void take(std::string_view part, bool ends) {
-    if (in_body_) {
-      if (!in_digest_) digest_header();
-      body += part.size();
-      digest_.content(part);
-    } else {
-      header += part;
-    }
-    if (line_.size() <= longest_from_line + 2) line_ += part;
-    if (ends) end_line();
-  }
-  void end_line() {
-    std::string_view text = line_;
-    if (text.ends_with('\n')) text.remove_suffix(1);
-    if (text.ends_with('\r')) text.remove_suffix(1);
-    if (in_body_ && after_empty_ && is_from_line(text)) has_separator_ = true;
-    after_empty_ = text.empty();
-    if (text.empty()) in_body_ = true;
-    line_.clear();
-  }
-
-  void digest_header() {
-    in_digest_ = true;
-    digest_.begin();
-    std::size_t end = 0;
-    for (const HeaderField& field : header_fields(header)) {
-      end = field.end;
-      if (field.bookkeeping != Bookkeeping::none) continue;
-      digest_.content(std::string_view{header}.substr(field.begin, field.end - field.begin));
-    }
-    digest_.content(std::string_view{header}.substr(end));
-  }
-
-  ContentDigest digest_;
-  std::string line_;
-  bool in_body_ = false, after_empty_ = false, has_separator_ = false, in_digest_ = false;
-};
 
 std::string without_lengths(std::string_view header) {
   std::string kept;
@@ -160,11 +85,12 @@ Result<Conversion> MaildirToSpool::run() {
   if (!maildir) return std::unexpected(maildir.error());
   if (!*maildir) return Conversion{};
   Conversion result{.was_needed = true};
+  const Result<SessionLock> session = SessionLock::acquire(context_, (*maildir)->drop, user_);
+  if (!session) return std::unexpected(session.error());
+  Result<void> done = check_in_place(**maildir);
+  if (done) done = check_no_leftovers(**maildir);
+  if (!done) return std::unexpected(std::move(done).error());
   {
-    const Result<SessionLock> session = SessionLock::acquire(context_, (*maildir)->drop, user_);
-    if (!session) return std::unexpected(session.error());
-    Result<void> done = check_no_leftovers(**maildir);
-    if (!done) return std::unexpected(std::move(done).error());
     const Result<std::unique_ptr<SpoolView>> view = MaildirView::open(context_, user_, location_);
     if (!view) return std::unexpected(view.error());
     if (*view == nullptr) return Conversion{};
@@ -176,9 +102,8 @@ Result<Conversion> MaildirToSpool::run() {
     done = build(**view);
     if (done) done = note_converted(**maildir, **view);
     if (done) done = exchange();
-    if (!done) return std::unexpected(std::move(done).error());
   }
-  Result<void> done = take_in(result);
+  if (done) done = take_in(result);
   if (!done) return std::unexpected(std::move(done).error());
   return result;
 }
@@ -199,12 +124,29 @@ Result<Conversion> MaildirToSpool::finish() {
   return result;
 }
 
+Result<void> MaildirToSpool::take_in(Conversion& done) {
+  return OldMaildir{context_, user_, location_, files_}.take_in(done);
+}
+
+/// Another conversion may have come between the look and the lock.
+Result<void> MaildirToSpool::check_in_place(const MaildirLocation& maildir) {
+  const Result<bool> in_place = is_in_place(disk_, location_.spool, maildir);
+  if (!in_place) return std::unexpected(in_place.error());
+  if (*in_place) return {};
+  return fail(Errc::busy, location_.spool.path() + " was converted in this moment");
+}
+
 Result<void> MaildirToSpool::check_no_leftovers(const MaildirLocation& maildir) {
   const Result<std::optional<ConversionFiles::Sized>> sized = files_.find_sized(disk_);
   if (!sized) return std::unexpected(sized.error());
   if (*sized && !(*sized)->is_directory) {
     return fail(Errc::changed, "an earlier conversion has left " + (*sized)->place.path() +
                                    "; convert to maildir finishes it");
+  }
+  const Result<FileStatus> ready = disk_.status(files_.mbox.directory(), files_.mbox.name);
+  if (ready && ready->is_directory()) {
+    return fail(Errc::changed, "an earlier conversion has left " + files_.mbox.path() +
+                                   ", a Maildir; look what is in it");
   }
   bool has_folders = false;
   Result<void> done = disk_.list(maildir.root->fd.get(), [&](const ListedName& listed) {
@@ -347,14 +289,12 @@ Result<void> MaildirToSpool::prove(const Fd& file) {
 
 /// What has a place in the spool, so that what comes after it is told apart.
 Result<void> MaildirToSpool::note_converted(const MaildirLocation& maildir, const SpoolView& view) {
-  std::string list;
+  std::vector<std::string> names;
   for (const ViewedMessage& message : view.messages()) {
     const std::string_view name = message.file.substr(message.file.find('/') + 1);
-    list += parse_maildir_name(name).base;
-    list += '\0';
+    names.emplace_back(parse_maildir_name(name).base);
   }
-  return replace_file(
-      disk_, {.directory = maildir.root->fd.get(), .name = std::string{converted_name}}, list);
+  return OldMaildir::note_converted(disk_, *maildir.root, names);
 }
 
 Result<void> MaildirToSpool::exchange() {
@@ -368,122 +308,6 @@ Result<void> MaildirToSpool::exchange() {
     return done;
   }
   return disk_.sync_directory(directory);
-}
-
-/// What deliverers that were on their way have put into the old Maildir, and then its end. Nobody
-/// can begin a delivery there once `tmp` has gone.
-Result<void> MaildirToSpool::take_in(Conversion& done) {
-  const FilePlace& place = files_.mbox;
-  {
-    Result<Fd> directory = disk_.open(place.directory(), place.name, O_RDONLY | O_DIRECTORY);
-    if (!directory) return std::unexpected(std::move(directory).error());
-    const OpenDirectory old{std::move(*directory), place.path()};
-    if (Result<void> claimed = claim(old.fd, place); !claimed) return claimed;
-    const Result<std::set<std::string>> known = converted(old);
-    if (!known) return std::unexpected(known.error());
-    Backoff backoff{context_.clock, context_.settings.lock_wait};
-    for (;;) {
-      const Result<bool> closed = close_to_deliveries(old);
-      if (!closed) return std::unexpected(closed.error());
-      if (Result<void> swept = sweep(old, *known, done); !swept) return swept;
-      if (*closed) break;
-      if (backoff.wait()) continue;
-      return fail(Errc::busy,
-                  place.path() + "/tmp: a delivery is under way; another convert takes it in");
-    }
-  }
-  Result<void> gone = disk_.rename(place.directory(), place.name, files_.build.name);
-  if (gone) gone = disk_.sync_directory(place.directory());
-  return gone ? remove_all_of(disk_, files_.build) : gone;
-}
-
-/// The base names that exchange() has left a list of.
-Result<std::set<std::string>> MaildirToSpool::converted(const OpenDirectory& old) {
-  std::set<std::string> known;
-  const Result<Fd> file = disk_.open(old.fd.get(), std::string{converted_name}, O_RDONLY);
-  if (!file) return std::unexpected(file.error());
-  const Result<FileStatus> status = disk_.status(*file);
-  if (!status) return std::unexpected(status.error());
-  if (status->size.count > largest_list) return fail(Errc::limit, "too many messages");
-  std::string list(status->size.count, '\0');
-  const Result<std::size_t> got = disk_.read(*file, list, {0});
-  if (!got) return std::unexpected(got.error());
-  std::string_view rest{list.data(), *got};
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find('\0'), rest.size() - 1);
-    known.emplace(rest.substr(0, end));
-    rest.remove_prefix(end + 1);
-  }
-  return known;
-}
-
-/// False: one is under way. What has lain in `tmp` for so long belongs to one that was given up.
-Result<bool> MaildirToSpool::close_to_deliveries(const OpenDirectory& old) {
-  using std::chrono::seconds;
-  constexpr seconds given_up_after = std::chrono::hours{36};
-  {
-    const Result<Fd> tmp = disk_.open(old.fd.get(), "tmp", O_RDONLY | O_DIRECTORY);
-    if (!tmp && tmp.error().code == Errc::not_found) return true;
-    if (!tmp) return std::unexpected(tmp.error());
-    std::vector<std::string> names;
-    Result<void> listed =
-        disk_.list(tmp->get(), [&](const ListedName& name) { names.emplace_back(name.name); });
-    for (const std::string& name : names) {
-      const Result<FileStatus> status = disk_.status(tmp->get(), name);
-      const seconds age = std::chrono::duration_cast<seconds>(
-          context_.clock.wall().time_since_epoch() - seconds{status ? status->modified.tv_sec : 0});
-      if (status && age > given_up_after) (void)disk_.remove(tmp->get(), name);
-    }
-    if (!listed) return std::unexpected(std::move(listed).error());
-  }
-  const Result<void> removed = disk_.remove_directory(old.fd.get(), "tmp");
-  if (!removed && removed.error().code == Errc::busy) return false;
-  if (!removed) return std::unexpected(removed.error());
-  return true;
-}
-
-/// Takes in what has arrived.
-Result<void> MaildirToSpool::sweep(const OpenDirectory& old, const std::set<std::string>& known,
-                                   Conversion& done) {
-  for (const MaildirPlace place : maildir_places) {
-    const Result<Fd> directory =
-        disk_.open(old.fd.get(), std::string{directory_name(place)}, O_RDONLY | O_DIRECTORY);
-    if (!directory && directory.error().code == Errc::not_found) continue;
-    if (!directory) return std::unexpected(directory.error());
-    std::vector<std::string> arrived;
-    Result<void> swept = disk_.list(directory->get(), [&](const ListedName& name) {
-      const bool is_mail = name.may_be_regular && !name.name.starts_with('.');
-      const std::string base{parse_maildir_name(name.name).base};
-      if (is_mail && !known.contains(base)) arrived.emplace_back(name.name);
-    });
-    std::ranges::sort(arrived);
-    for (const std::string& name : arrived) {
-      if (swept) swept = deliver_file(*directory, name, done);
-    }
-    if (!swept) return swept;
-  }
-  return {};
-}
-
-Result<void> MaildirToSpool::deliver_file(const Fd& directory, const std::string& name,
-                                          Conversion& done) {
-  const Result<Fd> file = disk_.open(directory.get(), name, O_RDONLY);
-  if (!file && file.error().code == Errc::not_found) return {};
-  if (!file) return std::unexpected(file.error());
-  const Result<FileStatus> status = disk_.status(*file);
-  if (!status) return std::unexpected(status.error());
-  if (!status->is_regular() || status->owner != user_.uid || status->size.count == 0) return {};
-  FileBytes at;
-  const ReadOn read_on = [&](std::span<char> buffer) -> Result<std::size_t> {
-    Result<std::size_t> got = disk_.read(*file, buffer, at);
-    if (got) at += {*got};
-    return got;
-  };
-  const Result<DeliveredMail> delivered = deliver(context_, user_, {}, read_on);
-  if (!delivered) return std::unexpected(delivered.error());
-  ++done.arrivals;
-  Result<void> removed = disk_.remove(directory.get(), name);
-  return removed ? disk_.sync_directory(directory.get()) : removed;
 }
 
 }  // namespace pop

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +45,7 @@ class MaildirToSpool {
     std::string last;           // up to four octets
   };
 
+  Result<void> check_in_place(const MaildirLocation& maildir);
   Result<void> check_no_leftovers(const MaildirLocation& maildir);
   Result<void> build(SpoolView& view);
   Result<Survey> survey(SpoolView& view, MessageNumber number);
@@ -53,13 +53,7 @@ class MaildirToSpool {
   Result<void> prove(const Fd& file);
   Result<void> note_converted(const MaildirLocation& maildir, const SpoolView& view);
   Result<void> exchange();
-
   Result<void> take_in(Conversion& done);
-  Result<std::set<std::string>> converted(const OpenDirectory& old);
-  Result<bool> close_to_deliveries(const OpenDirectory& old);
-  Result<void> sweep(const OpenDirectory& old, const std::set<std::string>& known,
-                     Conversion& done);
-  Result<void> deliver_file(const Fd& directory, const std::string& name, Conversion& done);
 
   const MaildropContext& context_;
   Disk& disk_;

@@ -28,15 +28,29 @@ Result<MailFormat> format_of_maildrop(const MaildropContext& context, const Mail
   return format;
 }
 
+namespace {
+
+Result<std::unique_ptr<Maildrop>> open_as(MailFormat format, const MaildropContext& context,
+                                          const MailUser& user, const MaildropLocation& location) {
+  return format == MailFormat::maildir ? MaildirMaildrop::open(context, user, location)
+                                       : MboxMaildrop::open(context, user, location);
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Maildrop>> open_maildrop(const MaildropContext& context,
                                                 const MailUser& user) {
   const Result<MaildropLocation> location = locate_maildrop(context.disk, context.settings, user);
   if (!location) return std::unexpected(location.error());
   const Result<MailFormat> format = format_of_maildrop(context, user, *location);
   if (!format) return std::unexpected(format.error());
-  Result<std::unique_ptr<Maildrop>> maildrop = *format == MailFormat::maildir
-                                                   ? MaildirMaildrop::open(context, user, *location)
-                                                   : MboxMaildrop::open(context, user, *location);
+  Result<std::unique_ptr<Maildrop>> maildrop = open_as(*format, context, user, *location);
+  if (!maildrop) {
+    // A conversion may have given it the other form between the look and the lock.
+    const Result<MailFormat> now = format_of_maildrop(context, user, *location);
+    if (!now || *now == *format) return maildrop;
+    maildrop = open_as(*now, context, user, *location);
+  }
   if (!maildrop) return maildrop;
   for (const std::string& remark : location->remarks) (*maildrop)->remark(remark);
   return maildrop;

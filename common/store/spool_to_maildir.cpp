@@ -129,6 +129,7 @@ Result<void> SpoolToMaildir::build(LockedSpool& spool) {
   Result<Fd> tmp = open_in_build(*root, "tmp");
   if (!tmp) return std::unexpected(std::move(tmp).error());
   MaildirLocation maildir{.root = root,
+                          .whole = root,
                           .places = {},
                           .drop = {root, ".popper.pop"},
                           .index = {root, ".popper.cache"},

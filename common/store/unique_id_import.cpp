@@ -17,6 +17,8 @@
 namespace pop {
 namespace {
 
+constexpr int tries_at_most = 5;
+
 Result<std::set<std::string_view>> distinct_ids(std::span<const WantedId> wanted) {
   std::set<std::string_view> ids;
   for (const WantedId& each : wanted) {
@@ -34,28 +36,50 @@ bool must_be_recorded(const WantedId& wanted) {
   return wanted.order != 0 || wanted.id != wanted.content_id;
 }
 
+Result<bool> has_format(const MaildropContext& context, const MailUser& user,
+                        const MaildropLocation& location, MailFormat format) {
+  const Result<MailFormat> now = format_of_maildrop(context, user, location);
+  if (!now) return std::unexpected(now.error());
+  return *now == format;
+}
+
 }  // namespace
 
 Result<UniqueIdImport> UniqueIdImport::begin(const MaildropContext& context, const MailUser& user) {
   Result<MaildropLocation> location = locate_maildrop(context.disk, context.settings, user);
   if (!location) return std::unexpected(std::move(location).error());
-  const Result<MailFormat> format = format_of_maildrop(context, user, *location);
+  for (int tries = 0; tries < tries_at_most; ++tries) {
+    Result<std::optional<UniqueIdImport>> begun = begin_once(context, user, *location);
+    if (!begun) return std::unexpected(std::move(begun).error());
+    if (*begun) return *std::move(*begun);
+  }
+  return fail(Errc::busy, location->spool.path() + " is replaced again and again");
+}
+
+/// nullopt: it was converted between the look and the lock.
+Result<std::optional<UniqueIdImport>> UniqueIdImport::begin_once(const MaildropContext& context,
+                                                                 const MailUser& user,
+                                                                 const MaildropLocation& location) {
+  const Result<MailFormat> format = format_of_maildrop(context, user, location);
   if (!format) return std::unexpected(format.error());
   std::optional<MaildirLocation> maildir;
   if (*format == MailFormat::maildir) {
     Result<std::optional<MaildirLocation>> found =
-        locate_maildir(context.disk, context.settings, user, *location);
+        locate_maildir(context.disk, context.settings, user, location);
     if (!found) return std::unexpected(std::move(found).error());
     maildir = std::move(*found);
     if (!maildir) {
-      return UniqueIdImport{context, user.uid, std::move(*location), std::nullopt, std::nullopt};
+      return UniqueIdImport{context, user.uid, location, std::nullopt, std::nullopt};
     }
   }
   Result<SessionLock> session =
-      SessionLock::acquire(context, maildir ? maildir->drop : location->drop, user);
+      SessionLock::acquire(context, maildir ? maildir->drop : location.drop, user);
+  const Result<bool> in_place = maildir ? is_in_place(context.disk, location.spool, *maildir)
+                                        : has_format(context, user, location, MailFormat::mbox);
+  if (in_place && !*in_place) return std::nullopt;
   if (!session) return std::unexpected(std::move(session).error());
-  return UniqueIdImport{context, user.uid, std::move(*location), std::move(maildir),
-                        std::move(*session)};
+  if (!in_place) return std::unexpected(in_place.error());
+  return UniqueIdImport{context, user.uid, location, std::move(maildir), std::move(*session)};
 }
 
 UniqueIdImport::UniqueIdImport(const MaildropContext& context, uid_t owner,

@@ -41,6 +41,8 @@ class UniqueIdImport {
  private:
   UniqueIdImport(const MaildropContext& context, uid_t owner, MaildropLocation location,
                  std::optional<MaildirLocation> maildir, std::optional<SessionLock> session);
+  [[nodiscard]] static Result<std::optional<UniqueIdImport>> begin_once(
+      const MaildropContext& context, const MailUser& user, const MaildropLocation& location);
   [[nodiscard]] Result<void> drop_index(const FilePlace& index);
   [[nodiscard]] Result<void> record_spool(const SpoolView& view, std::span<const WantedId> wanted);
   [[nodiscard]] Result<void> record_maildir(const SpoolView& view,

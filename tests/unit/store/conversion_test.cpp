@@ -5,10 +5,15 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
+#include <utility>
 
 #include "base/clock.h"
+#include "store/spool_view.h"
+#include "store/unique_id_import.h"
 #include "support/catch.h"
 #include "support/damaged_spools.h"
+#include "support/forwarding_disk.h"
 #include "support/impatient_clock.h"
 #include "support/temporary_directory.h"
 #include "unit/store/maildrop_bed.h"
@@ -51,8 +56,8 @@ class Host {
     for (const char* name : {"tmp", "new", "cur"}) fs::create_directories(place() / name);
     for (const auto& [name, content] : files) put_file(place() / name, content);
   }
-  Result<Conversion> try_convert(MailFormat to) {
-    return convert_maildrop({settings, system_disk(), clock}, user, to);
+  Result<Conversion> try_convert(MailFormat to, Disk& disk = system_disk()) {
+    return convert_maildrop({settings, disk, clock}, user, to);
   }
   Conversion convert(MailFormat to) {
     const Result<Conversion> done = try_convert(to);
@@ -65,9 +70,8 @@ class Host {
     REQUIRE(!done);
     return done.error().code;
   }
-  Mail mail() {
-    Result<std::unique_ptr<Maildrop>> maildrop =
-        open_maildrop({settings, system_disk(), clock}, user);
+  Mail mail(Disk& disk = system_disk()) {
+    Result<std::unique_ptr<Maildrop>> maildrop = open_maildrop({settings, disk, clock}, user);
     INFO((maildrop ? std::string{} : maildrop.error().text));
     REQUIRE(maildrop);
     Mail shown;
@@ -268,6 +272,202 @@ TEST_CASE("What a deliverer puts into the old Maildir comes into the spool", "[c
   CHECK(host.mail().size() == 2);
   CHECK(host.mail()[1].text == "Message-Id: <late@x>\r\n\r\nlate\r\n\r\n");
   CHECK(host.names_beside() == 0);
+}
+
+/// A Maildir whose place a spool has taken while a delivery was on its way, which has ended now.
+void leave_late_arrivals(Host& host,
+                         std::initializer_list<std::pair<std::string, std::string>> files) {
+  host.fill_maildir({{"cur/1000000001.a.host:2,S", "A: b\n\n"}, {"tmp/slow", "not yet\n"}});
+  REQUIRE(host.refusal(MailFormat::mbox) == Errc::busy);
+  const fs::path old = host.directory / ".jo.convert.mbox";
+  fs::remove(old / "tmp/slow");
+  for (const auto& [name, content] : files) put_file(old / name, content);
+}
+
+class FailingDisk : public pop::test::ForwardingDisk {
+ public:
+  FailingDisk() : ForwardingDisk{system_disk()} {}
+  Result<void> remove(int directory, const std::string& name) override {
+    if (name == file_that_stays) return fail(Errc::io, name + ": stays");
+    return ForwardingDisk::remove(directory, name);
+  }
+  Result<void> remove_directory(int directory, const std::string& name) override {
+    if (name == "new" && before_new_goes) std::exchange(before_new_goes, {})();
+    return ForwardingDisk::remove_directory(directory, name);
+  }
+  Result<void> exchange(int directory, const std::string& one, const std::string& other) override {
+    Result<void> done = ForwardingDisk::exchange(directory, one, other);
+    if (done && denies_exchange) return fail(Errc::io, "exchange: reported as failed");
+    return done;
+  }
+
+  std::string file_that_stays;
+  std::function<void()> before_new_goes;
+  bool denies_exchange = false;
+};
+
+TEST_CASE("What comes into the old Maildir after the last look is not removed with it",
+          "[conversion]") {
+  Host host;
+  host.fill_maildir({{"cur/1000000001.a.host:2,S", "A: b\n\n"}});
+  FailingDisk disk;
+  disk.before_new_goes = [&] {
+    put_file(host.directory / ".jo.convert.mbox/new/1000000002.b.host", "Subject: late\n\nlate\n");
+  };
+  const Result<Conversion> done = host.try_convert(MailFormat::mbox, disk);
+  REQUIRE(done);
+  CHECK(done->arrivals == 1);
+  CHECK(host.mail().size() == 2);
+  CHECK(host.names_beside() == 0);
+}
+
+TEST_CASE("A late message whose file cannot be removed is delivered once", "[conversion]") {
+  for (const bool is_session_between : {false, true}) {
+    CAPTURE(is_session_between);
+    Host host;
+    leave_late_arrivals(host, {{"new/1000000002.b.host", "Subject: late\n\nFrom me\n\nlate\n\n"},
+                               {"new/1000000003.c.host", "Subject: late\n\nFrom me\n\nlate\n\n"}});
+    FailingDisk disk;
+    disk.file_that_stays = "1000000002.b.host";
+    for (int i = 0; i < 3; ++i) CHECK_FALSE(host.try_convert(MailFormat::mbox, disk));
+    CHECK(host.mail().size() == 2);
+    if (is_session_between) {
+      Result<std::unique_ptr<Maildrop>> session =
+          open_maildrop({host.settings, system_disk(), host.clock}, host.user);
+      REQUIRE(session);
+      SessionOutcome outcome{MessageSet{2}, MessageSet{2}};
+      outcome.deleted.insert({1});
+      outcome.deleted.insert({2});
+      REQUIRE((*session)->commit(outcome));
+    }
+    CHECK(host.convert(MailFormat::mbox).arrivals == 1);
+    CHECK(host.mail().size() == (is_session_between ? 1 : 3));
+    CHECK(host.names_beside() == 0);
+  }
+}
+
+TEST_CASE("A late message is found in the spool where the note of it tells no end",
+          "[conversion]") {
+  for (const bool is_session_between : {false, true}) {
+    CAPTURE(is_session_between);
+    Host host;
+    leave_late_arrivals(host, {{"new/1000000002.b.host", "Subject: late\r\n\r\nlate\r\n"}});
+    const fs::path note = host.directory / ".jo.convert.mbox/.popper.arrival";
+    FailingDisk disk;
+    disk.file_that_stays = "1000000002.b.host";
+    CHECK_FALSE(host.try_convert(MailFormat::mbox, disk));
+    std::string text = get_file(note);
+    REQUIRE(
+        text.ends_with(std::string_view{"\0"
+                                        "1\0",
+                                        3}));
+    text[text.size() - 2] = '0';  // as a kill before the removal would have left it
+    put_file(note, text);
+    if (is_session_between) {
+      Result<std::unique_ptr<Maildrop>> session =
+          open_maildrop({host.settings, system_disk(), host.clock}, host.user);
+      REQUIRE(session);
+      SessionOutcome outcome{MessageSet{2}, MessageSet{2}};
+      outcome.deleted.insert({1});
+      REQUIRE((*session)->commit(outcome));
+    }
+    const std::size_t there = host.mail().size();
+    CHECK(host.convert(MailFormat::mbox).arrivals == 0);
+    CHECK(host.mail().size() == there);
+    CHECK(host.names_beside() == 0);
+  }
+}
+
+TEST_CASE("Late files that are no mail of the user stay and are named", "[conversion]") {
+  Host host;
+  leave_late_arrivals(host, {{"new/1000000002.b.host", "Subject: late\n\nlate\n"},
+                             {"new/.hidden", "Subject: hidden\n\n"},
+                             {"cur/empty", ""}});
+  const fs::path old = host.directory / ".jo.convert.mbox";
+  fs::create_symlink("/etc/passwd", old / "cur/link");
+  const bool is_root = ::geteuid() == 0;
+  if (is_root) {
+    put_file(old / "new/foreign", "Subject: by root\n\n");
+    REQUIRE(::chown((old / "new/foreign").c_str(), 12345, 12345) == 0);
+  }
+  for (int i = 0; i < 2; ++i) {
+    const Result<Conversion> done = host.try_convert(MailFormat::mbox);
+    REQUIRE(!done);
+    CHECK(done.error().code == Errc::changed);
+    CHECK(done.error().text.find("new/.hidden") != std::string::npos);
+    CHECK(done.error().text.find("cur/link") != std::string::npos);
+    CHECK((done.error().text.find("new/foreign") != std::string::npos) == is_root);
+    CHECK(host.mail().size() == 2);
+    CHECK(fs::exists(old / "new/.hidden"));
+  }
+  fs::remove(old / "new/.hidden");
+  fs::remove(old / "cur/link");
+  if (is_root) REQUIRE(::chown((old / "new/foreign").c_str(), host.user.uid, host.user.gid) == 0);
+  CHECK(host.convert(MailFormat::mbox).arrivals == (is_root ? 1 : 0));
+  CHECK(host.names_beside() == 0);
+}
+
+TEST_CASE("Hidden files that lie in a Maildir before its conversion go with it", "[conversion]") {
+  Host host;
+  host.fill_maildir({{"cur/1000000001.a.host:2,S", "A: b\n\n"}, {"cur/.note", "mine"}});
+  CHECK(host.convert(MailFormat::mbox).messages == 1);
+  CHECK(host.names_beside() == 0);
+}
+
+/// Converts when a name is looked at first.
+class ConvertingDisk : public pop::test::ForwardingDisk {
+ public:
+  ConvertingDisk(std::string moment, std::function<void()> convert)
+      : ForwardingDisk{system_disk()}, moment_{std::move(moment)}, convert_{std::move(convert)} {}
+  Result<Fd> open(int directory, const std::string& name, int flags, mode_t mode) override {
+    if (name == moment_ && convert_) std::exchange(convert_, {})();
+    return ForwardingDisk::open(directory, name, flags, mode);
+  }
+
+ private:
+  std::string moment_;
+  std::function<void()> convert_;
+};
+
+TEST_CASE("A session that located a maildrop before its conversion gets the new one",
+          "[conversion]") {
+  for (const MailFormat to : {MailFormat::maildir, MailFormat::mbox}) {
+    Host host;
+    host.fill(motley_spool());
+    if (to == MailFormat::mbox) host.convert(MailFormat::maildir);
+    const Mail before = host.mail();
+    ConvertingDisk disk{to == MailFormat::mbox ? ".popper.pop" : ".jo.pop",
+                        [&] { host.convert(to); }};
+    const Mail shown = host.mail(disk);
+    CHECK(fs::is_directory(host.place()) == (to == MailFormat::maildir));
+    REQUIRE(shown.size() == before.size());
+    CHECK(std::ranges::equal(shown, before, {}, &Shown::id, &Shown::id));
+  }
+}
+
+TEST_CASE("An import of unique-ids that located an mbox before its conversion works on the Maildir",
+          "[conversion]") {
+  for (const MailFormat to : {MailFormat::maildir, MailFormat::mbox}) {
+    Host host;
+    host.fill(earlier + "Message-Id: <1@x>\n\none\n\n");
+    if (to == MailFormat::mbox) host.convert(MailFormat::maildir);
+    ConvertingDisk disk{to == MailFormat::mbox ? ".popper.pop" : ".jo.pop",
+                        [&] { host.convert(to); }};
+    {
+      const MaildropContext context{host.settings, disk, host.clock};
+      Result<UniqueIdImport> import = UniqueIdImport::begin(context, host.user);
+      REQUIRE(import);
+      const Result<std::unique_ptr<SpoolView>> view = view_maildrop(context, host.user);
+      REQUIRE(view);
+      const std::vector<WantedId> wanted{
+          {.content_id = std::string{(*view)->messages()[0].unique_id},
+           .id = "wanted",
+           .order = 1}};
+      REQUIRE(import->record(**view, wanted));
+    }
+    REQUIRE(host.mail().size() == 1);
+    CHECK(host.mail()[0].id == "wanted");
+  }
 }
 
 }  // namespace
