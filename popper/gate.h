@@ -118,12 +118,12 @@ class Gate {
     std::size_t lines_taken = 0, octets_read = 0;
     std::size_t response_octets = 0;  // read while AUTH waited for an answer, and not in the above
     std::optional<std::size_t> name_key;  // of the attempt that is under way; none: not counted
-    GuessKeys guess;                  // same; of an exchange, as far as its keeper knows
-    std::uint32_t mechanisms = 0;     // that the dialogue offers
-    std::uint64_t keeper = 0;         // that has the exchange of AUTH
-    bool has_waited = false;          // for what others have tried
-    bool is_past_waiting = false;     // in this exchange
-    bool is_with_acceptor = false;    // the exchange of AUTH
+    GuessKeys guess;                      // same; of an exchange, as far as its keeper knows
+    std::uint32_t mechanisms = 0;         // that the dialogue offers
+    std::uint64_t keeper = 0;             // that has the exchange of AUTH
+    bool has_waited = false;              // for what others have tried
+    bool is_past_waiting = false;         // in this exchange
+    bool is_with_acceptor = false;        // the exchange of AUTH
   };
   /// Of a client that must show one.
   struct Ticket {
@@ -186,6 +186,8 @@ class Gate {
     std::uint64_t connection = 0;           // busy with its attempt
     Time asked{};                           // busy since
     std::deque<std::uint64_t> responses{};  // to exchanges that it has
+    std::set<std::uint64_t> open{};         // connections with such an exchange
+    std::optional<AddressKey> token_of{};   // busy with a token from there
   };
   struct Stamp {
     std::string text;
@@ -314,6 +316,11 @@ class Gate {
   void ask_others_for_stamps();
   void give_up_keeper_of(std::uint64_t id);
   [[nodiscard]] KeeperLine* free_keeper();
+  [[nodiscard]] KeeperLine& free_keeper_for(const GateMessage& attempt);
+  void release(KeeperLine& keeper);
+  [[nodiscard]] bool must_stand_aside(std::uint64_t id);
+  void bring_back(AddressKey address);
+  void leave_exchange(std::uint64_t id, const Stranger& stranger);
   void want_stamps(KeeperLine& keeper);
   void send_attempt(KeeperLine& keeper, std::uint64_t id, Stranger& stranger);
   void on_keeper(std::uint64_t number);
@@ -373,6 +380,8 @@ class Gate {
   std::list<KeeperLine> keepers_;
   std::uint64_t last_keeper_ = 0;
   std::deque<std::uint64_t> without_stamp_, queued_, queued_doubtful_;
+  // With tokens, while others of their address are being judged.
+  std::map<AddressKey, std::set<std::uint64_t>> aside_;
   std::unordered_map<std::size_t, unsigned> under_way_;  // attempts, by name and by address
   std::deque<Stamp> stamps_;
   std::vector<const SaslMechanism*> mechanisms_;  // that keepers can use

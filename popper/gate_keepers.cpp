@@ -22,6 +22,8 @@ constexpr std::uint32_t stamps_at_once = 32;
 constexpr std::chrono::seconds look_for_apop_again{60}, patience_for_stamps{2};
 // Beyond login-timeout, after which the master ends a keeper that hangs in a check.
 constexpr std::chrono::seconds patience_for_verdict{10};
+// Who brings tokens that are slow to be judged must leave keepers to others who bring some.
+constexpr std::ptrdiff_t most_tokens_of_address = 2;
 
 // Stamps that fit into one record: each is a host name and at most 70 octets more.
 std::size_t most_returned(std::string_view host) {
@@ -80,6 +82,55 @@ LoginVerdict unavailable() {
 Gate::KeeperLine* Gate::free_keeper() {
   const auto found = std::ranges::find(keepers_, KeeperLine::Busy::no, &KeeperLine::busy);
   return found == keepers_.end() ? nullptr : &*found;
+}
+
+// An exchange goes on at its keeper only, so what may take long goes where the fewest are open, and
+// all begin at the same ones.
+Gate::KeeperLine& Gate::free_keeper_for(const GateMessage& attempt) {
+  KeeperLine* best = free_keeper();
+  if (is_of_exchange(attempt) && !is_token(attempt)) return *best;
+  for (KeeperLine& keeper : keepers_) {
+    if (keeper.busy == KeeperLine::Busy::no && keeper.open.size() < best->open.size()) {
+      best = &keeper;
+    }
+  }
+  return *best;
+}
+
+void Gate::release(KeeperLine& keeper) {
+  keeper.busy = KeeperLine::Busy::no;
+  const std::optional<AddressKey> address = std::exchange(keeper.token_of, std::nullopt);
+  if (address) bring_back(*address);
+}
+
+bool Gate::must_stand_aside(std::uint64_t id) {
+  const Stranger& stranger = strangers_.at(id);
+  if (!is_token(*stranger.attempt)) return false;
+  const std::optional<AddressKey> here{stranger.key};
+  if (std::ranges::count(keepers_, here, &KeeperLine::token_of) < most_tokens_of_address) {
+    return false;
+  }
+  aside_[stranger.key].insert(id);
+  return true;
+}
+
+void Gate::bring_back(AddressKey address) {
+  const auto found = aside_.find(address);
+  if (found == aside_.end()) return;
+  queued_doubtful_.insert(queued_doubtful_.end(), found->second.begin(), found->second.end());
+  aside_.erase(found);
+}
+
+// Its keeper may still have it, but nobody waits for the next step.
+void Gate::leave_exchange(std::uint64_t id, const Stranger& stranger) {
+  if (const auto waiting = aside_.find(stranger.key); waiting != aside_.end()) {
+    waiting->second.erase(id);
+    if (waiting->second.empty()) aside_.erase(waiting);
+  }
+  if (!stranger.conversation) return;
+  const auto keeper =
+      std::ranges::find(keepers_, stranger.conversation->keeper, &KeeperLine::number);
+  if (keeper != keepers_.end()) keeper->open.erase(id);
 }
 
 // As far as a gate can tell: the keeper's verdict says what counts.
@@ -146,7 +197,10 @@ void Gate::leave_attempt(const Stranger& stranger) {
 
 std::optional<std::uint64_t> Gate::take_queued() {
   std::optional<std::uint64_t> next = take_from(queued_);
-  if (!next && may_serve_doubtful()) next = take_from(queued_doubtful_);
+  if (next || !may_serve_doubtful()) return next;
+  do {
+    next = take_from(queued_doubtful_);
+  } while (next && must_stand_aside(*next));
   return next;
 }
 
@@ -172,7 +226,7 @@ void Gate::dispatch() {
     if (!id) return;
     Stranger& stranger = strangers_.at(*id);
     if (must_wait(*id, stranger)) continue;
-    send_attempt(*keeper, *id, stranger);
+    send_attempt(free_keeper_for(*stranger.attempt), *id, stranger);
   }
 }
 
@@ -264,6 +318,7 @@ void Gate::send_attempt(KeeperLine& keeper, std::uint64_t id, Stranger& stranger
         }
       },
       *stranger.attempt);
+  leave_exchange(id, stranger);
   stranger.conversation->keeper = keeper.number;
   std::string frame = encode(*stranger.attempt);
   const Result<void> sent = keeper.channel.send(frame, stranger.socket.get());
@@ -278,6 +333,7 @@ void Gate::send_attempt(KeeperLine& keeper, std::uint64_t id, Stranger& stranger
     return lose_keeper(keeper.number, sent.error().text);
   }
   if (std::holds_alternative<ApopAttempt>(*stranger.attempt)) stranger.banner_stamp.clear();
+  if (is_token(*stranger.attempt)) keeper.token_of = stranger.key;
   stranger.attempt.reset();
   set_state(id, stranger, State::checking);
   stranger.until =
@@ -350,7 +406,7 @@ void Gate::take_message(KeeperLine& keeper, Verdict verdict, Fd session) {
   if (keeper.busy != KeeperLine::Busy::attempt || keeper.connection != verdict.connection) {
     return lose_keeper(keeper.number, "it answered what nobody asked");
   }
-  keeper.busy = KeeperLine::Busy::no;
+  release(keeper);
   const auto found = strangers_.find(verdict.connection);
   if (found != strangers_.end()) note_verdict(found->second, verdict);
   if (session.is_open() && verdict.outcome == Verdict::Outcome::accepted) {
@@ -391,7 +447,9 @@ void Gate::lose_keeper(std::uint64_t number, std::string_view why) {
   const KeeperLine::Busy busy = keeper->busy;
   const std::uint64_t connection = keeper->connection;
   const std::deque<std::uint64_t> responses = std::move(keeper->responses);
+  const std::optional<AddressKey> token_of = keeper->token_of;
   keepers_.erase(keeper);
+  if (token_of) bring_back(*token_of);
   if (busy == KeeperLine::Busy::stamps) stamps_on_the_way_ = false;
   if (busy == KeeperLine::Busy::attempt) {
     end_check(connection, unavailable());

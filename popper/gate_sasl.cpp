@@ -115,10 +115,11 @@ void Gate::take_message(KeeperLine& keeper, SaslChallenge challenge, Fd) {
   if (keeper.busy != KeeperLine::Busy::attempt || keeper.connection != challenge.connection) {
     return lose_keeper(keeper.number, "it answered what nobody asked");
   }
-  keeper.busy = KeeperLine::Busy::no;
+  release(keeper);
   const std::uint64_t id = challenge.connection;
   const auto found = strangers_.find(id);
   if (found == strangers_.end()) return;
+  keeper.open.insert(id);
   found->second.conversation->guess = challenge.guess;
   if (challenge.to == SaslChallenge::To::gate) return wait_for_verdict(id, found->second);
   set_state(id, found->second, State::talking);

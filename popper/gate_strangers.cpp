@@ -500,6 +500,7 @@ void Gate::drop(std::uint64_t id) {
   Stranger& stranger = found->second;
   unwatch(stranger);
   if (is_under_way(stranger.state)) leave_attempt(stranger);
+  leave_exchange(id, stranger);
   context_.census.leave();
   if (stranger.is_counted) context_.census.leave_from(stranger.key);
   if (!stranger.banner_stamp.empty()) unused_stamps_.push_back(std::move(stranger.banner_stamp));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -198,6 +199,14 @@ Result<KeeperMessage> Keeper::answer(ApopAttempt& attempt, Fd client) {
   return KeeperMessage{judge(std::move(who), check(attempt, only))};
 }
 
+// As of every mechanism. How strong TLS is only the gate knows, and has asked.
+bool Keeper::may_use_gssapi(const Attempt& attempt) const {
+  SaslChannel channel;
+  channel.origin = {attempt.address, attempt.over_tls};
+  channel.tls_bits = attempt.over_tls ? std::numeric_limits<std::uint32_t>::max() : 0;
+  return may_use(*find_sasl_mechanism("GSSAPI"), context_.handover.settings, channel);
+}
+
 // A voucher is the acceptor's word, which no gate can make or lead to another connection.
 Result<KeeperMessage> Keeper::answer(KerberosAttempt& attempt, Fd client) {
   const Result<Voucher> voucher = context_.vouchers.open(attempt.voucher, seconds_since_epoch());
@@ -218,6 +227,9 @@ Result<KeeperMessage> Keeper::answer(KerberosAttempt& attempt, Fd client) {
               .mechanisms = attempt.mechanisms};
   if (!who.user.empty()) who.guess = guesses_.of(who.user);
   if (auto objection = objection_to(who)) return *std::move(objection);
+  if (attempt.by_auth && !may_use_gssapi(who)) {
+    return KeeperMessage{judge(std::move(who), fail(Errc::denied, "GSSAPI is not offered here"))};
+  }
   if (attempt.voucher.empty()) {
     return KeeperMessage{judge(std::move(who), fail(Errc::denied, std::move(attempt.why)))};
   }

@@ -98,6 +98,7 @@ class Keeper {
   [[nodiscard]] Result<KeeperMessage> answer(SaslResponse& response, Fd client);
   [[nodiscard]] Result<KeeperMessage> answer(KerberosAttempt& attempt, Fd client);
 
+  [[nodiscard]] bool may_use_gssapi(const Attempt& attempt) const;
   [[nodiscard]] Result<void> check_address(const Attempt& attempt) const;
   /// What to answer where the address is not the client's.
   [[nodiscard]] std::optional<Result<KeeperMessage>> objection_to(const Attempt& attempt);

@@ -2,6 +2,7 @@
 #include <array>
 #include <string_view>
 
+#include "daemon/signals.h"
 #include "popper/gate.h"
 #include "popper/inetd.h"
 #include "popper/keeper.h"
@@ -29,6 +30,7 @@ constexpr std::array role_programs{
 }  // namespace
 
 int main(int count, char** arguments) {
+  pop::hear_of_children();
   const std::string_view first = count == 2 ? arguments[1] : "";
   const auto role = std::ranges::find(role_programs, first, &RoleProgram::argument);
   if (role != role_programs.end()) ::_exit(role->run());

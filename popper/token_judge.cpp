@@ -16,7 +16,9 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "auth/account.h"
@@ -130,7 +132,8 @@ bool wait_for(const Fd& descriptor, Time deadline) {
   }
 }
 
-/// The program, which does not outlive this, nor does what it has started and left in its session.
+/// The program, which does not outlive this, nor does what it has started and left in its process
+/// group.
 class Running {
  public:
   explicit Running(pid_t pid) : pid_{pid} {}
@@ -139,24 +142,32 @@ class Running {
   ~Running() { (void)end(); }
 
   /// Its end is a status of wait(2).
-  int end() {
+  Result<int> end() {
     if (pid_ == 0) return status_;
     ::kill(-pid_, SIGKILL);
     ::kill(pid_, SIGKILL);
-    while (::waitpid(pid_, &status_, 0) < 0 && errno == EINTR) {
-    }
+    int status = 0;
+    pid_t ended = 0;
+    do {
+      ended = ::waitpid(pid_, &status, 0);
+    } while (ended < 0 && errno == EINTR);
+    const int saved = errno;
+    status_ = status;
+    if (ended < 0) status_ = fail_errno(saved, "hear how oauth-helper ended");
     pid_ = 0;
     return status_;
   }
   /// False: not by then.
-  [[nodiscard]] bool wait_for_end(Time deadline) const {
+  [[nodiscard]] Result<bool> wait_for_end(Time deadline) const {
     const Fd process{static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0))};
-    return process.is_open() && wait_for(process, deadline);
+    if (process.is_open()) return wait_for(process, deadline);
+    const int saved = errno;
+    return fail_errno(saved, "watch oauth-helper");
   }
 
  private:
   pid_t pid_;
-  int status_ = 0;
+  Result<int> status_ = 0;
 };
 
 /// What came until the end or the deadline, or too much.
@@ -193,6 +204,17 @@ std::string ending_of(int status) {
     return "oauth-helper was ended by signal " + std::to_string(WTERMSIG(status));
   }
   return "oauth-helper ended with status " + std::to_string(WEXITSTATUS(status));
+}
+
+/// Nothing: it ended as it should, by then.
+Result<void> await_good_end(Running& program, Time deadline) {
+  const Result<bool> has_ended = program.wait_for_end(deadline);
+  if (!has_ended) return std::unexpected(has_ended.error());
+  if (!*has_ended) return fail(Errc::io, "oauth-helper has said all, and does not end");
+  const Result<int> status = program.end();
+  if (!status) return std::unexpected(status.error());
+  if (WIFEXITED(*status) && WEXITSTATUS(*status) == 0) return {};
+  return fail(Errc::io, ending_of(*status));
 }
 
 std::int64_t seconds_since_epoch() {
@@ -248,12 +270,63 @@ bool holds_all(std::string_view scope, std::string_view wanted) {
 
 Result<Identity> identity_of(const Settings& settings) {
   if (!runs_as_root()) return Identity{::getuid(), ::getgid(), {}, 0077};
-  const bool is_named = !settings.oauth_helper_user.empty();
-  const std::string& name = is_named ? settings.oauth_helper_user : settings.gate_user;
-  const Result<Account> user = find_system_account(name);
+  if (settings.oauth_helper_user.empty()) {
+    return fail(Errc::usage,
+                "oauth-helper-user: name a user that oauth-helper has for itself; useradd --system "
+                "--no-create-home NAME makes one");
+  }
+  const Result<Account> user = find_system_account(settings.oauth_helper_user);
   if (!user) return std::unexpected(Error{user.error()}.in("oauth-helper-user"));
   if (user->uid == 0) return fail(Errc::usage, "oauth-helper-user must not be root");
   return Identity{user->uid, user->gid, {}, 0077};
+}
+
+// Processes of gate-user talk to strangers and to name services, and could trace the program;
+// credential-owner's file has the secrets of all.
+Result<void> check_user_is_its_own(const Settings& settings, uid_t uid) {
+  if (!runs_as_root()) return {};
+  for (const auto& [option, name] : {std::pair{"gate-user", settings.gate_user},
+                                     std::pair{"credential-owner", settings.credential_owner}}) {
+    const Result<Account> other = find_system_account(name);
+    if (!other && other.error().code != Errc::not_found) return std::unexpected(other.error());
+    if (!other || other->uid != uid) continue;
+    return fail(Errc::usage,
+                std::string{"oauth-helper-user must not be "} + option +
+                    ", whose processes could see the tokens: give it a user of its own");
+  }
+  return {};
+}
+
+bool is_safe_owner(const struct stat& st) {
+  return st.st_uid == 0 || st.st_uid == ::geteuid();
+}
+
+// In a sticky directory others can make names, but not replace root's.
+Result<void> check_directories_above(const std::filesystem::path& path) {
+  for (std::filesystem::path at = path.parent_path();; at = at.parent_path()) {
+    struct stat st {};
+    if (::stat(at.c_str(), &st) != 0) {
+      const int saved = errno;
+      return fail_errno(saved, "oauth-helper: look at " + at.native());
+    }
+    const bool is_shared = (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (st.st_mode & S_ISVTX) == 0;
+    if (!is_safe_owner(st) || is_shared) {
+      return fail(Errc::denied,
+                  "oauth-helper: " + at.native() +
+                      ": others than root can put another program there; chown root " +
+                      at.native() + "; chmod go-w " + at.native());
+    }
+    if (at == at.parent_path()) return {};
+  }
+}
+
+// Where it is named, and where links lead.
+Result<void> check_place(const std::filesystem::path& path) {
+  std::error_code why;
+  const std::filesystem::path real = std::filesystem::canonical(path, why);
+  if (why) return fail_errno(why.value(), "oauth-helper: " + path.native());
+  Result<void> good = check_directories_above(path.lexically_normal());
+  return good ? check_directories_above(real) : good;
 }
 
 Result<void> check_program(const std::filesystem::path& path) {
@@ -266,8 +339,7 @@ Result<void> check_program(const std::filesystem::path& path) {
   if (!S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0) {
     return fail(Errc::usage, option + ": no file that can be executed; chmod +x it");
   }
-  const bool is_ours = st.st_uid == 0 || st.st_uid == ::geteuid();
-  if (is_ours && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0) return {};
+  if (is_safe_owner(st) && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0) return check_place(path);
   return fail(Errc::denied, option +
                                 ": others than root can change it; give it to root, and the mode "
                                 "0755");
@@ -302,6 +374,11 @@ Owner read_token_answer(std::string_view text, std::string_view wanted_scope, st
   return std::string{*said.user};
 }
 
+std::chrono::milliseconds token_patience(const Settings& settings) {
+  const std::chrono::milliseconds login_timeout = settings.login_timeout;
+  return std::min<std::chrono::milliseconds>(settings.oauth_timeout, login_timeout / 2);
+}
+
 TokenJudge::Answer TokenJudge::ask(const Question& question) const {
   const Result<void> sound = check_program(settings_.oauth_helper);
   const Result<Identity> identity = sound ? identity_of(settings_) : std::unexpected(sound.error());
@@ -313,8 +390,7 @@ TokenJudge::Answer TokenJudge::ask(const Question& question) const {
   }
   const Fd answers{ends[0]};
   Fd theirs{ends[1]};
-  const std::chrono::milliseconds patience =
-      std::min<std::chrono::milliseconds>(settings_.oauth_timeout, settings_.login_timeout / 2);
+  const std::chrono::milliseconds patience = token_patience(settings_);
   const Time deadline = system_clock().steady() + patience;
   const pid_t self = ::getpid();
   const pid_t child = ::fork();
@@ -333,14 +409,13 @@ TokenJudge::Answer TokenJudge::ask(const Question& question) const {
   if (output.text.size() > longest_answer) {
     return {std::move(claimed), garbage("more than it may")};
   }
-  if (!output.is_whole || !program.wait_for_end(deadline)) {
+  if (!output.is_whole) {
     return {std::move(claimed),
             no_owner(Kind::unknown, "oauth-helper has not answered within " +
                                         std::to_string(patience.count()) + " ms")};
   }
-  const int status = program.end();
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    return {std::move(claimed), no_owner(Kind::unknown, ending_of(status))};
+  if (Result<void> ended = await_good_end(program, deadline); !ended) {
+    return {std::move(claimed), no_owner({Errc::io, std::move(ended).error().text})};
   }
   return {std::move(claimed),
           read_token_answer(output.text, settings_.oauth_scope, seconds_since_epoch())};
@@ -354,7 +429,8 @@ Result<void> check_oauth_helper(const Settings& settings) {
                 "oauth-scope: a scope is of ASCII characters without quotation mark and backslash");
   }
   const Result<Identity> identity = identity_of(settings);
-  return identity ? Result<void>{} : std::unexpected(identity.error());
+  if (!identity) return std::unexpected(identity.error());
+  return check_user_is_its_own(settings, identity->uid);
 }
 
 }  // namespace pop

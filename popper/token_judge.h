@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -38,17 +39,20 @@ class TokenJudge {
     std::string claimed;  // whom the client wants to be; empty: it did not say, or it is not known
     std::expected<std::string, TokenFault> owner;  // of the token
   };
-  /// Blocks, for oauth-timeout at most and never longer than half of login-timeout; then the
-  /// program is killed. Reads NSS.
+  /// Blocks, for token_patience() at most; then the program is killed. Reads NSS.
   [[nodiscard]] Answer ask(const Question& question) const;
 
  private:
   const Settings& settings_;
 };
 
-/// Whether the settings can be served: only root may change the program, it can be executed, its
-/// user is there, and the scope can be told to clients. Nothing is checked where no program is
-/// named. For errors at the start rather than in the log.
+/// oauth-timeout, and never longer than half of login-timeout.
+[[nodiscard]] std::chrono::milliseconds token_patience(const Settings& settings);
+
+/// Whether the settings can be served: only root may change the program and the directories above
+/// it, it can be executed, its user is there and, for root, neither gate-user nor credential-owner,
+/// and the scope can be told to clients. Nothing is checked where no program is named. For errors
+/// at the start rather than in the log.
 [[nodiscard]] Result<void> check_oauth_helper(const Settings& settings);
 
 /// What the program's whole answer says at this time, in seconds since the epoch.

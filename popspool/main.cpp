@@ -6,6 +6,7 @@
 #include "popspool/popspool.h"
 
 int main(int argc, char** argv) {
+  ::signal(SIGCHLD, SIG_DFL);  // ignored, as exec may leave it, it would take exit statuses with it
   ::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error of writing
   try {
     pop::Terminal terminal{"popspool"};

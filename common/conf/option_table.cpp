@@ -405,17 +405,18 @@ constexpr std::array options{
     Option{"oauth-helper", "", login, &S::oauth_helper, "PROGRAM", start_up, Ready::now,
            "Ask this program whose a bearer token is, and offer OAUTHBEARER and XOAUTH2 under TLS",
            "popper-formats(5) has what it is told and may answer. It runs without rights, for one "
-           "token at a time. Only root may be able to change it. Where clear-text-password lets no "
-           "password pass, no token passes either.",
+           "token at a time. Only root may be able to change it or what is above it. Where "
+           "clear-text-password lets no password pass, no token passes either.",
            no_switch, no_range, absolute_or_none},
     Option{"oauth-helper-user", "", login, &S::oauth_helper_user, "USER", start_up, Ready::now,
            "Run oauth-helper as this user",
-           "Empty: as gate-user. Give it a user of its own if it keeps a secret to ask with. It is "
-           "never root.",
+           "A user of its own: neither root nor gate-user nor credential-owner. Must be set where "
+           "popper is started as root.",
            no_switch, no_range, word_or_none},
     Option{"oauth-scope", "", login, &S::oauth_scope, "WORDS", start_up, Ready::now,
            "Let only tokens in that have every one of these scopes",
-           "With blanks between. Empty: any token."},
+           "With blanks between. Empty: any token that oauth-helper calls good, so that program "
+           "itself must refuse what was made for other services."},
     Option{"oauth-timeout", "", login, &S::oauth_timeout, "SECONDS", start_up, Ready::now,
            "End oauth-helper when it has not answered for so long",
            "Half of login-timeout is the most.", no_switch, within(1, 300)},

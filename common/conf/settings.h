@@ -129,7 +129,7 @@ struct Settings {
   std::filesystem::path kerberos_keytab;  // empty: libkrb5's default
   std::filesystem::path kerberos_replay_file = "/run/popper/kerberos.replay";
   std::filesystem::path oauth_helper;  // empty: no tokens are taken
-  std::string oauth_helper_user;       // empty: gate-user
+  std::string oauth_helper_user;       // of root: must be named
   std::string oauth_scope;             // blank-separated; what a token must have
   std::chrono::seconds oauth_timeout{10};
 

@@ -7,7 +7,12 @@
 
 namespace pop {
 
+void hear_of_children() {
+  ::signal(SIGCHLD, SIG_DFL);
+}
+
 Fd receive_signals(std::initializer_list<int> signals) {
+  hear_of_children();
   sigset_t set;
   sigemptyset(&set);
   for (const int signal : signals) sigaddset(&set, signal);

@@ -12,7 +12,7 @@ import certificates
 import daemon_processes
 import popper_host
 from popper_host import PATIENCE, HostTest, wait_until
-from sasl_client import Client, encoded, plain
+from sasl_client import Client, Scram, encoded, plain
 
 SECRET = b"a secret of jo"
 ACKNOWLEDGED = b"\1"
@@ -99,7 +99,8 @@ class OAuthTest(HostTest):
         config = self.host.configure(**{
             "credential_file": self.file, "tls_support": "alternate-port",
             "tls_server_cert_file": self.certificate, "tls_private_key_file": self.key,
-            "oauth_helper": self.helper, "oauth_scope": "mail", **more})
+            "oauth_helper": self.helper, "oauth_helper_user": self.user.name, "oauth_scope": "mail",
+            **more})
         with (start or self.host.standalone)(config) as port:
             self.port = port
             yield port
@@ -234,7 +235,7 @@ class OAuthTest(HostTest):
             self.assertNotIn(encoded(token.encode()).decode()[:6], log)
 
     def test_oauth_helper_user_says_whom_it_runs_as(self):
-        with self.serving(oauth_helper_user=self.user.name):
+        with self.serving():
             self.assert_in(oauthbearer("jo", "good.jo"))
         self.assertEqual(self.report("rights").split()[:2], [str(self.user.uid), str(self.user.gid)])
 
@@ -287,7 +288,7 @@ class OAuthTest(HostTest):
             self.assertEqual(os.listdir(self.reports), [])  # nobody was asked
 
     def test_failures_are_counted_though_the_client_goes(self):
-        with self.serving(failure_delay=50):
+        with self.serving(failure_delay=10):
             client = self.connect()
             self.assertTrue(client.say(oauthbearer("jo", "bad")).startswith(b"+ "))
             client.close()
@@ -297,7 +298,9 @@ class OAuthTest(HostTest):
             client.send(oauthbearer("jo", "good.jo"))
             client.socket.settimeout(1)
             with self.assertRaises(TimeoutError):
-                client.line()
+                client.socket.recv(1)
+            client.socket.settimeout(PATIENCE)
+            self.assertTrue(client.line().startswith(b"+OK jo"))
             client.close()
 
     # A program that does not do as it should.
@@ -352,11 +355,53 @@ class OAuthTest(HostTest):
                 line = plain(client, b"jo", SECRET)
                 self.assertTrue(line.startswith(b"+OK jo"), line)
                 client.say(b"QUIT")
-            with open(os.path.join(self.reports, "release"), "w"):
-                pass
+            self.release(waiting)
+
+    def on_one_processor(self, config):
+        """With one gate."""
+        processor = min(os.sched_getaffinity(0))
+        return self.host.standalone(
+            config, preexec_fn=lambda: os.sched_setaffinity(0, {processor}))
+
+    def release(self, waiting):
+        with open(os.path.join(self.reports, "release"), "w"):
+            pass
+        for client in waiting:
+            self.assertRegex(client.line(), rb"^(\+OK other|-ERR \[IN-USE\])")
+            client.close()
+
+    def test_a_slow_token_held_up_an_exchange_that_had_begun(self):
+        with self.serving(self.on_one_processor, oauth_timeout=300, login_timeout=600, keepers=2):
+            client, scram = self.connect(), Scram(b"jo", SECRET)
+            self.assertTrue(scram.begin(client))
+            slow = self.connect("127.0.0.3")
+            slow.send(oauthbearer("other", "wait.other"))
+            wait_until(lambda: self.reported("waiting"), "the helper waits")
+            self.assertTrue(scram.answer(client).startswith(b"+ "))
+            self.assertTrue(client.say(b"").startswith(b"+OK jo"))
+            self.release([slow])
+
+    def test_slow_tokens_of_one_address_held_up_those_of_others(self):
+        with self.serving(self.on_one_processor, oauth_timeout=300, login_timeout=600, keepers=4):
+            waiting = [self.connect("127.0.0.3") for _ in range(6)]
             for client in waiting:
-                self.assertRegex(client.line(), rb"^(\+OK other|-ERR \[IN-USE\])")
-                client.close()
+                client.send(oauthbearer("other", "wait.other"))
+            wait_until(lambda: len(self.reported("waiting")) == 2, "two helpers wait")
+            waiting.pop().close()  # does not wait any more, or its helper is not waited for
+            self.assert_in(oauthbearer("jo", "good.jo"))
+            self.assertEqual(len(self.reported("waiting")), 2)
+            self.release(waiting)
+
+    def test_whoever_starts_popper_may_ignore_sigchld(self):
+        def start(config):
+            return self.host.standalone(
+                config, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+
+        with self.serving(start):
+            self.assert_in(oauthbearer("jo", "good.jo"))
+            reply = self.say(oauthbearer("jo", "status.jo"))
+            self.assertTrue(reply.startswith(UNAVAILABLE), reply)
+            self.assertIn("status 3", self.log())
 
     def reported(self, what):
         return [int(name.split(".")[1]) for name in os.listdir(self.reports)
@@ -386,13 +431,22 @@ class OAuthTest(HostTest):
 
     def test_what_cannot_be_served_is_refused_at_the_start(self):
         loose = self.host.write(self.host.path("loose"), b"#!/bin/sh\n", mode=0o757)
+        os.mkdir(self.host.path("open"))
+        os.chmod(self.host.path("open"), 0o757)
+        below = self.host.write(self.host.path("open", "helper"), b"#!/bin/sh\n", mode=0o755)
+        link = self.host.path("link")
+        os.symlink(below, link)
         for options in ({"oauth_helper": loose}, {"oauth_helper": self.host.path("none")},
-                        {"oauth_helper": self.certificate}, {"oauth_helper_user": "root"},
+                        {"oauth_helper": self.certificate}, {"oauth_helper": below},
+                        {"oauth_helper": link}, {"oauth_helper_user": "root"},
+                        {"oauth_helper_user": None}, {"oauth_helper_user": "nobody"},
+                        {"credential_owner": self.user.name},
                         {"oauth_helper_user": "no-such-user"}, {"oauth_scope": "m\u00e4il"}):
             with self.subTest(options=options):
                 done = subprocess.run(
                     [popper_host.POPPER, "127.0.0.1:1", "--foreground", "-f",
-                     self.host.configure(**{"oauth_helper": self.helper, **options})],
+                     self.host.configure(**{"oauth_helper": self.helper,
+                                            "oauth_helper_user": self.user.name, **options})],
                     capture_output=True, text=True, timeout=PATIENCE)
                 self.assertNotEqual(done.returncode, 0)
                 self.assertIn("oauth-", done.stderr)

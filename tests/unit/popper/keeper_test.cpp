@@ -466,8 +466,37 @@ constexpr std::int64_t far_away = std::int64_t{1} << 40;
 
 }  // namespace
 
+TEST_CASE("A gate brought a voucher by AUTH though GSSAPI was not offered", "[popper][kerberos]") {
+  Bench bench;
+  bool is_allowed = false;
+  SECTION("no keytab") {}
+  SECTION("another mechanism is named") {
+    bench.handover.settings.kerberos_keytab = "/etc/krb5.keytab";
+    bench.handover.settings.sasl_mechanisms = "SCRAM-SHA-256";
+  }
+  SECTION("strength is wanted, and there is no TLS") {
+    bench.handover.settings.kerberos_keytab = "/etc/krb5.keytab";
+    bench.handover.settings.sasl_min_ssf = 1;
+  }
+  SECTION("it is") {
+    bench.handover.settings.kerberos_keytab = "/etc/krb5.keytab";
+    is_allowed = true;
+  }
+  Keeper keeper = bench.keeper();
+  KerberosAttempt attempt;
+  attempt.connection = 1;
+  attempt.user = "jo";
+  attempt.voucher = bench.vouchers.seal({1, "jo", "jo@EXAMPLE.ORG", far_away});
+  attempt.address = "127.0.0.1";
+  attempt.by_auth = true;
+  const Verdict verdict = verdict_of(
+      keeper.answer(with_descriptor(std::move(attempt), Client{}.theirs.duplicate().value())));
+  CHECK((verdict.outcome == Verdict::Outcome::accepted) == is_allowed);
+}
+
 TEST_CASE("A voucher by AUTH tells a stranger nothing", "[popper][kerberos]") {
   Bench bench;
+  bench.handover.settings.kerberos_keytab = "/etc/krb5.keytab";
   Keeper keeper = bench.keeper();
   const auto answer = [&](std::uint64_t connection, std::string user, std::string voucher) {
     KerberosAttempt attempt;

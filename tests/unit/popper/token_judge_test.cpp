@@ -59,6 +59,18 @@ TEST_CASE("What oauth-helper may answer, and what it means", "[popper][oauth]") 
   }
 }
 
+TEST_CASE("Half of a login-timeout of one second is some time", "[popper][oauth]") {
+  using std::chrono::milliseconds, std::chrono::seconds;
+  Settings settings;
+  settings.oauth_timeout = seconds{10};
+  settings.login_timeout = seconds{1};
+  CHECK(token_patience(settings) == milliseconds{500});
+  settings.login_timeout = seconds{5};
+  CHECK(token_patience(settings) == milliseconds{2500});
+  settings.login_timeout = seconds{60};
+  CHECK(token_patience(settings) == seconds{10});
+}
+
 TEST_CASE("A token must have every scope that is wanted", "[popper][oauth]") {
   constexpr std::string_view answer = "active\nuser jo\nscope mail pop openid\n";
   CHECK(read(answer, "") == "jo");
