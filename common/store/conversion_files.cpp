@@ -4,6 +4,7 @@
 
 #include "base/flock.h"
 #include "base/text.h"
+#include "store/file_pieces.h"
 #include "store/session_lock.h"
 
 namespace pop {
@@ -67,6 +68,22 @@ Result<void> claim(const Fd& directory, const FilePlace& place) {
   if (!locked) return std::unexpected(locked.error());
   if (*locked == Flock::taken) return {};
   return fail(Errc::busy, place.path() + ": another conversion is at work");
+}
+
+Result<void> copy_along(Disk& disk, const FilePlace& from, const FilePlace& to) {
+  const Result<void> removed = disk.remove(to.directory(), to.name);
+  if (!removed && removed.error().code != Errc::not_found) return removed;
+  const Result<Fd> source = disk.open(from.directory(), from.name, O_RDONLY);
+  if (!source && source.error().code == Errc::not_found) return {};
+  if (!source) return std::unexpected(source.error());
+  const Result<FileStatus> status = disk.status(*source);
+  if (!status) return std::unexpected(status.error());
+  const Result<Fd> target = disk.open(to.directory(), to.name, O_RDWR | O_CREAT | O_EXCL, 0600);
+  if (!target) return std::unexpected(target.error());
+  Result<void> copied =
+      copy_and_sync(disk, *source, *target, {.from = {0}, .to = {0}, .count = status->size},
+                    [] { return Result<void>{}; });
+  return copied ? disk.sync(*target) : copied;
 }
 
 Result<void> remove_all_of(Disk& disk, int directory, const std::string& name) {

@@ -43,6 +43,10 @@ struct ConversionFiles {
 /// Takes an flock(2) on a directory. Errc::busy: another process takes in what came late.
 [[nodiscard]] Result<void> claim(const Fd& directory, const FilePlace& place);
 
+/// Makes `to` the durable copy of `from`, or removes it where there is no `from`: nothing reads it
+/// before the exchange.
+[[nodiscard]] Result<void> copy_along(Disk& disk, const FilePlace& from, const FilePlace& to);
+
 /// Removes a file, or a directory with all that is in it, that is ours. A missing one is no error.
 [[nodiscard]] Result<void> remove_all_of(Disk& disk, int directory, const std::string& name);
 [[nodiscard]] inline Result<void> remove_all_of(Disk& disk, const FilePlace& place) {

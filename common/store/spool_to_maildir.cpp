@@ -133,7 +133,9 @@ Result<void> SpoolToMaildir::build(LockedSpool& spool) {
                           .places = {},
                           .drop = {root, ".popper.pop"},
                           .index = {root, ".popper.cache"},
-                          .ids = {root, ".popper.uidl"}};
+                          .ids = {root, ".popper.uidl"},
+                          .trash = {root, ".popper.trash"},
+                          .retrievals = {root, ".popper.retrieved"}};
   for (const MaildirPlace each : maildir_places) {
     Result<Fd> opened = open_in_build(*root, std::string{directory_name(each)});
     if (!opened) return std::unexpected(std::move(opened).error());
@@ -178,6 +180,8 @@ Result<void> SpoolToMaildir::fill(LockedSpool& spool, const MaildirLocation& mai
   }
   Result<void> done;
   if (!ids.is_empty()) done = ids.save(disk_, maildir.ids, options_.recipe);
+  if (done) done = copy_along(disk_, location_.trash, maildir.trash);
+  if (done) done = copy_along(disk_, location_.retrievals, maildir.retrievals);
   for (const MaildirPlace each : maildir_places) {
     if (done) done = disk_.sync_directory(maildir.places[each].get());
   }
@@ -237,7 +241,8 @@ Result<void> SpoolToMaildir::take_in(const FilePlace& old, FileBytes size, Conve
     }
   }
   Result<void> removed = disk_.remove(old.directory(), old.name);
-  for (const FilePlace* place : {&location_.index, &location_.uidl}) {
+  for (const FilePlace* place :
+       {&location_.index, &location_.uidl, &location_.trash, &location_.retrievals}) {
     (void)disk_.remove(place->directory(), place->name);
   }
   return removed ? disk_.sync_directory(old.directory()) : removed;

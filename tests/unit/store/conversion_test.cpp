@@ -199,6 +199,23 @@ TEST_CASE("A Maildir becomes a spool and comes back", "[conversion]") {
   CHECK(host.names_beside() == 0);
 }
 
+TEST_CASE("A conversion keeps the trash and the times of retrieval", "[conversion]") {
+  Host host;
+  host.fill(motley_spool());
+  const fs::path trash = host.directory / ".jo.trash";
+  const fs::path times = host.directory / ".jo.retrieved";
+  put_file(trash, "deleted mail");
+  put_file(times, "times");
+  host.convert(MailFormat::maildir);
+  CHECK_FALSE(fs::exists(trash));
+  CHECK_FALSE(fs::exists(times));
+  CHECK(get_file(host.place() / ".popper.trash") == "deleted mail");
+  CHECK(get_file(host.place() / ".popper.retrieved") == "times");
+  host.convert(MailFormat::mbox);
+  CHECK(get_file(trash) == "deleted mail");
+  CHECK(get_file(times) == "times");
+}
+
 TEST_CASE("Conversion that has nothing to do does nothing", "[conversion]") {
   Host host;
   CHECK_FALSE(host.convert(MailFormat::maildir).was_needed);
