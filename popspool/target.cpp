@@ -75,15 +75,32 @@ Result<MailTarget> target_of(std::string name, const Account& account, const Set
   return MailTarget{std::move(name), mail_user(account), std::move(*identity)};
 }
 
-Result<MailTarget> target_at(const std::string& name, const Settings& settings) {
+/// Of a maildrop that is about to be made: the directory's owner is asked for.
+Result<struct stat> status_to_be(const fs::path& path) {
+  Result<struct stat> directory = status_of(path.parent_path());
+  if (!directory) return directory;
+  if (S_ISDIR(directory->st_mode) && directory->st_uid != 0) return directory;
+  return fail(Errc::not_found, escaped(path.native()) +
+                                   " does not exist, is no user's, and its directory is root's: "
+                                   "whose mail it would be cannot be told");
+}
+
+Result<MailTarget> target_at(const std::string& name, const Settings& settings,
+                             MissingPath missing) {
   fs::path path = fs::absolute(name).lexically_normal();
-  if (!path.has_filename()) path = path.parent_path();  // "Maildir/"
+  const bool has_last_slash = !path.has_filename();  // "Maildir/"
+  if (has_last_slash) path = path.parent_path();
   if (!path.has_filename()) return fail(Errc::usage, "the root directory is no maildrop");
-  const Result<struct stat> status = status_of(path);
-  if (!status) return std::unexpected(status.error());
+  Result<struct stat> status = status_of(path);
+  const bool is_new = !status && status.error().code == Errc::not_found &&
+                      missing == MissingPath::new_maildrop &&
+                      (!has_last_slash || settings.mail_format == MailFormat::maildir);
+  if (!status && !is_new) return std::unexpected(status.error());
   const std::optional<Account> user = user_at(path, settings);
   // A file that somebody else owns in a user's place is refused by the engine, as it should be.
   if (user) return target_of(name, *user, settings);
+  if (is_new) status = status_to_be(path);
+  if (!status) return std::unexpected(status.error());
   Account owner = owner_of(*status);
   owner.name = path.filename().native();
   owner.maildrop = path;
@@ -151,8 +168,9 @@ class TargetCollection {
 
 }  // namespace
 
-Result<MailTarget> find_target(const Settings& settings, const std::string& name) {
-  if (name.find('/') != std::string::npos) return target_at(name, settings);
+Result<MailTarget> find_target(const Settings& settings, const std::string& name,
+                               MissingPath missing) {
+  if (name.find('/') != std::string::npos) return target_at(name, settings, missing);
   const Result<Account> account = find_mail_account(settings, name);
   if (account) return target_of(name, *account, settings);
   if (account.error().code != Errc::not_found) return std::unexpected(account.error());

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -92,14 +93,21 @@ Result<void> let_go_of_all_but(const Fd& pipe, std::optional<int> input, const F
   return {};
 }
 
+/// `parent` may have gone before the kernel was asked. Not before the uid changes, which takes it
+/// back.
+Result<void> end_with(pid_t parent) {
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return fail_errno(errno, "prctl");
+  if (::getppid() != parent) return fail(Errc::busy, "popspool was ended");
+  return {};
+}
+
 Result<ExitStatus> work_on(const TargetVerb& verb, const MailTarget& target,
                            const Settings& settings, const ToolFlags& flags, bool is_alone,
-                           TargetOutput& output) {
-  if (target.identity) {
-    if (Result<void> done = become(*target.identity); !done) {
-      return std::unexpected(std::move(done).error());
-    }
-  }
+                           pid_t parent, TargetOutput& output) {
+  Result<void> ready;
+  if (target.identity) ready = become(*target.identity);
+  if (ready && verb.input) ready = end_with(parent);
+  if (!ready) return std::unexpected(std::move(ready).error());
   ReadOnlyDisk looking{system_disk()};
   const bool reads = verb.access == TargetVerb::Access::reading;
   Disk& disk = reads ? static_cast<Disk&>(looking) : system_disk();
@@ -119,14 +127,16 @@ Result<ExitStatus> work_on(const TargetVerb& verb, const MailTarget& target,
 
 [[noreturn]] void be_the_process(const TargetVerb& verb, const MailTarget& target,
                                  const Settings& settings, const ToolFlags& flags,
-                                 const TargetProcess::Circumstances& circumstances, Fd pipe) {
+                                 const TargetProcess::Circumstances& circumstances, pid_t parent,
+                                 Fd pipe) {
   ExitStatus status = ExitStatus::software;
   if (verb.access == TargetVerb::Access::reading) ::signal(SIGPIPE, SIG_DFL);
+  ::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of writing
   const Result<void> alone = let_go_of_all_but(pipe, verb.input, circumstances.output);
   PipeOutput output{std::move(pipe), flags.form};
   try {
     const Result<ExitStatus> done =
-        alone ? work_on(verb, target, settings, flags, circumstances.is_alone, output)
+        alone ? work_on(verb, target, settings, flags, circumstances.is_alone, parent, output)
               : std::unexpected(alone.error());
     if (!done) output.fail_with(done.error());
     status = done ? *done : consequence_of(done.error().code).exit;
@@ -146,9 +156,12 @@ Result<TargetProcess> TargetProcess::start(const TargetVerb& verb, const MailTar
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "make a pipe");
   Fd reading{ends[0]};
   Fd writing{ends[1]};
+  const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) return fail_errno(errno, "fork");
-  if (pid == 0) be_the_process(verb, target, settings, flags, circumstances, std::move(writing));
+  if (pid == 0) {
+    be_the_process(verb, target, settings, flags, circumstances, parent, std::move(writing));
+  }
   return TargetProcess{pid, std::move(reading)};
 }
 

@@ -101,6 +101,7 @@ class TargetRunner {
   enum class State : std::uint8_t { waiting, running, ended, done_before };
   struct Slot {
     std::string name;
+    bool is_unknown = false;  // no user
     State state = State::waiting;
     std::optional<TargetProcess> process;
     ExitStatus status = ExitStatus::ok;
@@ -120,9 +121,7 @@ class TargetRunner {
         slot.state = State::ended;
         slot.error = started.error().text;
         slot.status =
-            started.error().code == Errc::not_found && slot.name.find('/') == std::string::npos
-                ? ExitStatus::no_user
-                : consequence_of(started.error().code).exit;
+            slot.is_unknown ? ExitStatus::no_user : consequence_of(started.error().code).exit;
       } else {
         slot.state = State::running;
         ++running_;
@@ -131,8 +130,12 @@ class TargetRunner {
   }
 
   Result<void> start(Slot& slot) {
-    Result<MailTarget> target = find_target(settings_, slot.name);
-    if (!target) return std::unexpected(target.error());
+    Result<MailTarget> target = find_target(settings_, slot.name, verb_.missing);
+    if (!target) {
+      const bool is_name = slot.name.find('/') == std::string::npos;
+      slot.is_unknown = is_name && target.error().code == Errc::not_found;
+      return std::unexpected(target.error());
+    }
     if (verb_.prepare) {
       if (Result<void> ready = verb_.prepare(*target); !ready) return ready;
     }

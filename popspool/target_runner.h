@@ -73,9 +73,12 @@ struct TargetVerb {
   std::function<Result<ExitStatus>(const TargetRun&)> work;
   Access access = Access::reading;
   Output output = Output::kept;
+  MissingPath missing = MissingPath::nothing;
   /// Called by whoever runs popspool, before the target's process has become its owner.
   std::function<Result<void>(MailTarget&)> prepare{};
-  std::optional<int> input{};  // becomes the process's standard input; else that is the null device
+  /// Becomes the process's standard input; else that is the null device. Who hands something over
+  /// must be there to learn what became of it: the process does not outlive popspool.
+  std::optional<int> input{};
   /// For a verb that writes files which are not of the mail's owner. Called here, with the rights
   /// of whoever called popspool, before the target's process starts: what it opens becomes the
   /// process's standard output, else that is the null device.

@@ -12,6 +12,11 @@ bool means_no_records(const Error& error) {
   return error.code == Errc::not_found || (error.code == Errc::denied && ::geteuid() != 0);
 }
 
+/// A site without virtual users need not have the file; one that somebody has named must be there.
+bool is_never_made(const Settings& settings, const Error& error) {
+  return error.code == Errc::not_found && settings.credential_file == Settings{}.credential_file;
+}
+
 }  // namespace
 
 Result<Account> virtual_account(std::string_view user, const Credential::Virtual& who) {
@@ -35,7 +40,13 @@ Result<Account> find_mail_account(const Settings& settings, std::string_view nam
   if (record && *record && (*record)->virtual_user) {
     return virtual_account(name, *(*record)->virtual_user);
   }
-  return find_system_account(name);
+  Result<Account> account = find_system_account(name);
+  if (account || account.error().code != Errc::not_found || record) return account;
+  if (is_never_made(settings, record.error())) return account;
+  const bool is_denied = record.error().code == Errc::denied;
+  return fail(is_denied ? Errc::denied : Errc::io,
+              "the system has no such user, and whether there is a virtual one cannot be told: " +
+                  record.error().text);
 }
 
 Result<std::vector<Account>> virtual_accounts(const Settings& settings) {

@@ -65,6 +65,10 @@ class Incoming {
     return make_from_line(sender, now);
   }
 
+  [[nodiscard]] Result<void> last_check() const {
+    return request_.last_check ? request_.last_check() : Result<void>{};
+  }
+
  private:
   const DeliveryRequest& request_;
   const ReadOn& read_on_;
@@ -127,9 +131,9 @@ class SpoolDelivery {
     if (!lock) return std::unexpected(std::move(lock).error());
     done = finish_update(*lock);
     if (done) done = look_at_end(*lock);
-    if (done) done = append(*lock, incoming.from_line(context_.clock.wall()), text);
+    if (done) done = append(*lock, incoming, text);
     if (!done) return std::unexpected(std::move(done).error());
-    return DeliveredMail{location_.spool.path(), tail_};
+    return DeliveredMail{location_.spool.path(), tail_, std::move(remark_)};
   }
 
  private:
@@ -168,7 +172,8 @@ class SpoolDelivery {
     return text;
   }
 
-  Result<void> append(SpoolLock& lock, const std::string& from_line, WaitingText& text) {
+  Result<void> append(SpoolLock& lock, const Incoming& incoming, WaitingText& text) {
+    const std::string from_line = incoming.from_line(context_.clock.wall());
     Result<JournalWriter> writer = JournalWriter::create(
         disk_, location_.journal, text.size() + FileBytes{from_line.size() + 2 * mmdf_line.size()});
     if (!writer) return std::unexpected(std::move(writer).error());
@@ -188,9 +193,21 @@ class SpoolDelivery {
     end += is_mmdf ? mmdf_line : "\n";
     if (done) done = writer->append(end);
     tail_ = writer->tail_size();
+    if (done) done = incoming.last_check();
     if (done) done = writer->finish(lock.file(), size_, size_);
-    if (done) done = apply_journal(disk_, location_.journal, lock, user_.uid);
-    return done;
+    return done ? carry_out(lock) : done;
+  }
+
+  /// The journal is durable, and whoever opens the spool next carries it out: "try again" now would
+  /// double the message.
+  Result<void> carry_out(SpoolLock& lock) {
+    Result<void> done = apply_journal(disk_, location_.journal, lock, user_.uid);
+    if (done || done.error().code == Errc::corrupt) return done;
+    remark_ =
+        "the message is in the journal, and the next session or delivery moves it into the "
+        "spool: " +
+        done.error().text;
+    return {};
   }
 
   const MaildropContext& context_;
@@ -199,7 +216,7 @@ class SpoolDelivery {
   const MaildropLocation& location_;
   SpoolFormat format_ = SpoolFormat::mbox;
   FileBytes size_, tail_;
-  std::string gap_;
+  std::string gap_, remark_;
 };
 
 Result<MaildirLocation> made_or_found_maildir(const MaildropContext& context, const MailUser& user,
@@ -215,7 +232,7 @@ Result<MaildirLocation> made_or_found_maildir(const MaildropContext& context, co
   return fail(Errc::changed, location.spool.path() + " is made and removed again and again");
 }
 
-/// `tmp` and `new` may be missing where another program made the Maildir.
+/// Subdirectories may be missing where another program made the Maildir.
 Result<Fd> open_or_make(Disk& disk, const OpenDirectory& root, const std::string& name) {
   Result<Fd> directory = disk.open(root.fd.get(), name, O_RDONLY | O_DIRECTORY);
   if (directory || directory.error().code != Errc::not_found) return directory;
@@ -225,13 +242,55 @@ Result<Fd> open_or_make(Disk& disk, const OpenDirectory& root, const std::string
   return disk.open(root.fd.get(), name, O_RDONLY | O_DIRECTORY);
 }
 
+/// One delivery's way into a Maildir that may become a spool meanwhile. Who converts it takes in
+/// what was on its way when the two changed places, which ends when `tmp` is gone: so a delivery
+/// goes through a `tmp` that was there before, or not at all.
+class MaildirEntry {
+ public:
+  MaildirEntry(const MaildropContext& context, const MailUser& user,
+               const MaildropLocation& location, const OpenDirectory& root)
+      : context_{context}, user_{user}, location_{location}, root_{root} {}
+
+  Result<Fd> open_tmp() {
+    Result<Fd> tmp = context_.disk.open(root_.fd.get(), "tmp", O_RDONLY | O_DIRECTORY);
+    if (!tmp && tmp.error().code == Errc::not_found) {
+      if (Result<void> fine = check_place(); !fine) return std::unexpected(std::move(fine).error());
+      tmp = open_or_make(context_.disk, root_, "tmp");
+    }
+    if (!tmp) return tmp;
+    if (Result<void> fine = check_place(); !fine) return std::unexpected(std::move(fine).error());
+    return tmp;
+  }
+
+ private:
+  /// Whether the Maildir still stands where it was found.
+  Result<void> check_place() {
+    const Result<FileStatus> opened = context_.disk.status(root_.fd);
+    if (!opened) return std::unexpected(opened.error());
+    const Result<std::optional<MaildirLocation>> found =
+        locate_maildir(context_.disk, context_.settings, user_, location_);
+    if (found && *found) {
+      const Result<FileStatus> now = context_.disk.status((*found)->root->fd);
+      if (!now) return std::unexpected(now.error());
+      if (now->same_file(*opened)) return {};
+    }
+    return fail(Errc::busy, root_.path.native() + " is being replaced" +
+                                (found ? "" : " (" + found.error().text + ")") + "; try again");
+  }
+
+  const MaildropContext& context_;
+  const MailUser& user_;
+  const MaildropLocation& location_;
+  const OpenDirectory& root_;
+};
+
 Result<DeliveredMail> deliver_to_maildir(const MaildropContext& context, const MailUser& user,
                                          const MaildropLocation& location, Incoming& incoming) {
   using std::chrono::duration_cast, std::chrono::microseconds, std::chrono::seconds;
   Disk& disk = context.disk;
   const Result<MaildirLocation> maildir = made_or_found_maildir(context, user, location);
   if (!maildir) return std::unexpected(maildir.error());
-  const Result<Fd> tmp = open_or_make(disk, *maildir->root, "tmp");
+  const Result<Fd> tmp = MaildirEntry{context, user, location, *maildir->root}.open_tmp();
   if (!tmp) return std::unexpected(tmp.error());
   const Result<Fd> fresh = open_or_make(disk, *maildir->root, "new");
   if (!fresh) return std::unexpected(fresh.error());
@@ -243,13 +302,14 @@ Result<DeliveredMail> deliver_to_maildir(const MaildropContext& context, const M
   if (!delivery) return std::unexpected(std::move(delivery).error());
   Result<void> done =
       incoming.read([&](std::string_view piece) { return delivery->append(piece); });
+  if (done) done = incoming.last_check();
   if (!done) return std::unexpected(std::move(done).error());
   const Result<std::string> name = delivery->finish(fresh->get(), "");
   if (!name) return std::unexpected(name.error());
   if (done = disk.sync_directory(fresh->get()); !done) {
     return std::unexpected(std::move(done).error());
   }
-  return DeliveredMail{(maildir->root->path / "new" / *name).native(), delivery->size()};
+  return DeliveredMail{(maildir->root->path / "new" / *name).native(), delivery->size(), {}};
 }
 
 }  // namespace

@@ -18,11 +18,15 @@ struct DeliveryRequest {
   /// Of the envelope, for the From_ line; empty: what a From_ line in front of the message says.
   std::string sender;
   std::optional<FileBytes> largest;  // as it is handed over
+  /// Asked right before the message is there to stay; an error gives the delivery up.
+  std::function<Result<void>()> last_check{};
 };
 
 struct DeliveredMail {
   std::string path;  // of the spool, or of the message's file
   FileBytes size;    // it takes up there
+  /// What the administrator should know though the message is safe; empty: nothing.
+  std::string remark{};
 };
 
 /// Puts one message into the user's maildrop, after IncomingText and, in a spool, SeparatorQuoting;
@@ -31,10 +35,16 @@ struct DeliveredMail {
 /// A spool is locked only when all of the message has been read, and changed through the journal:
 /// after a crash the next session, or delivery, finds the message whole or not at all, never half
 /// of it behind another one. A Maildir gets a file in `tmp` that is moved to `new`. Errc::limit:
-/// larger than `largest`, or empty. Errc::full: no room or quota. Errc::busy: the spool stays
-/// locked. Errc::changed, Errc::corrupt: a journal that does not belong to the spool as it is, or
-/// is damaged. After any error but that of the very last fsyncs the message is not there; then it
-/// will be, and a second try doubles it, as mail transfer must.
+/// larger than `largest`, or empty; also more than this process may open or write. Errc::full: no
+/// room or quota. Errc::busy: the spool stays locked, or the Maildir is being converted.
+/// Errc::changed, Errc::corrupt: a journal that does not belong to the spool as it is, or is
+/// damaged.
+///
+/// Once the journal is durable the message counts as delivered: if the spool cannot be written now,
+/// that is a remark, and the next session or delivery finishes it. So after an error the message is
+/// not there, but for two: when the fsync of the directory with the journal's name, or of `new`,
+/// fails, it may be there, and when the new journal cannot be read back, a person must look. Then a
+/// second try doubles it, as mail transfer must.
 [[nodiscard]] Result<DeliveredMail> deliver(const MaildropContext& context, const MailUser& user,
                                             const DeliveryRequest& request, const ReadOn& read_on);
 

@@ -17,6 +17,27 @@ PATIENCE = popper_host.PATIENCE
 NUMBER = re.compile(rb"^Subject: number (\d+)\r?$", re.MULTILINE)
 
 
+def state_and_parent(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
+            return stream.read().rsplit(")", 1)[1].split()[:2]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def child_of(pid):
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        known = state_and_parent(name)
+        if known and known[1] == str(pid):
+            return int(name)
+    return None
+
+
+def has_ended(pid):
+    known = state_and_parent(pid)
+    return known is None or known[0] == "Z"
+
+
 class PopspoolDeliverTest(HostTest):
     def deliver(self, *arguments, message, check=0, **more):
         done = subprocess.run([POPSPOOL, "-f", self.config, "deliver", *arguments], input=message,
@@ -95,6 +116,69 @@ class PopspoolDeliverTest(HostTest):
         self.deliver(self.user.name, message=simple_message(1), **mine)
         self.deliver("root", message=simple_message(1), check=75, **mine)
         self.assertEqual(len(NUMBER.findall(self.host.read_spool(self.user))), 1)
+
+    def test_who_may_not_read_the_credential_file_cannot_say_that_there_is_no_user(self):
+        secret = self.host.write(self.host.path("credentials"), b"", owner=0, mode=0o600)
+        self.config = self.host.configure(credential_file=secret)
+        mine = dict(user=self.user.uid, group=self.user.gid,
+                    extra_groups=[grp.getgrnam("mail").gr_gid])
+        told = self.deliver(self.user.name + "nobody", message=simple_message(1), check=75, **mine)
+        self.assertIn(secret.encode(), told.stderr)
+        self.deliver(self.user.name, message=simple_message(1), **mine)
+
+    def test_a_path_that_is_not_there_sends_no_mail_back(self):
+        self.config = self.host.configure()
+        unmounted = self.host.path("unmounted")
+        os.mkdir(unmounted, 0o755)
+        for path in (os.path.join(unmounted, "jo"), os.path.join(unmounted, "jo", "mail"),
+                     os.path.join(self.user.home, "none", "mail"),
+                     os.path.join(self.user.home, "mail", "")):
+            self.deliver(path, message=simple_message(1), check=75)
+        self.assertEqual(os.listdir(unmounted), [])
+        new = os.path.join(self.user.home, "mail")
+        self.deliver("-n", new, message=simple_message(1))
+        self.assertFalse(os.path.exists(new))
+        self.deliver(new, message=simple_message(1))
+        self.assertEqual(os.stat(new).st_uid, self.user.uid)
+
+    def test_a_dry_run_makes_no_hash_directories(self):
+        self.config = self.host.configure(hash_spool=2)
+        name = self.user.name
+        told = self.deliver("-n", name, message=simple_message(1))
+        self.assertIn(self.host.path("spool", name[0], name[1], name).encode(), told.stdout)
+        self.assertFalse(os.path.exists(self.host.path("spool", name[0])))
+
+    def check_that_killing_ends(self, write, let_go):
+        process = subprocess.Popen([POPSPOOL, "-f", self.config, "deliver", self.user.name],
+                                   stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        with process:
+            write(process.stdin)
+            child = popper_host.wait_until(lambda: child_of(process.pid), "it works as the user")
+            process.kill()
+            process.wait()
+            let_go(process.stdin)
+        popper_host.wait_until(lambda: has_ended(child), "nobody goes on")
+        self.assertEqual(self.host.read_spool(self.user), simple_spool(1))
+
+    def test_an_agent_that_gives_up_in_the_middle_leaves_no_half_message(self):
+        self.config = self.host.configure()
+        self.host.write_spool(self.user, simple_spool(1))
+
+        def write_half(stream):
+            stream.write(b"Subject: half\n\nof a message")
+            stream.flush()
+        self.check_that_killing_ends(write_half, lambda stream: stream.close())
+
+    def test_an_agent_that_gives_up_waiting_for_a_lock_can_send_the_message_again(self):
+        self.config = self.host.configure()
+        spool = self.host.write_spool(self.user, simple_spool(1))
+        with open(spool, "r+b") as locked:
+            fcntl.lockf(locked, fcntl.LOCK_EX)
+
+            def write_all(stream):
+                stream.write(simple_message(2))
+                stream.close()
+            self.check_that_killing_ends(write_all, lambda stream: locked.close())
 
     def test_a_full_disk_leaves_the_spool_as_it_was(self):
         self.config = self.host.configure()

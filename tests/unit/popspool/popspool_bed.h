@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/credential_db.h"
 #include "popspool/popspool.h"
 #include "support/catch.h"
 #include "support/temporary_directory.h"
@@ -26,14 +27,19 @@ class PopspoolBed {
  public:
   PopspoolBed() {
     std::ofstream{directory_ / "popper.toml"} << "spool-dir = \"" << spool_dir().native() << "\"\n"
-                                              << "credential-file = \"" << path("none").native()
+                                              << "credential-file = \"" << credentials().native()
                                               << "\"\n";
+    REQUIRE(CredentialDbWriter::create(system_disk(), credentials()));
     std::filesystem::create_directory(spool_dir());
   }
   [[nodiscard]] std::filesystem::path path(std::string_view name) const {
     return directory_ / name;
   }
   [[nodiscard]] std::filesystem::path spool_dir() const { return path("spool"); }
+  [[nodiscard]] std::filesystem::path credentials() const { return path("credentials.gdbm"); }
+  void add_option(std::string_view line) const {
+    std::ofstream{path("popper.toml"), std::ios::app} << line << "\n";
+  }
   /// Made with mode 0600; its path is the target.
   std::string add_spool(const std::string& name, std::string_view content) const {
     const std::filesystem::path file = spool_dir() / name;

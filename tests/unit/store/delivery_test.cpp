@@ -10,8 +10,10 @@
 #include <filesystem>
 
 #include "base/clock.h"
+#include "store/conversion.h"
 #include "store/maildir_delivery.h"
 #include "support/catch.h"
+#include "support/forwarding_disk.h"
 #include "support/impatient_clock.h"
 #include "support/temporary_directory.h"
 #include "unit/store/maildrop_bed.h"
@@ -51,7 +53,11 @@ class Host {
     fs::permissions(spool(), fs::perms{0600});
   }
   Result<DeliveredMail> try_deliver(std::string_view message, const DeliveryRequest& request = {}) {
-    return pop::deliver({settings, system_disk(), clock}, user, request, reading(message));
+    return try_deliver(system_disk(), message, request);
+  }
+  Result<DeliveredMail> try_deliver(Disk& disk, std::string_view message,
+                                    const DeliveryRequest& request = {}) {
+    return pop::deliver({settings, disk, clock}, user, request, reading(message));
   }
   DeliveredMail deliver(std::string_view message, const DeliveryRequest& request = {}) {
     const Result<DeliveredMail> done = try_deliver(message, request);
@@ -71,7 +77,7 @@ class Host {
     return texts;
   }
 
-  TemporaryDirectory directory;
+  TemporaryDirectory directory{TemporaryDirectory::Place::memory};
   Settings settings;
   MailUser user;
   pop::test::ImpatientClock clock;
@@ -185,6 +191,143 @@ TEST_CASE("A delivery makes a Maildir where the settings say so", "[delivery]") 
   const auto refused = host.try_deliver("A: 3\n\n", {.sender = {}, .largest = FileBytes{2}});
   CHECK(!refused);
   CHECK(fs::is_empty(host.spool() / "tmp"));
+}
+
+/// Once the journal has its name, the spool cannot be written.
+class DiskThatFailsLate final : public pop::test::ForwardingDisk {
+ public:
+  DiskThatFailsLate() : ForwardingDisk{system_disk()} {}
+  Result<void> rename(int directory, const std::string& from, const std::string& to) override {
+    is_late_ = is_late_ || to == ".jo.journal";
+    return ForwardingDisk::rename(directory, from, to);
+  }
+  Result<void> truncate(const Fd& file, FileBytes size) override {
+    if (is_late_) return fail(Errc::limit, "File too large");
+    return ForwardingDisk::truncate(file, size);
+  }
+
+ private:
+  bool is_late_ = false;
+};
+
+TEST_CASE("A message in a durable journal is not asked for again", "[delivery]") {
+  Host host;
+  host.deliver("A: 1\n\none\n");
+  DiskThatFailsLate disk;
+  const Result<DeliveredMail> done = host.try_deliver(disk, "A: 2\n\ntwo\n");
+  REQUIRE(done);
+  CHECK(done->remark.find("File too large") != std::string::npos);
+  CHECK(host.mail() ==
+        std::vector<std::string>{"A: 1\r\n\r\none\r\n\r\n", "A: 2\r\n\r\ntwo\r\n\r\n"});
+}
+
+TEST_CASE("A delivery that nobody waits for any more leaves nothing", "[delivery]") {
+  for (const MailFormat format : {MailFormat::mbox, MailFormat::maildir}) {
+    Host host;
+    host.settings.mail_format = format;
+    host.deliver("A: 1\n\none\n");
+    const auto refused = host.try_deliver(
+        "A: 2\n\ntwo\n",
+        {.sender = {}, .largest = {}, .last_check = [] { return fail(Errc::busy, "gone"); }});
+    REQUIRE(!refused);
+    CHECK(refused.error().text == "gone");
+    CHECK(host.mail().size() == 1);
+    CHECK(!fs::exists(host.directory / ".jo.journal"));
+  }
+}
+
+/// Something happens before the call with that number.
+class DisturbedDisk final : public pop::test::ForwardingDisk {
+ public:
+  DisturbedDisk(std::size_t call, std::function<void()> happens)
+      : ForwardingDisk{system_disk()}, call_{call}, happens_{std::move(happens)} {}
+
+  Result<Fd> open(int directory, const std::string& name, int flags, mode_t mode) override {
+    return tick(), ForwardingDisk::open(directory, name, flags, mode);
+  }
+  Result<FileStatus> status(const Fd& file) override {
+    return tick(), ForwardingDisk::status(file);
+  }
+  Result<FileStatus> status(int directory, const std::string& name) override {
+    return tick(), ForwardingDisk::status(directory, name);
+  }
+  Result<void> make_directory(int directory, const std::string& name, mode_t mode) override {
+    return tick(), ForwardingDisk::make_directory(directory, name, mode);
+  }
+  Result<void> write(const Fd& file, std::string_view bytes, FileBytes offset) override {
+    return tick(), ForwardingDisk::write(file, bytes, offset);
+  }
+  Result<void> move(int from_directory, const std::string& from, int to_directory,
+                    const std::string& to) override {
+    return tick(), ForwardingDisk::move(from_directory, from, to_directory, to);
+  }
+  Result<void> sync_directory(int directory) override {
+    return tick(), ForwardingDisk::sync_directory(directory);
+  }
+  [[nodiscard]] bool was_disturbed() const { return calls_ >= call_; }
+
+ private:
+  void tick() {
+    if (++calls_ == call_) happens_();
+  }
+  std::size_t call_, calls_ = 0;
+  std::function<void()> happens_;
+};
+
+/// Ends a conversion between the last look at the old Maildir and its removal.
+class DiskThatKeepsTheOld final : public pop::test::ForwardingDisk {
+ public:
+  DiskThatKeepsTheOld() : ForwardingDisk{system_disk()} {}
+  Result<void> exchange(int directory, const std::string& one, const std::string& other) override {
+    has_exchanged_ = true;
+    return ForwardingDisk::exchange(directory, one, other);
+  }
+  Result<void> rename(int directory, const std::string& from, const std::string& to) override {
+    if (has_exchanged_) return fail(Errc::io, "the conversion stops here");
+    return ForwardingDisk::rename(directory, from, to);
+  }
+
+ private:
+  bool has_exchanged_ = false;
+};
+
+/// Delivers while the Maildir becomes a spool before one call; false: there are fewer calls.
+bool deliver_beside_conversion(std::size_t call, Disk& converting) {
+  Host host;
+  host.settings.mail_format = MailFormat::maildir;
+  host.deliver("A: 1\n\none\n");
+  host.settings.mail_format = MailFormat::by_place;
+  bool has_ended = false;
+  DisturbedDisk disk{call, [&] {
+                       (void)convert_maildrop({host.settings, converting, host.clock}, host.user,
+                                              MailFormat::mbox);
+                       has_ended = !fs::exists(host.directory / ".jo.convert.mbox" / "tmp");
+                     }};
+  const Result<DeliveredMail> done = host.try_deliver(disk, "A: 2\n\ntwo\n");
+  CHECK((done || fs::is_regular_file(host.spool())));
+  // Nobody looks again into a Maildir that has been taken in.
+  if (done && has_ended) CHECK(host.mail().size() == 2);
+  const Result<Conversion> finished =
+      convert_maildrop({host.settings, system_disk(), host.clock}, host.user, MailFormat::mbox);
+  INFO((finished ? std::string{} : finished.error().text));
+  CHECK(finished);
+  if (!done) host.deliver("A: 2\n\ntwo\n");
+  CHECK(host.mail() ==
+        std::vector<std::string>{"A: 1\r\n\r\none\r\n\r\n", "A: 2\r\n\r\ntwo\r\n\r\n"});
+  return disk.was_disturbed();
+}
+
+TEST_CASE("A message on its way into a Maildir that becomes a spool is neither lost nor doubled",
+          "[delivery]") {
+  std::size_t call = 1;
+  for (;; ++call) {
+    CAPTURE(call);
+    DiskThatKeepsTheOld kept;
+    const bool disturbed = deliver_beside_conversion(call, kept);
+    if (deliver_beside_conversion(call, system_disk()) != disturbed || !disturbed) break;
+    REQUIRE(call < 500);
+  }
+  CHECK(call > 10);
 }
 
 TEST_CASE("Names of deliveries differ and follow their order", "[delivery]") {
