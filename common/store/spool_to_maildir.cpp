@@ -6,9 +6,11 @@
 #include "mail/from_line.h"
 #include "mail/message_scanner.h"
 #include "store/backoff.h"
+#include "store/checksum.h"
 #include "store/file_pieces.h"
 #include "store/imported_ids_file.h"
 #include "store/maildir_delivery.h"
+#include "store/maildir_name.h"
 #include "store/maildir_scan.h"
 #include "store/open_elsewhere.h"
 #include "store/recorded_ids.h"
@@ -124,6 +126,9 @@ Result<void> SpoolToMaildir::build(LockedSpool& spool) {
   }
   Result<Fd> directory = disk_.open(place.directory(), place.name, O_RDONLY | O_DIRECTORY);
   if (!directory) return std::unexpected(std::move(directory).error());
+  const Result<FileStatus> built = disk_.status(*directory);
+  if (!built) return std::unexpected(built.error());
+  built_ = *built;
   const auto root =
       std::make_shared<const OpenDirectory>(OpenDirectory{std::move(*directory), place.path()});
   Result<Fd> tmp = open_in_build(*root, "tmp");
@@ -216,19 +221,24 @@ Result<void> SpoolToMaildir::exchange(LockedSpool& spool) {
   if (done) done = check_nothing_arrived(*now, spool.size());
   if (done) done = disk_.exchange(directory, location_.spool.name, ready.name);
   if (!done) {
-    (void)remove_all_of(disk_, ready);
+    // A failure may be reported of what has happened: then all mail is under this name.
+    const Result<FileStatus> there = disk_.status(directory, ready.name);
+    if (there && there->same_file(built_)) (void)remove_all_of(disk_, ready);
     return done;
   }
   return disk_.sync_directory(directory);
 }
 
 /// What was written to the old spool by programs that had it open, and then the old spool's end.
-Result<void> SpoolToMaildir::take_in(const FilePlace& old, FileBytes size, Conversion& done) {
+Result<void> SpoolToMaildir::take_in(FilePlace old, FileBytes size, Conversion& done) {
   const Result<Fd> maildir = open_directory(location_.spool.directory(), location_.spool.name);
   if (!maildir) return std::unexpected(maildir.error());
   if (Result<void> claimed = claim(*maildir, location_.spool); !claimed) return claimed;
   {
     Result<Fd> file = open_spool_file(disk_, old, user_.uid);
+    if (!file && file.error().code == Errc::not_found) {
+      return fail(Errc::busy, old.path() + ": another conversion is at work");
+    }
     if (!file) return std::unexpected(std::move(file).error());
     if (Result<void> closed = wait_until_closed(*file); !closed) {
       return std::unexpected(std::move(closed).error().in(old.path()));
@@ -236,7 +246,7 @@ Result<void> SpoolToMaildir::take_in(const FilePlace& old, FileBytes size, Conve
     const Result<FileStatus> now = disk_.status(*file);
     if (!now) return std::unexpected(now.error());
     if (now->size > size) {
-      Result<void> delivered = deliver_rest(*file, size, now->size, done);
+      Result<void> delivered = deliver_rest(old, *file, {size, now->size}, done);
       if (!delivered) return std::unexpected(std::move(delivered).error().in(old.path()));
     }
   }
@@ -259,53 +269,108 @@ Result<void> SpoolToMaildir::wait_until_closed(const Fd& old) {
   return {};
 }
 
-/// The same whenever it is asked, so that what was taken in is not taken in again.
-Result<std::string> SpoolToMaildir::arrival_base(const Fd& old, const SpoolMessage& message) {
-  const Result<FileStatus> status = disk_.status(old);
-  if (!status) return std::unexpected(status.error());
-  const Result<std::string> line = first_line(disk_, old, message.separator, message.header);
-  if (!line) return line;
-  const std::int64_t now = seconds_now(context_);
-  const std::int64_t delivered =
-      std::clamp<std::int64_t>(from_line_time(*line).value_or(now), 0, now);
-  return std::to_string(delivered) + ".M" + std::to_string(message.separator.count) + "I" +
-         std::to_string(status->inode) + ".convert";
+/// What the base name of a late message has behind its time: the same whenever it is asked, so that
+/// what was taken in is not taken in again; behind messages of the same second in order.
+Result<std::string> SpoolToMaildir::arrival_name(const Fd& old, const SpoolMessage& message) {
+  Checksum checksum;
+  PieceReader reader{disk_};
+  const auto add = [&](std::string_view piece) {
+    checksum.update(piece);
+    return Result<void>{};
+  };
+  Result<void> read = reader.read(old, message.separator, message.content_end, add);
+  if (!read) return std::unexpected(std::move(read).error());
+  const std::string offset = std::to_string(message.separator.count);
+  return "N" + std::string(20 - std::min<std::size_t>(offset.size(), 20), '0') + offset + "H" +
+         std::to_string(checksum.value()) + ".convert";
 }
 
-Result<void> SpoolToMaildir::deliver_rest(const Fd& old, FileBytes from, FileBytes to,
+/// arrival_name() of what is in the Maildir already.
+Result<std::set<std::string>> SpoolToMaildir::arrived(const MaildirLocation& maildir) {
+  std::set<std::string> names;
+  for (const MaildirPlace place : maildir_places) {
+    if (!maildir.places[place].is_open()) continue;
+    const Result<void> listed =
+        disk_.list(maildir.places[place].get(), [&](const ListedName& listed_name) {
+          const std::string_view base = parse_maildir_name(listed_name.name).base;
+          const std::string_view name = base.substr(0, base.find(','));
+          if (name.ends_with(".convert")) names.emplace(name.substr(name.find('.') + 1));
+        });
+    if (!listed) return std::unexpected(listed.error());
+  }
+  return names;
+}
+
+/// No message goes before one that stands before it in the spool.
+Result<std::int64_t> SpoolToMaildir::time_of(const Fd& old, const SpoolMessage& message,
+                                             std::int64_t before) {
+  const Result<std::string> line = first_line(disk_, old, message.separator, message.header);
+  if (!line) return std::unexpected(line.error());
+  const std::int64_t delivered = from_line_time(*line).value_or(before);
+  return std::clamp<std::int64_t>(delivered, before, std::max(seconds_now(context_), before));
+}
+
+Result<void> SpoolToMaildir::deliver_rest(FilePlace& place, const Fd& old, Range late,
                                           Conversion& done) {
   SpoolListing all;
-  if (Result<void> scanned = scan_spool(disk_, old, to, scan_options(context_.settings), all);
-      !scanned) {
-    return scanned;
-  }
-  const auto is_before = [&](const SpoolMessage& message) { return message.separator < from; };
+  Result<void> scanned = scan_spool(disk_, old, late.to, scan_options(context_.settings), all);
+  if (!scanned) return scanned;
+  const auto is_before = [&](const SpoolMessage& message) { return message.separator < late.from; };
   const auto first = std::ranges::find_if_not(all.messages, is_before);
-  if (first == all.messages.end() || (first->separator > from && from.count > 0)) {
+  if (first == all.messages.end() || (first->separator > late.from && late.from.count > 0)) {
     return fail(Errc::changed, "what was written to the old spool at its end begins no message");
   }
   const Result<std::optional<MaildirLocation>> maildir =
       locate_maildir(disk_, context_.settings, user_, location_);
   if (!maildir) return std::unexpected(maildir.error());
   if (!*maildir) return fail(Errc::changed, location_.spool.path() + " is gone");
-  const Result<Fd> tmp = disk_.open((*maildir)->root->fd.get(), "tmp", O_RDONLY | O_DIRECTORY);
-  if (!tmp) return std::unexpected(tmp.error());
-  const Fd& fresh = (*maildir)->places.fresh;
-  for (auto message = first; message != all.messages.end(); ++message) {
-    const Result<std::string> base = arrival_base(old, *message);
-    if (!base) return std::unexpected(base.error());
-    (void)disk_.remove(tmp->get(), *base);  // of an attempt that was killed
-    Result<MaildirDelivery> file = MaildirDelivery::begin(disk_, *tmp, *base);
-    if (!file) return std::unexpected(std::move(file).error());
-    PieceReader reader{disk_};
-    Result<void> put = reader.read(old, message->header, message->content_end,
-                                   [&](std::string_view piece) { return file->append(piece); });
-    if (!put) return put;
-    const Result<std::string> name = file->finish(fresh.get(), "");
-    if (!name && name.error().code != Errc::busy) return std::unexpected(name.error());
-    if (name) ++done.arrivals;
+  const Result<std::set<std::string>> there = arrived(**maildir);
+  if (!there) return std::unexpected(there.error());
+  std::int64_t time = 0;
+  for (auto message = all.messages.begin(); message != all.messages.end(); ++message) {
+    if ((message->flags & internal_flag) != 0 && message < first) continue;
+    const Result<std::int64_t> delivered = time_of(old, *message, time);
+    if (!delivered) return std::unexpected(delivered.error());
+    time = *delivered;
+    if (message < first) continue;
+    const Result<std::string> name = arrival_name(old, *message);
+    if (!name) return std::unexpected(name.error());
+    if (!there->contains(*name)) {
+      Result<void> put = deliver_late(**maildir, std::to_string(time) + "." + *name, old, *message);
+      if (!put) return put;
+      ++done.arrivals;
+    }
+    const auto next = std::next(message);
+    Result<void> noted = note_taken(place, next == all.messages.end() ? late.to : next->separator);
+    if (!noted) return noted;
   }
+  return {};
+}
+
+Result<void> SpoolToMaildir::deliver_late(const MaildirLocation& maildir, const std::string& base,
+                                          const Fd& old, const SpoolMessage& message) {
+  const Result<Fd> tmp = disk_.open(maildir.root->fd.get(), "tmp", O_RDONLY | O_DIRECTORY);
+  if (!tmp) return std::unexpected(tmp.error());
+  (void)disk_.remove(tmp->get(), base);  // of an attempt that was killed
+  Result<MaildirDelivery> file = MaildirDelivery::begin(disk_, *tmp, base);
+  if (!file) return std::unexpected(std::move(file).error());
+  PieceReader reader{disk_};
+  Result<void> put = reader.read(old, message.header, message.content_end,
+                                 [&](std::string_view piece) { return file->append(piece); });
+  if (!put) return put;
+  const Fd& fresh = maildir.places.fresh;
+  const Result<std::string> name = file->finish(fresh.get(), "");
+  if (!name && name.error().code != Errc::busy) return std::unexpected(name.error());
   return disk_.sync_directory(fresh.get());
+}
+
+/// In the name of the old spool, so that what the user has removed since does not come back.
+Result<void> SpoolToMaildir::note_taken(FilePlace& place, FileBytes up_to) {
+  const FilePlace next = files_.maildir(up_to);
+  Result<void> done = disk_.rename(place.directory(), place.name, next.name);
+  if (!done) return done;
+  place = next;
+  return disk_.sync_directory(place.directory());
 }
 
 }  // namespace pop

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,10 +33,19 @@ class SpoolToMaildir {
   Result<void> prove(LockedSpool& spool, const MaildirLocation& maildir);
   Result<Fd> open_in_build(const OpenDirectory& root, const std::string& name);
 
-  Result<void> take_in(const FilePlace& old, FileBytes size, Conversion& done);
+  struct Range {
+    FileBytes from, to;
+  };
+
+  Result<void> take_in(FilePlace old, FileBytes size, Conversion& done);
   Result<void> wait_until_closed(const Fd& old);
-  Result<std::string> arrival_base(const Fd& old, const SpoolMessage& message);
-  Result<void> deliver_rest(const Fd& old, FileBytes from, FileBytes to, Conversion& done);
+  Result<std::string> arrival_name(const Fd& old, const SpoolMessage& message);
+  Result<std::set<std::string>> arrived(const MaildirLocation& maildir);
+  Result<std::int64_t> time_of(const Fd& old, const SpoolMessage& message, std::int64_t before);
+  Result<void> deliver_rest(FilePlace& place, const Fd& old, Range late, Conversion& done);
+  Result<void> deliver_late(const MaildirLocation& maildir, const std::string& base, const Fd& old,
+                            const SpoolMessage& message);
+  Result<void> note_taken(FilePlace& place, FileBytes up_to);
 
   const MaildropContext& context_;
   Disk& disk_;
@@ -43,6 +53,7 @@ class SpoolToMaildir {
   const MaildropLocation& location_;
   const ConversionFiles& files_;
   ScanOptions options_;
+  FileStatus built_;  // the Maildir
   SpoolListing listing_;
   std::vector<std::size_t> shown_;  // messages of the listing that become files
 };

@@ -431,6 +431,82 @@ TEST_CASE("Hidden files that lie in a Maildir before its conversion go with it",
   CHECK(host.names_beside() == 0);
 }
 
+TEST_CASE("An exchange that is reported as failed but happened costs no mail", "[conversion]") {
+  for (const MailFormat to : {MailFormat::maildir, MailFormat::mbox}) {
+    Host host;
+    host.fill(motley_spool());
+    if (to == MailFormat::mbox) host.convert(MailFormat::maildir);
+    const Mail before = host.mail();
+    FailingDisk disk;
+    disk.denies_exchange = true;
+    CHECK_FALSE(host.try_convert(to, disk));
+    CHECK(host.mail().size() == before.size());
+    host.convert(to);
+    CHECK(std::ranges::equal(host.mail(), before, {}, &Shown::id, &Shown::id));
+    CHECK(host.names_beside() == 0);
+  }
+}
+
+/// A spool whose place a Maildir has taken while a program had it open, which has written to it.
+void leave_late_text(Host& host, std::string_view spool, std::string_view late) {
+  host.fill(spool);
+  const Fd deliverer{::open(host.place().c_str(), O_WRONLY | O_APPEND | O_CLOEXEC)};
+  REQUIRE(host.refusal(MailFormat::maildir) == Errc::busy);
+  REQUIRE(::write(deliverer.get(), late.data(), late.size()) == static_cast<ssize_t>(late.size()));
+}
+
+/// Lets only so many messages into `new`.
+class NarrowDisk : public pop::test::ForwardingDisk {
+ public:
+  explicit NarrowDisk(int moves) : ForwardingDisk{system_disk()}, moves_{moves} {}
+  Result<void> move(int from_directory, const std::string& from, int to_directory,
+                    const std::string& to) override {
+    if (moves_-- <= 0) return fail(Errc::full, to + ": no room");
+    return ForwardingDisk::move(from_directory, from, to_directory, to);
+  }
+
+ private:
+  int moves_;
+};
+
+TEST_CASE("A late message that the user has removed does not come back", "[conversion]") {
+  Host host;
+  leave_late_text(host, earlier + "Subject: 1\n\none\n\n",
+                  earlier + "Subject: 2\n\ntwo\n\n" + earlier + "Subject: 3\n\nthree\n\n");
+  NarrowDisk disk{1};
+  CHECK_FALSE(host.try_convert(MailFormat::maildir, disk));
+  CHECK(host.mail().size() == 2);
+  {
+    Result<std::unique_ptr<Maildrop>> session =
+        open_maildrop({host.settings, system_disk(), host.clock}, host.user);
+    REQUIRE(session);
+    SessionOutcome outcome{MessageSet{2}, MessageSet{2}};
+    outcome.deleted.insert({2});
+    REQUIRE((*session)->commit(outcome));
+  }
+  CHECK(host.convert(MailFormat::maildir).arrivals == 1);
+  const Mail mail = host.mail();
+  REQUIRE(mail.size() == 2);
+  CHECK(mail[1].text.starts_with("Subject: 3\r\n"));
+  CHECK(host.names_beside() == 0);
+}
+
+TEST_CASE("A late message with an old date comes behind what was converted", "[conversion]") {
+  Host host;
+  const std::string newer = "From ann@example.org Sat Jan  5 00:00:00 2019\n";
+  std::string late;
+  for (int i = 2; i < 14; ++i) {
+    late += earlier + "Subject: " + std::to_string(i) + "\n\ntext\n\n";
+  }
+  leave_late_text(host, newer + "Subject: 1\n\none\n\n", late);
+  CHECK(host.convert(MailFormat::maildir).arrivals == 12);
+  const Mail mail = host.mail();
+  REQUIRE(mail.size() == 13);
+  for (std::size_t i = 0; i < mail.size(); ++i) {
+    CHECK(mail[i].text.starts_with("Subject: " + std::to_string(i + 1) + "\r\n"));
+  }
+}
+
 /// Converts when a name is looked at first.
 class ConvertingDisk : public pop::test::ForwardingDisk {
  public:
