@@ -75,12 +75,12 @@ void Gate::ask_about_tickets() {
 
 TicketQuestion Gate::question_of(std::uint64_t id, Stranger& stranger) const {
   using Kind = TicketQuestion::Kind;
-  if (!stranger.attempt) return {id, Kind::ap_req, stranger.ticket->request};
+  if (!stranger.attempt) return {id, Kind::ap_req, stranger.ticket->request, stranger.address};
   if (const auto* const begin = std::get_if<SaslBegin>(stranger.attempt.get())) {
-    return {id, Kind::gss_begin, std::string{begin->response.octets()}};
+    return {id, Kind::gss_begin, std::string{begin->response.octets()}, stranger.address};
   }
   const auto& response = std::get<SaslResponse>(*stranger.attempt);
-  return {id, Kind::gss_continue, std::string{response.response.octets()}};
+  return {id, Kind::gss_continue, std::string{response.response.octets()}, stranger.address};
 }
 
 void Gate::take_ticket_answers() {

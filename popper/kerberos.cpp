@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "daemon/privileges.h"
 #include "daemon/signals.h"
+#include "popper/fair_places.h"
 #include "popper/gss_acceptor.h"
 #include "popper/kerberos_acceptor.h"
 #include "popper/kerberos_message.h"
@@ -143,6 +144,7 @@ Result<Libraries> prepare(const Settings& settings, Log& log) {
 /// An exchange of AUTH GSSAPI that waits for its client.
 struct OpenGss {
   std::uint64_t connection = 0;
+  AddressKey address;
   std::chrono::steady_clock::time_point begun;
   std::string principal, user;  // of the ticket, and whom it maps to
   std::unique_ptr<GssAcceptor::Exchange> exchange;
@@ -174,9 +176,6 @@ class Acceptor {
   }
 
  private:
-  // Whoever has shown a good ticket has a place, and may think as long as a login may take.
-  static constexpr std::size_t most_open = 256;
-
   static TicketAnswer refused(const TicketQuestion& question, std::string why,
                               std::string reply = "") {
     TicketAnswer answer{.connection = question.connection, .reply = std::move(reply)};
@@ -205,7 +204,8 @@ class Acceptor {
     if (outcome.kind == KerberosAcceptor::Outcome::Kind::refused) {
       return refused(question, std::move(outcome.why));
     }
-    OpenGss open{question.connection, system_clock().steady(), outcome.principal,
+    OpenGss open{question.connection,     address_key(question.address),
+                 system_clock().steady(), outcome.principal,
                  std::move(outcome.user), libraries_.gss->begin(outcome.principal)};
     return step(question, std::move(open));
   }
@@ -222,8 +222,7 @@ class Acceptor {
       return refused(question, open.principal + ": " + step.why);
     }
     if (step.kind == GssAcceptor::Step::Kind::challenge) {
-      if (open_.size() >= most_open) open_.pop_front();
-      open_.push_back(std::move(open));
+      keep(std::move(open));
       return {.connection = question.connection,
               .outcome = TicketAnswer::Outcome::challenge,
               .reply = std::move(step.challenge)};
@@ -231,6 +230,13 @@ class Acceptor {
     TicketAnswer answer = accepted(question, open.user, std::move(open.principal));
     answer.user = step.claimed.empty() ? std::move(open.user) : std::move(step.claimed);
     return answer;
+  }
+
+  // Whoever has shown a good ticket has a place, and may think as long as a login may take.
+  void keep(OpenGss open) {
+    const auto gone = one_to_go(open_, exchange_places, open.address, &OpenGss::address);
+    if (gone != open_.end()) open_.erase(gone);
+    open_.push_back(std::move(open));
   }
 
   std::optional<OpenGss> take(std::uint64_t connection) {

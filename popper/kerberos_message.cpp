@@ -41,6 +41,7 @@ std::string encode(const TicketQuestion& question) {
   put_number(record, question.connection, name_octets);
   put_number(record, static_cast<std::uint64_t>(question.kind), kind_octets);
   put_text(record, question.message, length_octets);
+  put_text(record, question.address, length_octets);
   return record;
 }
 
@@ -61,6 +62,7 @@ Result<TicketQuestion> decode_ticket_question(std::string_view record) {
   question.connection = reader.number(name_octets);
   const std::uint64_t kind = reader.number(kind_octets);
   question.message = reader.text(length_octets);
+  question.address = reader.text(length_octets);
   if (!reader.whole() || kind > static_cast<std::uint64_t>(TicketQuestion::Kind::gss_continue)) {
     return fail(Errc::corrupt, "a malformed question about a ticket");
   }

@@ -22,6 +22,7 @@ struct TicketQuestion {
   std::uint64_t connection = 0;
   Kind kind = Kind::ap_req;
   std::string message;
+  std::string address{};  // the client's, numeric
 };
 /// Acceptor: what the client is to hear, and who it is.
 struct TicketAnswer {

@@ -1,7 +1,6 @@
 #include "popper/open_exchanges.h"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 namespace pop {
@@ -16,12 +15,7 @@ AddressKey key_of(const OpenExchange& open) {
 OpenExchanges::Dropped OpenExchanges::add(OpenExchange open) {
   Dropped dropped;
   drop(find(open.attempt.connection), dropped);
-  const AddressKey address = key_of(open);
-  if (count_of(address) >= most_of_address) {
-    drop(oldest_of(address), dropped);
-  } else if (open_.size() >= most) {
-    drop(oldest_of(busiest()), dropped);
-  }
+  drop(one_to_go(open_, {most, most_of_address}, key_of(open), key_of), dropped);
   open_.push_back(std::move(open));
   return dropped;
 }
@@ -55,22 +49,6 @@ OpenExchanges::Open::iterator OpenExchanges::find(std::uint64_t connection) {
   return std::ranges::find_if(open_, [connection](const OpenExchange& open) {
     return open.attempt.connection == connection;
   });
-}
-
-OpenExchanges::Open::iterator OpenExchanges::oldest_of(AddressKey address) {
-  return std::ranges::find(open_, address, key_of);
-}
-
-std::size_t OpenExchanges::count_of(AddressKey address) const {
-  return static_cast<std::size_t>(std::ranges::count(open_, address, key_of));
-}
-
-AddressKey OpenExchanges::busiest() const {
-  std::map<std::uint64_t, std::size_t> counts;
-  for (const OpenExchange& open : open_) ++counts[key_of(open).value];
-  const auto most_open =
-      std::ranges::max_element(counts, {}, [](const auto& count) { return count.second; });
-  return {most_open->first};
 }
 
 OpenExchanges::Time OpenExchanges::expiry_of(const OpenExchange& open) const {

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "daemon/connection_census.h"
 #include "ipc/frame.h"
+#include "popper/fair_places.h"
 
 namespace pop {
 
@@ -57,7 +58,8 @@ class OpenExchanges {
  public:
   using Time = std::chrono::steady_clock::time_point;
   using Dropped = std::vector<OpenExchange>;
-  static constexpr std::size_t most = 256, most_of_address = 64;
+  static constexpr std::size_t most = exchange_places.in_all;
+  static constexpr std::size_t most_of_address = exchange_places.of_address;
 
   explicit OpenExchanges(std::chrono::seconds lifetime) : lifetime_{lifetime} {}
 
@@ -76,9 +78,6 @@ class OpenExchanges {
  private:
   using Open = std::list<OpenExchange>;
   [[nodiscard]] Open::iterator find(std::uint64_t connection);
-  [[nodiscard]] Open::iterator oldest_of(AddressKey address);
-  [[nodiscard]] std::size_t count_of(AddressKey address) const;
-  [[nodiscard]] AddressKey busiest() const;
   [[nodiscard]] Time expiry_of(const OpenExchange& open) const;
   void drop(Open::iterator which, Dropped& dropped);
 

@@ -7,11 +7,12 @@ using namespace std::string_literals;
 
 TEST_CASE("Questions and answers about tickets come as they were sent", "[popper][kerberos]") {
   const std::string octets = "\0\xff\r\n x"s;
-  const Result<TicketQuestion> question =
-      decode_ticket_question(encode(TicketQuestion{7, TicketQuestion::Kind::gss_continue, octets}));
+  const Result<TicketQuestion> question = decode_ticket_question(
+      encode(TicketQuestion{7, TicketQuestion::Kind::gss_continue, octets, "::1"}));
   REQUIRE(question);
   CHECK(question->connection == 7);
   CHECK(question->kind == TicketQuestion::Kind::gss_continue);
+  CHECK(question->address == "::1");
   CHECK(question->message == octets);
   const TicketAnswer sent{9, TicketAnswer::Outcome::accepted, octets, octets + "v", "jo@R", "jo"};
   const Result<TicketAnswer> answer = decode_ticket_answer(encode(sent));
