@@ -18,6 +18,7 @@ KILLED, NEVER_REACHED = 137, 100
 SEPARATOR = "From ann@example.org Thu Jan  1 00:00:00 1970\n"
 SPOOL = "".join(f"{SEPARATOR}Subject: number {number}\n\n{'text ' * number}\n\n"
                 for number in range(1, 4))
+LATE = "Subject: late\n\nFrom me\n"
 NEEDS_ROOM = ("pwrite64", "copy_file_range", "fallocate", "ftruncate", "openat", "mkdirat")
 
 
@@ -34,7 +35,7 @@ class Matrix:
         shutil.rmtree(self.spools, ignore_errors=True)
         os.mkdir(self.spools)
         path = os.path.join(self.spools, "jo")
-        if self.arguments.change == "to-mbox":
+        if self.arguments.change == "to-mbox" and not self.arguments.late:
             for folder in (path, path + "/tmp", path + "/new", path + "/cur"):
                 os.mkdir(folder, 0o700)
             for number, text in enumerate(SPOOL.split(SEPARATOR)[1:]):
@@ -44,6 +45,13 @@ class Matrix:
         with open(path, "w", encoding="ascii") as stream:
             stream.write(SPOOL)
         os.chmod(path, 0o600)
+        if self.arguments.late:
+            old = os.path.join(self.spools, ".jo.convert.mbox")
+            for folder in (old, old + "/new", old + "/cur"):
+                os.mkdir(folder, 0o700)
+            for name, text in ((".popper.converted", ""), ("new/1000000009.M1.host", LATE)):
+                with open(os.path.join(old, name), "w", encoding="ascii") as file:
+                    file.write(text)
         if self.arguments.change == "rehash":
             os.makedirs(os.path.join(self.spools, "j", "o"))
 
@@ -51,6 +59,9 @@ class Matrix:
         """What must not be there when a change is done."""
         return [name for name in os.listdir(self.spools)
                 if "convert" in name or (self.arguments.change == "rehash" and name == "jo")]
+
+    def brings_mail(self):
+        return self.arguments.change == "deliver" or self.arguments.late
 
     def command(self):
         return [self.arguments.driver, self.arguments.change, self.spools]
@@ -74,7 +85,7 @@ class Matrix:
         self.lay_out()
         done = self.run(self.arguments.strike, "list", names, "--", *self.command())
         after = self.mail()
-        if done.returncode != 0 or (before == after) == (self.arguments.change == "deliver"):
+        if done.returncode != 0 or (before == after) == self.brings_mail():
             raise SystemExit(f"move_matrix: undisturbed: {done.stdout}{done.stderr}")
         with open(names, encoding="ascii") as stream:
             return before, after, [line.split()[1] for line in stream]
@@ -104,6 +115,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("strike", "driver", "engine", "change"):
         parser.add_argument("--" + name, required=True)
+    parser.add_argument("--late", action="store_true",
+                        help="begin where a message came late into a Maildir that became a spool")
     parser.add_argument("--stride", type=int, default=1, help="strike every so many calls")
     with tempfile.TemporaryDirectory(prefix="move.") as directory:
         matrix = Matrix(parser.parse_args(), directory)
