@@ -5,7 +5,7 @@ _popspool() {
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
   local targets="--all --stdin -j --jobs --resume"
   local verbs="list show headers cat grep stat top report check repair undo recover carve expire \
-    deliver lock locks dedupe quota reindex undelete export uidl convert rehash"
+    deliver lock locks dedupe quota reindex undelete own export uidl convert rehash"
   local verb= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ -z $verb && " $verbs " == *" $word "* ]]; then

@@ -240,6 +240,12 @@ ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal) 
            .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
              return run_dedupe(line.selection, settings, run);
            })},
+          {.name = "own",
+           .help = "Put owner and mode of spools right; -n tells what is wrong",
+           .declare = targets,
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_own(line.selection, settings, run);
+           })},
           {.name = "quota",
            .help = "List maildrops by size, with limits and disk quotas",
            .declare = [&line](Arguments& declared) { declare_quota(declared, line.quota); },

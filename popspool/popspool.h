@@ -134,6 +134,10 @@ struct LocksArguments {
 [[nodiscard]] ExitStatus run_reindex(const TargetSelection& selection, const Settings& settings,
                                      const ToolRun& run);
 
+/// popspool own TARGET...: puts owner and mode of a spool and the files beside it right.
+[[nodiscard]] ExitStatus run_own(const TargetSelection& selection, const Settings& settings,
+                                 const ToolRun& run);
+
 struct QuotaArguments {
   std::optional<std::string> limit, policy;
   bool only_over = false;

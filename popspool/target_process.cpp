@@ -104,16 +104,20 @@ Result<void> end_with(pid_t parent) {
 Result<ExitStatus> work_on(const TargetVerb& verb, const MailTarget& target,
                            const Settings& settings, const ToolFlags& flags, bool is_alone,
                            pid_t parent, TargetOutput& output) {
+  const bool becomes_owner = verb.rights == TargetVerb::Rights::owner;
   Result<void> ready;
-  if (target.identity) ready = become(*target.identity);
+  if (target.identity && becomes_owner) ready = become(*target.identity);
   if (ready && verb.input) ready = end_with(parent);
   if (!ready) return std::unexpected(std::move(ready).error());
   ReadOnlyDisk looking{system_disk()};
   const bool reads = verb.access == TargetVerb::Access::reading;
   Disk& disk = reads ? static_cast<Disk&>(looking) : system_disk();
-  const UserSettings own = settings_of_user(
-      settings, disk,
-      {.name = target.user.name, .uid = target.user.uid, .home = target.user.home.native()});
+  const UserSettings own =
+      becomes_owner ? settings_of_user(settings, disk,
+                                       {.name = target.user.name,
+                                        .uid = target.user.uid,
+                                        .home = target.user.home.native()})
+                    : UserSettings{.settings = settings, .complaints = {}, .failures = {}};
   for (const Error& failure : own.failures) output.complain(failure.text);
   for (const Complaint& complaint : own.complaints) output.complain(to_string(complaint));
   const MaildropContext context{own.settings, disk, system_clock()};

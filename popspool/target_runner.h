@@ -64,6 +64,9 @@ struct TargetVerb {
   /// bulk: what it prints may be as large as the mail, so its process waits until it is read.
   /// Never for work under a lock.
   enum class Output : std::uint8_t { kept, bulk };
+  /// caller: the process stays who called the program and reads no options file of a user; for a
+  /// verb that reads no mail.
+  enum class Rights : std::uint8_t { owner, caller };
 
   std::string name;
   std::string task;  // the name and whatever makes another run of it do something else: --resume
@@ -76,6 +79,7 @@ struct TargetVerb {
   MissingPath missing = MissingPath::nothing;
   /// Called by whoever runs popspool, before the target's process has become its owner.
   std::function<Result<void>(MailTarget&)> prepare{};
+  Rights rights = Rights::owner;
   /// Becomes the process's standard input; else that is the null device. Who hands something over
   /// must be there to learn what became of it: the process does not outlive popspool.
   std::optional<int> input{};

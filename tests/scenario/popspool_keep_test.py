@@ -15,7 +15,7 @@ import threading
 import time
 
 import popper_host
-from popper_host import HostTest, ids_of, simple_message, wait_until
+from popper_host import HostTest, ids_of, simple_message, sizes_of, wait_until
 
 POPSPOOL = os.path.abspath(os.environ.get(
     "POPSPOOL", os.path.join(os.path.dirname(popper_host.POPPER), "popspool")))
@@ -410,6 +410,54 @@ class TrashTest(KeepTest):
             told = self.told("undelete", self.user.name)
             self.assertEqual((len(told["restored"]), told["there"]), (1, 0))
             self.assertEqual(self.ids_by_number(port), before)
+
+
+class OwnTest(KeepTest):
+    def setUp(self):
+        super().setUp()
+        self.config = self.host.configure(server_mode=True)
+        self.spool = self.host.write(self.host.spool_path(self.user), mail(1), owner=0, mode=0o666)
+        self.index = self.host.write(
+            os.path.join(self.host.spool_dir, f".{self.user.name}.cache"), b"", owner=0, mode=0o644)
+
+    def state(self, path):
+        status = os.lstat(path)
+        return status.st_uid, status.st_mode & 0o7777
+
+    def test_a_restored_spool_is_put_right(self):
+        with self.host.standalone(self.config) as port:
+            with self.assertRaises(poplib.error_proto):
+                self.host.login(port, self.user)
+            self.popspool("own", "-n", self.user.name)
+            self.assertEqual(self.state(self.spool), (0, 0o666))
+            told = self.told("own", self.user.name)
+            self.assertEqual([each["file"] for each in told["corrected"]], [self.spool, self.index])
+            for path in (self.spool, self.index):
+                self.assertEqual(self.state(path), (self.user.uid, 0o660))
+            self.assertEqual(self.popspool("own", self.user.name).stdout, b"")
+            client = self.host.login(port, self.user)
+            self.assertEqual(len(sizes_of(client)), 1)
+            client.quit()
+
+    def test_what_could_be_a_trap_is_left(self):
+        os.unlink(self.index)
+        victim = self.host.write(self.host.path("victim"), b"root's own\n", mode=0o600)
+        trash = os.path.join(self.host.spool_dir, f".{self.user.name}.trash")
+        retrieved = os.path.join(self.host.spool_dir, f".{self.user.name}.retrieved")
+        os.symlink(victim, self.index)
+        os.link(victim, trash)
+        os.mkfifo(retrieved)
+        self.popspool("own", self.user.name, check=1)
+        self.assertEqual(self.state(self.spool)[0], self.user.uid)
+        self.assertEqual(self.state(victim), (0, 0o600))
+        self.assertEqual(self.state(retrieved)[0], 0)
+
+    def test_where_others_may_write_nothing_is_given_away(self):
+        self.addCleanup(os.chmod, self.host.spool_dir, 0o2775)
+        os.chmod(self.host.spool_dir, 0o1777)
+        done = self.popspool("own", self.user.name, check=1)
+        self.assertIn(b"is left as it is", done.stderr)
+        self.assertEqual(self.state(self.spool), (0, 0o666))
 
 
 if __name__ == "__main__":
