@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 
 import popper_host
 from popper_host import (HostTest, SEPARATOR, ids_of, message_of, simple_message, simple_spool,
@@ -18,15 +19,29 @@ NUMBER = re.compile(rb"^Subject: number (\d+)\r?$", re.MULTILINE)
 
 
 class PopspoolConvertTest(HostTest):
+    def login(self, port):
+        """The session before, or a change under way, may yet hold the lock."""
+        for _ in range(200):
+            try:
+                return self.host.login(port, self.user)
+            except popper_host.poplib.error_proto as refused:
+                self.assertIn(b"[IN-USE]", refused.args[0])
+                time.sleep(0.1)
+        raise AssertionError("the maildrop stays in use")
+
     def popspool(self, *arguments, check=0, **more):
-        done = subprocess.run([POPSPOOL, "-f", self.config, *arguments], capture_output=True,
-                              timeout=PATIENCE * 4, **more)
+        for _ in range(200):  # a session that has said +OK to QUIT may not have ended yet
+            done = subprocess.run([POPSPOOL, "-f", self.config, *arguments], capture_output=True,
+                                  timeout=PATIENCE * 4, **more)
+            if check != 0 or done.returncode != 75:
+                break
+            time.sleep(0.1)
         if check is not None:
             self.assertEqual(done.returncode, check, done.stderr.decode(errors="replace"))
         return done
 
     def shown(self, port):
-        client = self.host.login(port, self.user)
+        client = self.login(port)
         listing = list(zip(ids_of(client), sizes_of(client)))
         texts = [message_of(client, number + 1) for number in range(len(listing))]
         client.quit()
@@ -64,12 +79,12 @@ class PopspoolConvertTest(HostTest):
         spool = simple_spool(3)
         self.host.write_spool(self.user, spool)
         with self.host.standalone(self.config) as port:
-            client = self.host.login(port, self.user)
+            client = self.login(port)
             self.popspool("convert", "--to", "maildir", name, check=75)
             self.assertEqual(message_of(client, 3), simple_message(3).replace(b"\n", b"\r\n"))
             client.quit()
             self.popspool("convert", "--to", "maildir", name)
-            client = self.host.login(port, self.user)
+            client = self.login(port)
             self.popspool("convert", "--to", "mbox", name, check=75)
             client.dele(1)
             client.quit()
@@ -111,7 +126,7 @@ class PopspoolConvertTest(HostTest):
 
         def take_all(port):
             try:
-                client = self.host.login(port, self.user)
+                client = self.login(port)
             except popper_host.poplib.error_proto as refused:  # a conversion is under way
                 self.assertIn(b"[IN-USE]", refused.args[0])
                 return
