@@ -32,8 +32,9 @@ struct Conversion {
 /// Errc::busy: a session, a delivery, or a program that keeps the old one open; call again.
 /// Errc::usage: mail-format wants the other form, or the Maildir has folders. Errc::corrupt: the
 /// new one would not show the same mail; nothing was changed. Errc::changed: mail in a temporary
-/// drop, or left over from a conversion; the text tells. Errc::denied: also a file system that
-/// cannot exchange two names.
+/// drop, or left over from a conversion, or what came late and is not the user's; the text tells,
+/// and nothing of it is removed. Errc::denied: also a file system that cannot exchange two
+/// names.
 [[nodiscard]] Result<Conversion> convert_maildrop(const MaildropContext& context,
                                                   const MailUser& user, MailFormat to);
 
