@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 
 import popper_host
 from popper_host import HostTest, SEPARATOR, message_of, simple_message, simple_spool
@@ -46,8 +47,18 @@ class PopspoolDeliverTest(HostTest):
             self.assertEqual(done.returncode, check, done.stderr.decode(errors="replace"))
         return done
 
+    def login(self, port):
+        """The session before may not have ended yet."""
+        for _ in range(200):
+            try:
+                return self.host.login(port, self.user)
+            except popper_host.poplib.error_proto as refused:
+                self.assertIn(b"[IN-USE]", refused.args[0])
+                time.sleep(0.1)
+        raise AssertionError("the maildrop stays in use")
+
     def served(self, port):
-        client = self.host.login(port, self.user)
+        client = self.login(port)
         texts = [message_of(client, number + 1) for number in range(client.stat()[0])]
         client.quit()
         return texts
@@ -204,7 +215,7 @@ class PopspoolDeliverTest(HostTest):
 
     def take_all(self, port):
         """What one session got and deleted."""
-        client = self.host.login(port, self.user)
+        client = self.login(port)
         numbers = []
         for number in range(1, client.stat()[0] + 1):
             text = message_of(client, number)
