@@ -274,21 +274,18 @@ class DisturbedDisk final : public pop::test::ForwardingDisk {
   std::function<void()> happens_;
 };
 
-/// Ends a conversion between the last look at the old Maildir and its removal.
+/// Ends a conversion when `tmp` of the old Maildir has gone, before the rest goes.
 class DiskThatKeepsTheOld final : public pop::test::ForwardingDisk {
  public:
   DiskThatKeepsTheOld() : ForwardingDisk{system_disk()} {}
-  Result<void> exchange(int directory, const std::string& one, const std::string& other) override {
-    has_exchanged_ = true;
-    return ForwardingDisk::exchange(directory, one, other);
-  }
-  Result<void> rename(int directory, const std::string& from, const std::string& to) override {
-    if (has_exchanged_) return fail(Errc::io, "the conversion stops here");
-    return ForwardingDisk::rename(directory, from, to);
+  Result<void> remove_directory(int directory, const std::string& name) override {
+    if (has_closed_) return fail(Errc::io, "the conversion stops here");
+    has_closed_ = name == "tmp";
+    return ForwardingDisk::remove_directory(directory, name);
   }
 
  private:
-  bool has_exchanged_ = false;
+  bool has_closed_ = false;
 };
 
 /// Delivers while the Maildir becomes a spool before one call; false: there are fewer calls.
