@@ -16,6 +16,7 @@ struct CommandLine {
   ExpireArguments expire;
   DeliverArguments deliver;
   ExportArguments exported;
+  ImportArguments imported;
   LockArguments lock;
   LocksArguments locks;
   UndeleteArguments undelete;
@@ -94,6 +95,13 @@ void declare_export(Arguments& arguments, ExportArguments& exported) {
                    "Write to this new file, or for each target into this directory");
   arguments.option("--format", exported.format, "FORMAT", "mbox, maildir or tar; without it mbox");
   declare_targets(arguments, exported.selection);
+}
+
+void declare_import(Arguments& arguments, ImportArguments& imported) {
+  arguments.operands("SOURCE", imported.source, Arguments::Count::one,
+                     "An export, or any mbox, Maildir or tar of a Maildir");
+  arguments.operands("TARGET", imported.target, Arguments::Count::one,
+                     "A user, or the path of a maildrop, with a '/' in it");
 }
 
 void declare_lock(Arguments& arguments, LockArguments& lock) {
@@ -257,6 +265,12 @@ ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal) 
            .declare = [&line](Arguments& declared) { declare_export(declared, line.exported); },
            .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
              return run_export(line.exported, settings, run);
+           })},
+          {.name = "import",
+           .help = "Put the mail of an export into a maildrop, once",
+           .declare = [&line](Arguments& declared) { declare_import(declared, line.imported); },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_import(line.imported, settings, run);
            })},
           {.name = "reindex",
            .help = "Throw the index away and make a new one",

@@ -108,6 +108,14 @@ struct ExportArguments {
 [[nodiscard]] ExitStatus run_export(const ExportArguments& arguments, const Settings& settings,
                                     const ToolRun& run);
 
+struct ImportArguments {
+  std::vector<std::string> source, target;  // one each
+};
+/// popspool import SOURCE TARGET: puts the mail of an export, or any mbox or Maildir, into a
+/// maildrop.
+[[nodiscard]] ExitStatus run_import(const ImportArguments& arguments, const Settings& settings,
+                                    const ToolRun& run);
+
 struct LockArguments {
   std::optional<std::string> wait;  // seconds
   std::vector<std::string> target;  // one

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "mail/from_line.h"
 #include "mail/incoming_text.h"
@@ -136,6 +138,19 @@ class SpoolDelivery {
     return DeliveredMail{location_.spool.path(), tail_, std::move(remark_)};
   }
 
+  Result<void> run(const PreparedMail& mail) {
+    Result<SpoolLock> lock =
+        SpoolLock::acquire(context_, location_.spool, user_.uid, SpoolLock::Missing::create);
+    if (!lock) return std::unexpected(std::move(lock).error());
+    Result<void> done = finish_update(*lock);
+    if (done) done = look_at_end(*lock);
+    if (!done) return done;
+    if (size_.count > 0 && mail.format != format_) {
+      return fail(Errc::changed, location_.spool.path() + " has another format by now");
+    }
+    return append(*lock, mail);
+  }
+
  private:
   /// What a crash left: the journal is about to be ours.
   Result<void> finish_update(SpoolLock& lock) {
@@ -208,6 +223,23 @@ class SpoolDelivery {
         "spool: " +
         done.error().text;
     return {};
+  }
+
+  Result<void> append(SpoolLock& lock, const PreparedMail& mail) {
+    Result<JournalWriter> writer =
+        JournalWriter::create(disk_, location_.journal, mail.size + FileBytes{gap_.size()});
+    if (!writer) return std::unexpected(std::move(writer).error());
+    Result<void> done = writer->append(gap_);
+    PieceReader reader{disk_};
+    if (done) {
+      done = reader.read(mail.file, {0}, mail.size, [&](std::string_view piece) {
+        Result<void> put = writer->append(piece);
+        return put ? lock.refresh() : put;
+      });
+    }
+    if (done) done = writer->finish(lock.file(), size_, size_);
+    if (done) done = apply_journal(disk_, location_.journal, lock, user_.uid);
+    return done;
   }
 
   const MaildropContext& context_;
@@ -312,7 +344,77 @@ Result<DeliveredMail> deliver_to_maildir(const MaildropContext& context, const M
   return DeliveredMail{(maildir->root->path / "new" / *name).native(), delivery->size(), {}};
 }
 
+/// Messages on their way into a Maildir.
+class MaildirArrivals {
+ public:
+  MaildirArrivals(const MaildropContext& context, const MaildirLocation& maildir)
+      : context_{context}, disk_{context.disk}, maildir_{maildir} {}
+
+  Result<void> open() {
+    for (const auto& [name, place] :
+         {std::pair<const char*, Fd*>{"tmp", &tmp_}, {"new", &fresh_}, {"cur", &seen_}}) {
+      Result<Fd> directory = open_or_make(disk_, *maildir_.root, name);
+      if (!directory) return std::unexpected(std::move(directory).error());
+      *place = std::move(*directory);
+    }
+    return {};
+  }
+
+  Result<void> write(const PreparedMessage& message) {
+    using std::chrono::duration_cast, std::chrono::seconds;
+    const std::int64_t now =
+        duration_cast<seconds>(context_.clock.wall().time_since_epoch()).count();
+    Result<MaildirDelivery> delivery = MaildirDelivery::begin(
+        disk_, tmp_, new_maildir_base(message.delivered.value_or(now), arrivals_.size()));
+    if (!delivery) return std::unexpected(std::move(delivery).error());
+    Result<void> done = delivery->append(message.content);
+    if (done) done = delivery->complete();
+    if (!done) return done;
+    arrivals_.push_back({std::move(*delivery), message.retrieved});
+    return {};
+  }
+
+  /// From here on they arrive.
+  Result<void> finish() {
+    for (Arrival& arrival : arrivals_) {
+      const Fd& directory = arrival.retrieved ? seen_ : fresh_;
+      const Result<std::string> name =
+          arrival.delivery.finish(directory.get(), arrival.retrieved ? ":2,S" : "");
+      if (!name) return std::unexpected(name.error());
+    }
+    Result<void> done = disk_.sync_directory(seen_.get());
+    return done ? disk_.sync_directory(fresh_.get()) : done;
+  }
+
+ private:
+  struct Arrival {
+    MaildirDelivery delivery;
+    bool retrieved;
+  };
+  const MaildropContext& context_;
+  Disk& disk_;
+  const MaildirLocation& maildir_;
+  Fd tmp_, fresh_, seen_;
+  std::vector<Arrival> arrivals_;
+};
+
 }  // namespace
+
+Result<void> append_to_spool(const MaildropContext& context, const MailUser& user,
+                             const MaildropLocation& location, const PreparedMail& mail) {
+  return SpoolDelivery{context, user, location}.run(mail);
+}
+
+Result<void> add_to_maildir(const MaildropContext& context, const MailUser& user,
+                            const MaildropLocation& location,
+                            const std::function<Result<void>(const AddPrepared& add)>& fill) {
+  const Result<MaildirLocation> maildir = made_or_found_maildir(context, user, location);
+  if (!maildir) return std::unexpected(maildir.error());
+  MaildirArrivals arrivals{context, *maildir};
+  Result<void> done = arrivals.open();
+  if (done) done = fill([&](const PreparedMessage& message) { return arrivals.write(message); });
+  return done ? arrivals.finish() : done;
+}
 
 Result<DeliveredMail> deliver(const MaildropContext& context, const MailUser& user,
                               const DeliveryRequest& request, const ReadOn& read_on) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
@@ -7,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "mail/mbox_scanner.h"
 #include "store/maildrop.h"
 
 namespace pop {
@@ -47,5 +49,33 @@ struct DeliveredMail {
 /// second try doubles it, as mail transfer must.
 [[nodiscard]] Result<DeliveredMail> deliver(const MaildropContext& context, const MailUser& user,
                                             const DeliveryRequest& request, const ReadOn& read_on);
+
+/// Whole messages in the form of a spool, separators and all, the end of the last one included.
+struct PreparedMail {
+  const Fd& file;
+  FileBytes size;
+  SpoolFormat format = SpoolFormat::mbox;
+};
+
+/// Puts them behind the mail of a spool in one step: after a crash all of them are there, or none.
+/// Errors as of deliver(); Errc::changed also when the spool has another format by now.
+[[nodiscard]] Result<void> append_to_spool(const MaildropContext& context, const MailUser& user,
+                                           const MaildropLocation& location,
+                                           const PreparedMail& mail);
+
+/// One message for a Maildir, octets as they shall be stored.
+struct PreparedMessage {
+  std::string content;
+  std::optional<std::int64_t> delivered;  // seconds since 1970; none: now
+  bool retrieved = false;
+};
+using AddPrepared = std::function<Result<void>(const PreparedMessage&)>;
+
+/// Puts the messages that `fill` adds into a Maildir, made if it is missing. All are written and
+/// fsync'ed before the first one arrives; after a crash between the first and the last some are
+/// there. After an error before that, one of `fill` included, none is.
+[[nodiscard]] Result<void> add_to_maildir(
+    const MaildropContext& context, const MailUser& user, const MaildropLocation& location,
+    const std::function<Result<void>(const AddPrepared& add)>& fill);
 
 }  // namespace pop

@@ -113,9 +113,15 @@ Result<void> MaildirDelivery::append(std::string_view bytes) {
   return buffer_.append(bytes);
 }
 
-Result<std::string> MaildirDelivery::finish(int directory, std::string_view info) {
+Result<void> MaildirDelivery::complete() {
+  if (!file_->is_open()) return {};
   Result<void> done = buffer_.flush();
   if (done) done = disk_->sync(*file_);
+  return done ? file_->close() : done;
+}
+
+Result<std::string> MaildirDelivery::finish(int directory, std::string_view info) {
+  Result<void> done = complete();
   if (!done) return std::unexpected(std::move(done).error());
   std::string name = base_ + ",S=" + std::to_string(size_.count) +
                      ",W=" + std::to_string(size_.count + bare_line_feeds_);

@@ -34,6 +34,9 @@ class MaildirDelivery {
   ~MaildirDelivery();
 
   [[nodiscard]] Result<void> append(std::string_view bytes);
+  /// Writes and fsyncs all of it and closes the file; optional, for finish() does it, too. Nothing
+  /// can be appended any more.
+  [[nodiscard]] Result<void> complete();
   /// Moves the whole, fsync'ed file to `directory` as BASE,S=...,W=... and `info` behind it;
   /// gives that name. The caller fsyncs the directory.
   [[nodiscard]] Result<std::string> finish(int directory, std::string_view info);

@@ -13,6 +13,7 @@
 #include "fault/restored_disk.h"
 #include "store/delivery.h"
 #include "store/maildrop.h"
+#include "store/maildrop_location.h"
 #include "support/catch.h"
 #include "support/impatient_clock.h"
 #include "support/simulated_disk.h"
@@ -180,6 +181,44 @@ TEST_CASE("Cuts and kills of a delivery leave the message whole or not at all",
   }
   std::printf("delivery: %zu states\n", states);
   CHECK(states > 300);
+}
+
+Result<void> append_two(Disk& disk, const fs::path& root, const Before& before) {
+  const Settings settings = settings_for(root, before);
+  ImpatientClock clock;
+  const MaildropContext context{settings, disk, clock};
+  const MailUser user = user_of(root);
+  const Result<MaildropLocation> location = locate_maildrop(disk, settings, user);
+  if (!location) return std::unexpected(location.error());
+  const Result<Fd> file = disk.open_unnamed(location->drop.directory(), 0600);
+  if (!file) return std::unexpected(file.error());
+  const std::string text = stored("first") + stored("second");
+  if (Result<void> put = disk.write(*file, text, {0}); !put) return put;
+  return append_to_spool(context, user, *location, {*file, {text.size()}, SpoolFormat::mbox});
+}
+
+TEST_CASE("Cuts and kills while messages are put into a spool leave all of them or none",
+          "[fault][delivery]") {
+  for (const Before& before : all_before()) {
+    if (before.format != MailFormat::mbox) continue;
+    Outcomes outcomes = outcomes_of(before);
+    outcomes.with.pop_back();
+    for (const std::string_view name : {"first", "second"}) {
+      outcomes.with.push_back(message(name) + "\n");
+    }
+    const TemporaryDirectory root{TemporaryDirectory::Place::memory};
+    put_before(root.path(), before);
+    SimulatedDisk disk{root.path()};
+    REQUIRE(append_two(disk, root.path(), before));
+    disk.mark("done");
+    const Identity spool = identity_of(root / "jo");
+    const auto visit = [&](const CrashState& state) {
+      const std::string wrong = settle(before, outcomes, state, spool);
+      if (!wrong.empty()) FAIL_CHECK(before.name << ": " << state.description << ": " << wrong);
+    };
+    CHECK(disk.for_each_crash_state(crash_limits, visit) > 20);
+    disk.for_each_kill_state(visit);
+  }
 }
 
 TEST_CASE("A session that was open when a delivery was killed can end", "[fault][delivery]") {

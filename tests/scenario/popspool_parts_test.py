@@ -94,5 +94,38 @@ class ExportTest(KeepTest):
         self.assertEqual(found, [b"1", b"2"])
 
 
+class ImportTest(KeepTest):
+    def test_mail_moves_with_its_ids_while_mail_arrives(self):
+        self.config = self.host.configure(server_mode=True)
+        other = self.host.add_user("y")
+        self.host.write_spool(other, b"".join(mail(number) for number in range(1, 21)))
+        self.host.write_spool(self.user, mail(900))
+        copy = self.host.path("copy.tar")
+        with self.host.standalone(self.config) as port:
+            client = self.host.login(port, other)
+            for number in (3, 5):
+                client.retr(number)
+            before = ids_of(client)
+            client.quit()
+            self.told("export", other.name, "--format", "tar", "--to", copy)
+            client = self.host.login(port, self.user)
+            self.popspool("import", copy, self.user.name, check=75)
+            client.quit()
+            with self.deliveries() as delivered:
+                self.assertEqual(self.told("import", copy, self.user.name)["imported"], 20)
+                self.assertEqual(self.told("import", copy, self.user.name)["there"], 20)
+                known = len(delivered)
+                wait_until(lambda: len(delivered) > known, "a delivery after it")
+            client = self.host.login(port, self.user)
+            after = ids_of(client)
+            first = after.index(before[0])
+            self.assertEqual(after[first:first + 20], before)
+            client.quit()
+        self.assertEqual(sorted(self.numbers()), sorted([900, *range(1, 21), *delivered]))
+        done = self.popspool("list", self.user.name)
+        read = [line.split()[3] for line in done.stdout.splitlines() if b" read " in line]
+        self.assertEqual(read, [before[2], before[4]])
+
+
 if __name__ == "__main__":
     popper_host.main()
