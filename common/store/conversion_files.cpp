@@ -70,20 +70,28 @@ Result<void> claim(const Fd& directory, const FilePlace& place) {
   return fail(Errc::busy, place.path() + ": another conversion is at work");
 }
 
-Result<void> copy_along(Disk& disk, const FilePlace& from, const FilePlace& to) {
-  const Result<void> removed = disk.remove(to.directory(), to.name);
+Result<void> FileCopies::trash(const FilePlace& from, const FilePlace& to) const {
+  return copy(from, to, Exposure::not_accessible_by_others);
+}
+
+Result<void> FileCopies::retrievals(const FilePlace& from, const FilePlace& to) const {
+  return copy(from, to, Exposure::not_writable_by_others);
+}
+
+Result<void> FileCopies::copy(const FilePlace& from, const FilePlace& to, Exposure exposure) const {
+  const Result<void> removed = disk_.remove(to.directory(), to.name);
   if (!removed && removed.error().code != Errc::not_found) return removed;
-  const Result<Fd> source = disk.open(from.directory(), from.name, O_RDONLY);
+  const Result<Fd> source = open_mail_file(disk_, from, O_RDONLY, owner_, exposure);
   if (!source && source.error().code == Errc::not_found) return {};
   if (!source) return std::unexpected(source.error());
-  const Result<FileStatus> status = disk.status(*source);
+  const Result<FileStatus> status = disk_.status(*source);
   if (!status) return std::unexpected(status.error());
-  const Result<Fd> target = disk.open(to.directory(), to.name, O_RDWR | O_CREAT | O_EXCL, 0600);
+  const Result<Fd> target = disk_.open(to.directory(), to.name, O_RDWR | O_CREAT | O_EXCL, 0600);
   if (!target) return std::unexpected(target.error());
   Result<void> copied =
-      copy_and_sync(disk, *source, *target, {.from = {0}, .to = {0}, .count = status->size},
+      copy_and_sync(disk_, *source, *target, {.from = {0}, .to = {0}, .count = status->size},
                     [] { return Result<void>{}; });
-  return copied ? disk.sync(*target) : copied;
+  return copied ? disk_.sync(*target) : copied;
 }
 
 Result<void> remove_all_of(Disk& disk, int directory, const std::string& name) {

@@ -7,6 +7,7 @@
 #include "base/disk.h"
 #include "store/maildrop.h"
 #include "store/maildrop_location.h"
+#include "store/spool_file.h"
 
 namespace pop {
 
@@ -44,8 +45,20 @@ struct ConversionFiles {
 [[nodiscard]] Result<void> claim(const Fd& directory, const FilePlace& place);
 
 /// Makes `to` the durable copy of `from`, or removes it where there is no `from`: nothing reads it
-/// before the exchange.
-[[nodiscard]] Result<void> copy_along(Disk& disk, const FilePlace& from, const FilePlace& to);
+/// before the exchange. Errc::denied if `from` is no file that a session of `owner` would read.
+class FileCopies {
+ public:
+  FileCopies(Disk& disk, uid_t owner) : disk_{disk}, owner_{owner} {}
+  [[nodiscard]] Result<void> trash(const FilePlace& from, const FilePlace& to) const;
+  [[nodiscard]] Result<void> retrievals(const FilePlace& from, const FilePlace& to) const;
+
+ private:
+  [[nodiscard]] Result<void> copy(const FilePlace& from, const FilePlace& to,
+                                  Exposure exposure) const;
+
+  Disk& disk_;
+  uid_t owner_;
+};
 
 /// Removes a file, or a directory with all that is in it, that is ours. A missing one is no error.
 [[nodiscard]] Result<void> remove_all_of(Disk& disk, int directory, const std::string& name);

@@ -101,8 +101,9 @@ Result<Conversion> MaildirToSpool::run() {
     result.messages = (*view)->messages().size();
     done = build(**view);
     if (done) done = note_converted(**maildir, **view);
-    if (done) done = copy_along(disk_, (*maildir)->trash, location_.trash);
-    if (done) done = copy_along(disk_, (*maildir)->retrievals, location_.retrievals);
+    const FileCopies copies{disk_, user_.uid};
+    if (done) done = copies.trash((*maildir)->trash, location_.trash);
+    if (done) done = copies.retrievals((*maildir)->retrievals, location_.retrievals);
     if (done) done = exchange();
   }
   if (done) done = take_in(result);

@@ -7,13 +7,13 @@
 
 namespace pop {
 
-bool is_open_elsewhere(const Fd& file) {
+OpenElsewhere is_open_elsewhere(const Fd& file) {
   (void)::fcntl(file.get(), F_SETSIG, SIGURG);  // whoever opens it now must not end us
   if (::fcntl(file.get(), F_SETLEASE, F_WRLCK) == 0) {
     (void)::fcntl(file.get(), F_SETLEASE, F_UNLCK);
-    return false;
+    return OpenElsewhere::no;
   }
-  return errno == EAGAIN || errno == EBUSY;
+  return errno == EAGAIN || errno == EBUSY ? OpenElsewhere::yes : OpenElsewhere::unknown;
 }
 
 }  // namespace pop

@@ -10,11 +10,22 @@
 #include "store/open_elsewhere.h"
 #include "store/repair_record.h"
 #include "store/session_lock.h"
+#include "store/spool_file.h"
 #include "store/spool_journal.h"
 #include "store/spool_lock.h"
 
 namespace pop {
 namespace {
+
+/// However the directories were come by: two paths may lead to one.
+Result<bool> is_same_place(Disk& disk, const FilePlace& one, const FilePlace& other) {
+  if (one.name != other.name) return false;
+  const Result<FileStatus> first = disk.status(one.in->fd);
+  if (!first) return std::unexpected(first.error());
+  const Result<FileStatus> second = disk.status(other.in->fd);
+  if (!second) return std::unexpected(second.error());
+  return first->same_file(*second);
+}
 
 class SpoolMove {
  public:
@@ -26,7 +37,9 @@ class SpoolMove {
     done_.from = old_.spool.path();
     done_.to = new_.spool.path();
     Result<void> step = look_at_old();
-    if (step) step = lock();
+    if (step) step = lock_sessions();
+    if (step) step = finish_rename();
+    if (step) step = lock_spools();
     if (step) step = bring_imported_ids();
     if (step) step = bring_mail();
     if (step) step = bring_drop();
@@ -50,15 +63,10 @@ class SpoolMove {
     if ((*old)->is_directory()) {
       return fail(Errc::usage, old_.spool.path() + " is a Maildir; only spools are moved");
     }
-    const Result<std::optional<FileStatus>> other = status(new_.spool);
-    if (!other) return std::unexpected(other.error());
-    // A crash in the middle of a rename, on a file system that makes two steps of it.
-    if (!*other || !(*other)->same_file(**old)) return {};
-    Result<void> removed = disk_.remove(old_.spool.directory(), old_.spool.name);
-    return removed ? disk_.sync_directory(old_.spool.directory()) : removed;
+    return {};
   }
 
-  Result<void> lock() {
+  Result<void> lock_sessions() {
     Result<SessionLock> session = SessionLock::acquire(to_, new_.drop, user_);
     if (!session) return std::unexpected(std::move(session).error());
     new_session_.emplace(std::move(*session));
@@ -67,6 +75,27 @@ class SpoolMove {
       if (!other) return std::unexpected(std::move(other).error());
       old_session_.emplace(std::move(*other));
     }
+    return {};
+  }
+
+  /// A crash in the middle of a rename, on a file system that makes two steps of it, leaves one
+  /// file with two names.
+  Result<void> finish_rename() {
+    const Result<std::optional<FileStatus>> old = status(old_.spool);
+    if (!old) return std::unexpected(old.error());
+    const Result<std::optional<FileStatus>> other = status(new_.spool);
+    if (!other) return std::unexpected(other.error());
+    if (!*old || !*other || !(*other)->same_file(**old)) return {};
+    if ((*old)->links != 2) {
+      return fail(Errc::denied, old_.spool.path() + " and " + new_.spool.path() +
+                                    " are one file with " + std::to_string((*old)->links) +
+                                    " links; look who made it so");
+    }
+    Result<void> removed = disk_.remove(old_.spool.directory(), old_.spool.name);
+    return removed ? disk_.sync_directory(old_.spool.directory()) : removed;
+  }
+
+  Result<void> lock_spools() {
     Result<SpoolLock> old = SpoolLock::acquire(from_, old_.spool, user_.uid);
     if (!old) return std::unexpected(std::move(old).error());
     old_lock_.emplace(std::move(*old));
@@ -136,19 +165,30 @@ class SpoolMove {
       if (done_.how == MovedSpool::How::renamed) old_lock_.reset();  // its locks went along
       if (Result<void> made = lock_new(SpoolLock::Missing::create); !made) return made;
     }
+    const Result<FileStatus> seen = disk_.status(mail);
+    if (!seen) return std::unexpected(seen.error());
     Result<void> done = merge_leftover(to_, new_, user_.uid, *new_lock_, mail);
     if (done) (void)disk_.remove(new_.index.directory(), new_.index.name);
+    if (done && old_lock_) done = old_lock_->refresh();
+    if (done) done = check_size(mail, seen->size);
     if (done) done = disk_.truncate(mail, {0});
     return done ? disk_.sync(mail) : done;
   }
 
+  Result<void> check_size(const Fd& mail, FileBytes expected) {
+    const Result<FileStatus> now = disk_.status(mail);
+    return now ? check_nothing_arrived(*now, expected) : std::unexpected(now.error());
+  }
+
   /// Who waits for its locks must not write into a file that has no name any more.
   Result<void> remove_old() {
-    if (is_open_elsewhere(old_lock_->file())) {
-      done_.remarks.push_back(old_.spool.path() +
-                              " is open in another program, and stays as an empty file");
+    const OpenElsewhere open = is_open_elsewhere(old_lock_->file());
+    if (open != OpenElsewhere::no) {
+      done_.remarks.push_back(old_.spool.path() + (open == OpenElsewhere::yes ? " is" : " may be") +
+                              " open in another program, and stays as an empty file");
       return {};
     }
+    if (Result<void> empty = check_size(old_lock_->file(), {0}); !empty) return empty;
     Result<void> removed = disk_.remove(old_.spool.directory(), old_.spool.name);
     return removed ? disk_.sync_directory(old_.spool.directory()) : removed;
   }
@@ -175,12 +215,17 @@ class SpoolMove {
       if (done) done = bring_file(from.quarantine, to.quarantine);
       if (done) done = bring_file(from.record, to.record);
     }
-    for (const FilePlace* place : {&old_.uidl, &old_.index}) {
-      const Result<void> removed = disk_.remove(place->directory(), place->name);
-      if (done && !removed && removed.error().code != Errc::not_found) done = removed;
-    }
+    const Result<bool> shares_ids = is_same_place(disk_, old_.uidl, new_.uidl);
+    if (!shares_ids) return std::unexpected(shares_ids.error());
+    if (done && !*shares_ids) done = remove_if_there(old_.uidl);
+    if (done) done = remove_if_there(old_.index);
     if (done) done = disk_.sync_directory(new_.spool.directory());
     return done ? disk_.sync_directory(old_.spool.directory()) : done;
+  }
+
+  Result<void> remove_if_there(const FilePlace& place) {
+    Result<void> removed = disk_.remove(place.directory(), place.name);
+    return removed || removed.error().code != Errc::not_found ? removed : Result<void>{};
   }
 
   /// One that cannot be moved stays, and is told: no mail of the maildrop depends on it.
@@ -188,6 +233,9 @@ class SpoolMove {
     const Result<std::optional<FileStatus>> there = status(from);
     if (!there) return std::unexpected(there.error());
     if (!*there) return {};
+    const Result<bool> same = is_same_place(disk_, from, to);
+    if (!same) return std::unexpected(same.error());
+    if (*same) return {};
     const Result<void> moved = disk_.move(from.directory(), from.name, to.directory(), to.name);
     if (!moved) done_.remarks.push_back(from.path() + " stays: " + moved.error().text);
     return {};
@@ -222,6 +270,9 @@ Result<MovedSpool> move_spool(const MaildropContext& from, const MaildropContext
   if (!old_place) return std::unexpected(old_place.error());
   const Result<MaildropLocation> new_place = locate_maildrop(to.disk, to.settings, user);
   if (!new_place) return std::unexpected(new_place.error());
+  const Result<bool> same = is_same_place(to.disk, old_place->spool, new_place->spool);
+  if (!same) return std::unexpected(same.error());
+  if (*same) return MovedSpool{.from = old_path->native(), .to = new_path->native()};
   return SpoolMove{from, to, user, *old_place, *new_place}.run();
 }
 

@@ -185,8 +185,9 @@ Result<void> SpoolToMaildir::fill(LockedSpool& spool, const MaildirLocation& mai
   }
   Result<void> done;
   if (!ids.is_empty()) done = ids.save(disk_, maildir.ids, options_.recipe);
-  if (done) done = copy_along(disk_, location_.trash, maildir.trash);
-  if (done) done = copy_along(disk_, location_.retrievals, maildir.retrievals);
+  const FileCopies copies{disk_, user_.uid};
+  if (done) done = copies.trash(location_.trash, maildir.trash);
+  if (done) done = copies.retrievals(location_.retrievals, maildir.retrievals);
   for (const MaildirPlace each : maildir_places) {
     if (done) done = disk_.sync_directory(maildir.places[each].get());
   }
@@ -260,7 +261,7 @@ Result<void> SpoolToMaildir::take_in(FilePlace old, FileBytes size, Conversion& 
 
 Result<void> SpoolToMaildir::wait_until_closed(const Fd& old) {
   Backoff backoff{context_.clock, context_.settings.lock_wait};
-  while (is_open_elsewhere(old)) {
+  while (is_open_elsewhere(old) == OpenElsewhere::yes) {
     if (backoff.wait()) continue;
     return fail(Errc::busy,
                 "the old spool is still open in another program; what it writes is taken in by "

@@ -199,6 +199,21 @@ TEST_CASE("A Maildir becomes a spool and comes back", "[conversion]") {
   CHECK(host.names_beside() == 0);
 }
 
+TEST_CASE("A conversion copies no trash that a session would not read", "[conversion]") {
+  Host host;
+  host.fill(motley_spool());
+  put_file(host.directory / "other", "another file");
+  fs::permissions(host.directory / "other", fs::perms{0600});
+  for (const char* name : {".jo.trash", ".jo.retrieved"}) {
+    CAPTURE(name);
+    fs::create_hard_link(host.directory / "other", host.directory / name);
+    CHECK(host.refusal(MailFormat::maildir) == Errc::denied);
+    CHECK(get_file(host.place()) == motley_spool());
+    fs::remove(host.directory / name);
+  }
+  host.convert(MailFormat::maildir);
+}
+
 TEST_CASE("A conversion keeps the trash and the times of retrieval", "[conversion]") {
   Host host;
   host.fill(motley_spool());
@@ -206,6 +221,7 @@ TEST_CASE("A conversion keeps the trash and the times of retrieval", "[conversio
   const fs::path times = host.directory / ".jo.retrieved";
   put_file(trash, "deleted mail");
   put_file(times, "times");
+  for (const fs::path& file : {trash, times}) fs::permissions(file, fs::perms{0600});
   host.convert(MailFormat::maildir);
   CHECK_FALSE(fs::exists(trash));
   CHECK_FALSE(fs::exists(times));

@@ -8,8 +8,10 @@
 
 #include "base/clock.h"
 #include "mail/imported_ids.h"
+#include "store/open_elsewhere.h"
 #include "support/catch.h"
 #include "support/damaged_spools.h"
+#include "support/forwarding_disk.h"
 #include "support/impatient_clock.h"
 #include "support/temporary_directory.h"
 #include "unit/store/maildrop_bed.h"
@@ -39,14 +41,15 @@ class Host {
     user.gid = ::getegid();
     user.home = home.path();
   }
-  /// 0, 1, 2; 3 is the home directory.
+  /// 0, 1, 2; 3 and 4 are files of the home directory.
   [[nodiscard]] Settings layout(int number) const {
     Settings settings;
     settings.spool_dir = directory.path();
     settings.server_mode = true;
     settings.lock_wait = std::chrono::seconds{1};
-    settings.hash_spool = number == 3 ? 0 : number;
+    settings.hash_spool = number > 2 ? 0 : number;
     if (number == 3) settings.home_dir_mail = "mail";
+    if (number == 4) settings.home_dir_mail = "post";
     return settings;
   }
   [[nodiscard]] fs::path place(int number) const {
@@ -59,11 +62,10 @@ class Host {
     put_file(place(number), content);
     fs::permissions(place(number), fs::perms{0600});
   }
-  Result<MovedSpool> try_move(int from, int to) {
+  Result<MovedSpool> try_move(int from, int to, Disk& disk = system_disk()) {
     const Settings old_settings = layout(from);
     const Settings new_settings = layout(to);
-    return move_spool({old_settings, system_disk(), clock}, {new_settings, system_disk(), clock},
-                      user);
+    return move_spool({old_settings, disk, clock}, {new_settings, disk, clock}, user);
   }
   MovedSpool move(int from, int to) {
     const Result<MovedSpool> done = try_move(from, to);
@@ -203,6 +205,88 @@ TEST_CASE("The old spool stays, empty, as long as a deliverer has it open", "[re
   CHECK(host.move(0, 2).remarks.empty());
   CHECK_FALSE(fs::exists(host.place(0)));
   CHECK(host.mail(2).size() == 3);
+}
+
+TEST_CASE("The only copy is kept where two paths lead to one directory", "[rehash]") {
+  Host host;
+  host.fill(0, message("one"));
+  fs::create_directories(host.directory / "j");
+  fs::create_directory_symlink(host.directory.path(), host.directory / "j/o");
+  CHECK(host.move(0, 2).how == MovedSpool::How::nothing);
+  CHECK(get_file(host.place(0)) == message("one"));
+}
+
+TEST_CASE("Of a file with two names the old one goes, and of one with more none", "[rehash]") {
+  Host host;
+  host.fill(0, message("one"));
+  fs::create_directories(host.place(2).parent_path());
+  fs::create_hard_link(host.place(0), host.place(2));
+  fs::create_hard_link(host.place(0), host.directory / "third");
+  const Result<MovedSpool> refused = host.try_move(0, 2);
+  REQUIRE(!refused);
+  CHECK(refused.error().code == Errc::denied);
+  CHECK(fs::exists(host.place(0)));
+  CHECK(fs::exists(host.place(2)));
+  fs::remove(host.directory / "third");
+  host.move(0, 2);
+  CHECK_FALSE(fs::exists(host.place(0)));
+  CHECK(get_file(host.place(2)) == message("one"));
+}
+
+/// A program without locks writes to `spool` when its mail is durable in the new place.
+class LateWriter final : public pop::test::ForwardingDisk {
+ public:
+  LateWriter(fs::path spool, std::string mail)
+      : ForwardingDisk{system_disk()}, spool_{std::move(spool)}, mail_{std::move(mail)} {}
+  Result<void> remove(int directory, const std::string& name) override {
+    if (name == ".jo.cache" && !mail_.empty()) {
+      put_file(spool_, get_file(spool_) + mail_);
+      mail_.clear();
+    }
+    return ForwardingDisk::remove(directory, name);
+  }
+
+ private:
+  fs::path spool_;
+  std::string mail_;
+};
+
+TEST_CASE("Mail written to the old spool in spite of the locks is not cut off", "[rehash]") {
+  Host host;
+  host.fill(0, message("one"));
+  host.fill(2, message("two"));
+  LateWriter disk{host.place(0), message("late")};
+  const Result<MovedSpool> stopped = host.try_move(0, 2, disk);
+  REQUIRE(!stopped);
+  CHECK(stopped.error().code == Errc::changed);
+  CHECK(get_file(host.place(0)) == message("one") + message("late"));
+  host.move(0, 2);
+  CHECK_FALSE(fs::exists(host.place(0)));
+  CHECK(host.mail(2).size() == 3);
+}
+
+TEST_CASE("Files that both places share stay where they are", "[rehash]") {
+  Host host;
+  host.fill(3, message("one"));
+  const std::string id = host.mail(3).at(0).substr(0, host.mail(3).at(0).find('\n'));
+  const ImportedIds imported{{{.fingerprint = {}, .content_id = id, .id = "of-old-server"}}};
+  put_file(host.home / ".jo.uidl", imported.serialised());
+  put_file(host.home / ".jo.trash", "x");
+  for (const char* name : {".jo.uidl", ".jo.trash"}) {
+    fs::permissions(host.home / name, fs::perms{0600});
+  }
+  const MovedSpool done = host.move(3, 4);
+  CHECK(done.how == MovedSpool::How::renamed);
+  CHECK(done.remarks.empty());
+  CHECK(get_file(host.home / ".jo.uidl") == imported.serialised());
+  CHECK(get_file(host.home / ".jo.trash") == "x");
+  CHECK(get_file(host.place(4)) == message("one"));
+}
+
+TEST_CASE("Where the kernel grants no lease, who has a file open is unknown", "[rehash]") {
+  const Fd null{::open("/dev/null", O_RDWR | O_CLOEXEC)};
+  REQUIRE(null.is_open());
+  CHECK(is_open_elsewhere(null) == OpenElsewhere::unknown);
 }
 
 }  // namespace
