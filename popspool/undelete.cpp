@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "base/text.h"
+#include "mail/incoming_text.h"
 #include "popspool/expiry.h"
 #include "popspool/message_essence.h"
 #include "popspool/message_reading.h"
@@ -43,21 +45,38 @@ Result<Wanted> wanted_of(const UndeleteArguments& arguments) {
   return wanted;
 }
 
-/// Messages by what they are: line ends of both kinds count as one, for a delivery changes them.
+/// Messages by what they are once a delivery has changed them: it takes a From_ line off and makes
+/// line ends of one kind.
 class KnownMail {
  public:
   /// False: it is known already.
   bool add(std::string_view stored) {
     std::string text;
-    text.reserve(stored.size());
-    for (std::size_t i = 0; i < stored.size(); ++i) {
-      if (stored[i] != '\r' || i + 1 == stored.size() || stored[i + 1] != '\n') text += stored[i];
-    }
-    const Essence essence = essence_of(text);
+    IncomingText incoming;
+    incoming.feed(stored, text);
+    incoming.finish(text);
+    const Essence essence = essence_of(with_lf_only(without_from_lines(text)));
     return known_.emplace(digest_of(essence), essence.text.size()).second;
   }
 
  private:
+  /// However many: each delivery takes one off.
+  static std::string_view without_from_lines(std::string_view text) {
+    while (text.starts_with("From ")) {
+      text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+    }
+    return text;
+  }
+
+  static std::string with_lf_only(std::string_view stored) {
+    std::string text;
+    text.reserve(stored.size());
+    for (std::size_t i = 0; i < stored.size(); ++i) {
+      if (stored[i] != '\r' || i + 1 == stored.size() || stored[i + 1] != '\n') text += stored[i];
+    }
+    return text;
+  }
+
   std::map<Fingerprint, std::size_t> known_;
 };
 
@@ -66,11 +85,19 @@ class Undeletion {
   Undeletion(const TargetRun& run, const Wanted& wanted, const HeaderConditions& headers)
       : run_{run}, context_{run.context}, wanted_{wanted}, headers_{headers} {}
 
+  /// In a Maildir nothing but the session lock keeps a second undelete from bringing the same back;
+  /// merge_all() leaves out what a spool has got meanwhile.
   Result<ExitStatus> work() {
     Result<std::optional<TrashPlace>> place = find_trash(context_, run_.user);
     if (!place) return std::unexpected(std::move(place).error());
     if (!*place) return finish();
     place_ = std::move(**place);
+    std::optional<SessionLock> session;
+    if (place_.format == MailFormat::maildir && run_.flags.mode == RunMode::real) {
+      Result<SessionLock> taken = SessionLock::acquire(context_, place_.session, run_.user);
+      if (!taken) return std::unexpected(std::move(taken).error());
+      session.emplace(std::move(*taken));
+    }
     Result<Trash> trash = Trash::open(context_.disk, place_.trash, run_.user.uid);
     if (!trash && trash.error().code == Errc::not_found) return finish();
     if (!trash) return std::unexpected(std::move(trash).error());
@@ -160,7 +187,8 @@ class Undeletion {
     const Result<bool> journal = journal_exists(disk, place_.location.journal);
     if (!journal) return std::unexpected(journal.error());
     if (*journal) return fail(Errc::busy, "a delivery was interrupted just now; try again");
-    return merge_leftover(context_, place_.location, run_.user.uid, *lock, *file);
+    return merge_leftover(context_, place_.location, run_.user.uid, *lock, *file,
+                          LeftoverState::whole);
   }
 
   Result<void> build(const Trash& trash, const Fd& file) {

@@ -27,11 +27,12 @@ struct Side {
 class Merge {
  public:
   Merge(const MaildropContext& context, const MaildropLocation& location, uid_t owner,
-        SpoolLock& lock, const Fd& leftover)
+        SpoolLock& lock, const Fd& leftover, LeftoverState state)
       : disk_{context.disk},
         location_{location},
         owner_{owner},
         lock_{lock},
+        state_{state},
         leftover_{leftover, {}, {}, {}, {}},
         spool_{lock.file(), {}, {}, {}, {}} {}
 
@@ -42,8 +43,10 @@ class Merge {
                        leftover_.listing.format != spool_.listing.format;
     if (mixed) return fail(Errc::corrupt, "one of the two is an mbox, the other MMDF");
     drop_what_both_have();
-    if (Result<void> matched = drop_torn(leftover_, spool_); !matched) return matched;
-    if (Result<void> matched = drop_torn(spool_, leftover_); !matched) return matched;
+    if (state_ == LeftoverState::may_be_torn) {
+      if (Result<void> matched = drop_torn(leftover_, spool_); !matched) return matched;
+      if (Result<void> matched = drop_torn(spool_, leftover_); !matched) return matched;
+    }
     const bool nothing_new = std::ranges::find(leftover_.keep, true) == leftover_.keep.end();
     const bool ends_whole = spool_.listing.size == spool_.size;
     return nothing_new && ends_whole ? make_spool_durable() : write();
@@ -80,7 +83,9 @@ class Merge {
     constexpr std::string_view keyword = "From ";
     const std::size_t known = std::min(line.size(), keyword.size());
     const bool apart = before.empty() || before.ends_with("\n\n") || before.ends_with("\n\r\n");
-    if (apart && line.substr(0, known) == keyword.substr(0, known)) side.cut_off_line = line;
+    const bool may_be_torn = state_ == LeftoverState::may_be_torn;
+    if (may_be_torn && apart && line.substr(0, known) == keyword.substr(0, known))
+      side.cut_off_line = line;
     return {};
   }
 
@@ -247,6 +252,7 @@ class Merge {
   const MaildropLocation& location_;
   uid_t owner_;
   SpoolLock& lock_;
+  LeftoverState state_;
   Side leftover_, spool_;
   PieceReader reader_{disk_};
   std::vector<bool> twin_of_spool_;
@@ -256,8 +262,8 @@ class Merge {
 }  // namespace
 
 Result<void> merge_leftover(const MaildropContext& context, const MaildropLocation& location,
-                            uid_t owner, SpoolLock& lock, const Fd& leftover) {
-  return Merge{context, location, owner, lock, leftover}.run();
+                            uid_t owner, SpoolLock& lock, const Fd& leftover, LeftoverState state) {
+  return Merge{context, location, owner, lock, leftover, state}.run();
 }
 
 }  // namespace pop

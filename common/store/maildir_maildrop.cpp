@@ -263,8 +263,10 @@ Result<void> MaildirMaildrop::fill_trash(const MessageSet& deleted) {
     const MessageNumber number{static_cast<std::uint32_t>(i + 1)};
     if (!deleted.contains(number)) continue;
     const MaildirMessage& message = at(number);
+    // A name may begin with more than any time.
+    const bool is_time = std::in_range<std::int64_t>(message.delivered);
     all.push_back({.deleted = now.count(),
-                   .delivered = static_cast<std::int64_t>(message.delivered),
+                   .delivered = is_time ? static_cast<std::int64_t>(message.delivered) : 0,
                    .form = TrashedForm::maildir,
                    .separator = {},
                    .content = message.size,
@@ -286,7 +288,9 @@ Result<void> MaildirMaildrop::fill_trash(const MessageSet& deleted) {
   for (const TrashedMessage& message : coming) {
     if (done) done = add_to_trash(*trash, message, {static_cast<std::uint32_t>(message.at.count)});
   }
-  return done ? trash->finish() : done;
+  if (done) done = trash->finish();
+  if (!done) (void)trash->withdraw();
+  return done;
 }
 
 /// What another program has changed stays, and needs no trash; what it has removed is gone. A first

@@ -143,7 +143,8 @@ Result<void> MboxMaildrop::recover_from_journal(SpoolLock& lock) {
   const Result<Fd> tail = journal_tail(context_.disk, location_.journal, user_.uid);
   if (!tail) return std::unexpected(tail.error());
   // The merge writes a journal of its own in the old one's place, in one step by rename.
-  Result<void> merged = merge_leftover(context_, location_, user_.uid, lock, *tail);
+  Result<void> merged =
+      merge_leftover(context_, location_, user_.uid, lock, *tail, LeftoverState::may_be_torn);
   if (!merged) return merged;
   const Result<bool> left = journal_exists(context_.disk, location_.journal);
   if (!left) return std::unexpected(left.error());
@@ -164,7 +165,8 @@ Result<void> MboxMaildrop::finish_delivery(SpoolLock& lock) {
 }
 
 Result<void> MboxMaildrop::merge_and_empty(SpoolLock& lock, const Fd& leftover) {
-  Result<void> done = merge_leftover(context_, location_, user_.uid, lock, leftover);
+  Result<void> done =
+      merge_leftover(context_, location_, user_.uid, lock, leftover, LeftoverState::may_be_torn);
   if (done) done = context_.disk.truncate(leftover, {0});
   if (done) done = context_.disk.sync(leftover);
   return done;
@@ -337,9 +339,7 @@ Result<void> MboxMaildrop::commit_locked(SpoolLock& lock, const SpoolChange& cha
   Result<Current> current = see_current(lock, change);
   if (!current) return std::unexpected(std::move(current).error());
   const SpoolListing& listing = current->read_anew ? *current->read_anew : index_.listing;
-  if (Result<void> kept = keep_in_trash(lock, listing, current->change); !kept) return kept;
-  Result<SpoolListing> left =
-      rewrite_spool(context_, location_, user_.uid, lock, listing, current->change);
+  Result<SpoolListing> left = rewrite(lock, listing, current->change);
   if (!left) return std::unexpected(std::move(left).error());
   const Result<FileStatus> now = context_.disk.status(lock.file());
   if (now) {
@@ -357,15 +357,34 @@ Result<void> MboxMaildrop::commit_locked(SpoolLock& lock, const SpoolChange& cha
                                  "and stay");
 }
 
-/// Who deletes mail makes room, so a full disk must not keep users from it.
-Result<void> MboxMaildrop::keep_in_trash(SpoolLock& lock, const SpoolListing& listing,
-                                         const SpoolChange& change) {
-  if (context_.settings.trash_days <= 0) return {};
-  Result<void> kept =
+/// Who deletes mail makes room, so a full disk must not keep users from it: where the trash leaves
+/// none for the rewriting, it goes without.
+Result<SpoolListing> MboxMaildrop::rewrite(SpoolLock& lock, const SpoolListing& listing,
+                                           const SpoolChange& change) {
+  Disk& disk = context_.disk;
+  const FilePlace& spool = location_.spool;
+  Result<std::optional<Trash>> kept = keep_in_trash(lock, listing, change);
+  if (!kept) return std::unexpected(std::move(kept).error());
+  const Result<FileStatus> before = disk.status(spool.directory(), spool.name);
+  Result<SpoolListing> left = rewrite_spool(context_, location_, user_.uid, lock, listing, change);
+  if (left || left.error().code != Errc::full || !*kept || change_was_decided()) return left;
+  const Result<FileStatus> now = disk.status(spool.directory(), spool.name);
+  const bool is_untouched = before && now && now->same_file(*before) && now->size == before->size &&
+                            now->same_times(*before);
+  if (!is_untouched || !(*kept)->withdraw()) return left;
+  remark(no_room_for_trash);
+  return rewrite_spool(context_, location_, user_.uid, lock, listing, change);
+}
+
+Result<std::optional<Trash>> MboxMaildrop::keep_in_trash(SpoolLock& lock,
+                                                         const SpoolListing& listing,
+                                                         const SpoolChange& change) {
+  if (context_.settings.trash_days <= 0) return std::nullopt;
+  Result<std::optional<Trash>> kept =
       copy_to_trash(context_, location_, user_.uid, lock, listing, change.erase);
   if (kept || kept.error().code != Errc::full) return kept;
   remark(no_room_for_trash);
-  return {};
+  return std::nullopt;
 }
 
 Result<MboxMaildrop::Current> MboxMaildrop::see_current(SpoolLock& lock,

@@ -11,6 +11,7 @@
 #include "store/spool_index.h"
 #include "store/spool_lock.h"
 #include "store/spool_rewrite.h"
+#include "store/trash.h"
 
 namespace pop {
 
@@ -74,8 +75,10 @@ class MboxMaildrop final : public Maildrop {
   Current relocate(SpoolListing now, const SpoolChange& change) const;
   /// A journal is there, which the next open carries out; also true when nobody can tell.
   [[nodiscard]] bool change_was_decided();
-  Result<void> keep_in_trash(SpoolLock& lock, const SpoolListing& listing,
-                             const SpoolChange& change);
+  Result<SpoolListing> rewrite(SpoolLock& lock, const SpoolListing& listing,
+                               const SpoolChange& change);
+  Result<std::optional<Trash>> keep_in_trash(SpoolLock& lock, const SpoolListing& listing,
+                                             const SpoolChange& change);
   Result<void> commit_locked(SpoolLock& lock, const SpoolChange& change);
 
   MaildropContext context_;

@@ -155,19 +155,20 @@ class SpoolMove {
     }
     if (old->size.count > 0) {
       done_.how = MovedSpool::How::merged;
-      if (Result<void> merged = merge(old_lock_->file()); !merged) return merged;
+      if (Result<void> merged = merge(old_lock_->file(), LeftoverState::whole); !merged)
+        return merged;
     }
     return remove_old();
   }
 
-  Result<void> merge(const Fd& mail) {
+  Result<void> merge(const Fd& mail, LeftoverState state) {
     if (!new_lock_->has_file()) {
       if (done_.how == MovedSpool::How::renamed) old_lock_.reset();  // its locks went along
       if (Result<void> made = lock_new(SpoolLock::Missing::create); !made) return made;
     }
     const Result<FileStatus> seen = disk_.status(mail);
     if (!seen) return std::unexpected(seen.error());
-    Result<void> done = merge_leftover(to_, new_, user_.uid, *new_lock_, mail);
+    Result<void> done = merge_leftover(to_, new_, user_.uid, *new_lock_, mail, state);
     if (done) (void)disk_.remove(new_.index.directory(), new_.index.name);
     if (done && old_lock_) done = old_lock_->refresh();
     if (done) done = check_size(mail, seen->size);
@@ -199,7 +200,7 @@ class SpoolMove {
     if (!left) return std::unexpected(left.error());
     if (left->count == 0) return {};
     done_.remarks.push_back("the mail of " + old_.drop.path() + " was merged, too");
-    return merge(old_session_->file());
+    return merge(old_session_->file(), LeftoverState::may_be_torn);
   }
 
   Result<void> bring_the_rest() {

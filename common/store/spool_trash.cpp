@@ -3,7 +3,6 @@
 #include <chrono>
 
 #include "store/file_pieces.h"
-#include "store/trash.h"
 
 namespace pop {
 namespace {
@@ -19,22 +18,25 @@ class TrashFiller {
               SpoolLock& lock, const SpoolListing& listing)
       : context_{context}, place_{location.trash}, owner_{owner}, lock_{lock}, listing_{listing} {}
 
-  Result<void> keep(const std::vector<bool>& erase) {
+  Result<std::optional<Trash>> keep(const std::vector<bool>& erase) {
     const std::vector<TrashedMessage> coming = messages_of(erase);
-    if (coming.empty()) return {};
+    if (coming.empty()) return std::nullopt;
     FileBytes size;
     for (const TrashedMessage& message : coming) size += message.size();
     Disk& disk = context_.disk;
     Result<void> done =
         make_room_in_trash(disk, context_.clock, context_.settings, place_, owner_, size);
-    if (!done) return done;
+    if (!done) return std::unexpected(std::move(done).error());
     Result<Trash> trash = Trash::open_to_add(disk, place_, owner_);
     if (!trash) return std::unexpected(std::move(trash).error());
     done = trash->reserve(coming);
     for (const TrashedMessage& message : coming) {
       if (done) done = add(*trash, message);
     }
-    return done ? trash->finish() : done;
+    if (done) done = trash->finish();
+    if (done) return std::optional<Trash>{std::move(*trash)};
+    (void)trash->withdraw();
+    return std::unexpected(std::move(done).error());
   }
 
  private:
@@ -79,10 +81,12 @@ class TrashFiller {
 
 }  // namespace
 
-Result<void> copy_to_trash(const MaildropContext& context, const MaildropLocation& location,
-                           uid_t owner, SpoolLock& lock, const SpoolListing& listing,
-                           const std::vector<bool>& erase) {
-  Result<void> kept = TrashFiller{context, location, owner, lock, listing}.keep(erase);
+Result<std::optional<Trash>> copy_to_trash(const MaildropContext& context,
+                                           const MaildropLocation& location, uid_t owner,
+                                           SpoolLock& lock, const SpoolListing& listing,
+                                           const std::vector<bool>& erase) {
+  Result<std::optional<Trash>> kept =
+      TrashFiller{context, location, owner, lock, listing}.keep(erase);
   if (kept) return kept;
   return std::unexpected(std::move(kept).error().in("keep deleted messages"));
 }

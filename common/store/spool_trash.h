@@ -1,22 +1,26 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "store/maildrop.h"
 #include "store/maildrop_location.h"
 #include "store/spool_listing.h"
 #include "store/spool_lock.h"
+#include "store/trash.h"
 
 namespace pop {
 
 /// Copies the messages of a spool that are about to be erased to the trash, durably, and makes room
 /// there before; what trash-size cannot hold is left out. `listing` describes the locked spool
 /// exactly. Errc::full: there is no room for the trash. Errc::denied, Errc::corrupt: what stands in
-/// its place is not ours. After an error nothing was added.
-[[nodiscard]] Result<void> copy_to_trash(const MaildropContext& context,
-                                         const MaildropLocation& location, uid_t owner,
-                                         SpoolLock& lock, const SpoolListing& listing,
-                                         const std::vector<bool>& erase);
+/// its place is not ours. After an error nothing was added. Returned is the trash, for withdraw();
+/// nullopt: nothing was to be added.
+[[nodiscard]] Result<std::optional<Trash>> copy_to_trash(const MaildropContext& context,
+                                                         const MaildropLocation& location,
+                                                         uid_t owner, SpoolLock& lock,
+                                                         const SpoolListing& listing,
+                                                         const std::vector<bool>& erase);
 
 /// What an administrator should know who counts on the trash.
 inline constexpr const char* no_room_for_trash =

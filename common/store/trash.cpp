@@ -169,6 +169,7 @@ Result<std::string> Trash::read(const TrashedMessage& message) const {
 
 Result<void> Trash::reserve(std::span<const TrashedMessage> coming) {
   const FileBytes before = end_;
+  before_ = before;
   FileBytes end = std::max(end_, FileBytes{magic.size()});
   for (const TrashedMessage& message : coming) {
     end += FileBytes{head_text(message).size() + sum_line} + message.size();
@@ -210,7 +211,16 @@ Result<void> Trash::finish() {
   if (done) done = disk_->sync(file_);
   if (done) done = disk_->sync_directory(place_.directory());
   if (done) end_ = buffer_->end();
+  buffer_.reset();
   return done;
+}
+
+/// Cutting off at the end that the file has frees what was reserved beyond it.
+Result<void> Trash::withdraw() {
+  buffer_.reset();
+  if (!before_) return {};
+  if (before_->count == 0) return disk_->remove(place_.directory(), place_.name);
+  return disk_->truncate(file_, *before_);
 }
 
 std::vector<std::size_t> fitting_trash(std::span<const TrashedMessage> coming,

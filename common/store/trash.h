@@ -52,8 +52,8 @@ class Trash {
   /// Errc::corrupt: its checksum does not agree.
   [[nodiscard]] Result<std::string> read(const TrashedMessage& message) const;
 
-  /// So much is about to be added. Errc::full: there is no room, and nothing has been written. This
-  /// object stays where it is from then on.
+  /// So much is about to be added. Errc::full: there is no room, and nothing has been written; call
+  /// withdraw(). This object stays where it is until finish().
   [[nodiscard]] Result<void> reserve(std::span<const TrashedMessage> coming);
   /// Begins a message; append() takes as many bytes as it says, then end() closes it.
   [[nodiscard]] Result<void> begin(const TrashedMessage& message);
@@ -61,6 +61,9 @@ class Trash {
   [[nodiscard]] Result<void> end();
   /// Makes what was added durable. Without it nothing was added.
   [[nodiscard]] Result<void> finish();
+  /// Takes off what was added since reserve(), finished or not, and gives its room back; a file
+  /// that held nothing before is removed. The last call to this object.
+  [[nodiscard]] Result<void> withdraw();
 
  private:
   Trash(Disk& disk, FilePlace place, Fd file);
@@ -70,7 +73,8 @@ class Trash {
   FilePlace place_;
   Fd file_;
   std::vector<TrashedMessage> messages_;
-  FileBytes end_;  // of the last whole message
+  FileBytes end_;                    // of the last whole message
+  std::optional<FileBytes> before_;  // end_ when reserve() was called
   std::optional<AppendBuffer> buffer_;
   Checksum sum_;
 };

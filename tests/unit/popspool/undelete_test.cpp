@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "popspool_bed.h"
+#include "store/maildrop.h"
 #include "support/damaged_spools.h"
 
 namespace pop {
@@ -85,6 +86,60 @@ TEST_CASE("popspool undelete brings back mail of a Maildir", "[popspool][undelet
   REQUIRE(bed.call({"undelete", maildir.native()}).status == ExitStatus::ok);
   CHECK_THAT(bed.call({"headers", maildir.native()}).out, Catch::Contains("one"));
   CHECK_THAT(bed.call({"undelete", maildir.native()}).out, Catch::Contains("brought back 0"));
+}
+
+TEST_CASE("popspool undelete doubles nothing that a delivery changes", "[popspool][undelete]") {
+  const TrashBed bed;
+  const std::filesystem::path maildir = bed.spool_dir() / "jo";
+  for (const char* folder : {"", "new", "cur", "tmp"}) {
+    std::filesystem::create_directories(maildir / folder);
+    std::filesystem::permissions(maildir / folder, std::filesystem::perms{0700});
+  }
+  std::ofstream{maildir / "new/1.a.host"} << "From a\nFrom b\nSubject: one\n\nbody\n";
+  std::filesystem::permissions(maildir / "new/1.a.host", std::filesystem::perms{0600});
+  bed.erase(maildir, "one");
+  for (const char* brought : {"brought back 1 messages; 0", "brought back 0 messages; 1"}) {
+    CHECK_THAT(bed.call({"undelete", maildir.native()}).out, Catch::Contains(brought));
+  }
+}
+
+TEST_CASE("popspool undelete leaves a Maildir alone that a session has open",
+          "[popspool][undelete]") {
+  const TrashBed bed;
+  const std::filesystem::path maildir = bed.spool_dir() / "jo";
+  for (const char* folder : {"", "new", "cur", "tmp"}) {
+    std::filesystem::create_directories(maildir / folder);
+    std::filesystem::permissions(maildir / folder, std::filesystem::perms{0700});
+  }
+  std::ofstream{maildir / "new/1.a.host"} << "Subject: one\n\nbody\n";
+  std::filesystem::permissions(maildir / "new/1.a.host", std::filesystem::perms{0600});
+  bed.erase(maildir, "one");
+  Settings settings;
+  settings.spool_dir = bed.spool_dir();
+  const MailUser user{.name = "jo",
+                      .uid = ::getuid(),
+                      .gid = ::getgid(),
+                      .home = bed.spool_dir(),
+                      .maildrop = {},
+                      .folder = {}};
+  {
+    const auto session = open_maildrop({settings, system_disk(), system_clock()}, user);
+    REQUIRE(session);
+    CHECK(bed.call({"undelete", maildir.native()}).status == ExitStatus::temp_fail);
+    CHECK(std::filesystem::is_empty(maildir / "new"));
+  }
+  CHECK(bed.call({"undelete", maildir.native()}).status == ExitStatus::ok);
+}
+
+TEST_CASE("popspool undelete takes no message for the rest of another", "[popspool][undelete]") {
+  const TrashBed bed;
+  const std::string short_one = test::small_spool(1);
+  const std::string long_one = short_one + "and more\n\n";
+  const std::string spool = bed.add_spool("jo", short_one);
+  bed.erase(spool, "number");
+  bed.add_spool("jo", long_one);
+  CHECK(bed.call({"undelete", spool}).status == ExitStatus::ok);
+  CHECK(get_file(spool) == short_one + long_one);
 }
 
 TEST_CASE("popspool undelete tells of damage in the trash", "[popspool][undelete]") {

@@ -134,6 +134,14 @@ TEST_CASE("Mail that has come to the new place comes behind that of the old", "[
   CHECK(host.mail(2).size() == 4);
 }
 
+TEST_CASE("No message is taken for the rest of another while a spool is moved", "[rehash]") {
+  Host host;
+  host.fill(0, message("one"));
+  host.fill(2, message("one") + "and more\n\n");
+  CHECK(host.move(0, 2).how == MovedSpool::How::merged);
+  CHECK(get_file(host.place(2)) == message("one") + message("one") + "and more\n\n");
+}
+
 TEST_CASE("What lies beside a spool comes along", "[rehash]") {
   Host host;
   host.fill(0, message("one") + message("two"));

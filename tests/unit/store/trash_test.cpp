@@ -7,6 +7,7 @@
 
 #include "maildrop_bed.h"
 #include "support/damaged_spools.h"
+#include "support/forwarding_disk.h"
 #include "support/impatient_clock.h"
 
 namespace pop::test {
@@ -196,6 +197,92 @@ TEST_CASE("A session puts what it deletes into the trash, whatever way it update
     CHECK(bed.trashed().find("t3 third") < bed.trashed().find("t4 fourth"));
     CHECK(get_file(bed.root / "jo").find("t1 first") != std::string::npos);
   }
+}
+
+/// Has no room for `what` while it is set, though part of it is given before that shows.
+class CrampedDisk final : public test::ForwardingDisk {
+ public:
+  explicit CrampedDisk(fs::path trash) : ForwardingDisk{system_disk()}, trash_{std::move(trash)} {}
+  Result<void> reserve(const Fd& file, FileBytes size) override {
+    if (!is_trash(file)) {
+      const bool has_room = !fs::exists(trash_) || fs::file_size(trash_) <= largest_trash;
+      return has_room ? ForwardingDisk::reserve(file, size) : fail(Errc::full, "no room");
+    }
+    if (has_room_for_trash) return ForwardingDisk::reserve(file, size);
+    REQUIRE(ForwardingDisk::reserve(file, size + FileBytes{1 << 20}));
+    return fail(Errc::full, "no room");
+  }
+
+  bool has_room_for_trash = true;
+  std::uintmax_t largest_trash = 0;
+
+ private:
+  bool is_trash(const Fd& file) {
+    struct stat named {};
+    const Result<FileStatus> status = ForwardingDisk::status(file);
+    return status && ::stat(trash_.c_str(), &named) == 0 && named.st_ino == status->inode;
+  }
+
+  fs::path trash_;
+};
+
+TEST_CASE("Where the trash leaves no room to delete, mail is deleted without it",
+          "[store][trash]") {
+  for (const bool fast : {false, true}) {
+    CAPTURE(fast);
+    SessionBed bed;
+    bed.settings.fast_update = fast;
+    CrampedDisk disk{bed.root / ".jo.trash"};
+    const auto erase_first = [&] {
+      const auto maildrop = open_maildrop({bed.settings, disk, bed.clock}, bed.user());
+      REQUIRE(maildrop);
+      REQUIRE((*maildrop)->commit(outcome(**maildrop, {1})));
+      return (*maildrop)->remarks().size();
+    };
+    CHECK(erase_first() == 1);
+    CHECK_FALSE(fs::exists(bed.root / ".jo.trash"));
+    CHECK(get_file(bed.root / "jo").find("t1 first") == std::string::npos);
+    bed.erase({1});
+    const std::string trash = get_file(bed.root / ".jo.trash");
+    disk.largest_trash = trash.size();
+    CHECK(erase_first() == 1);
+    CHECK(get_file(bed.root / ".jo.trash") == trash);
+    CHECK(get_file(bed.root / "jo").find("t4 fourth") != std::string::npos);
+  }
+}
+
+TEST_CASE("A trash that found no room keeps no blocks", "[store][trash]") {
+  SessionBed bed;
+  bed.erase({1});
+  const std::string path = bed.root / ".jo.trash", trash = get_file(path);
+  CrampedDisk disk{path};
+  disk.has_room_for_trash = false;
+  disk.largest_trash = trash.size();
+  const auto maildrop = open_maildrop({bed.settings, disk, bed.clock}, bed.user());
+  REQUIRE(maildrop);
+  REQUIRE((*maildrop)->commit(outcome(**maildrop, {1})));
+  CHECK((*maildrop)->remarks().size() == 1);
+  CHECK(get_file(path) == trash);
+  struct stat st {};
+  REQUIRE(::stat(path.c_str(), &st) == 0);
+  CHECK(st.st_blocks < 1024);  // of 512 octets; the failed attempt had taken a megabyte
+}
+
+TEST_CASE("A Maildir's trash bears a name that begins with no time", "[store][trash]") {
+  SessionBed bed;
+  fs::remove(bed.root / "jo");
+  for (const char* folder : {"jo", "jo/new", "jo/cur", "jo/tmp"}) {
+    fs::create_directory(bed.root / folder);
+    fs::permissions(bed.root / folder, fs::perms::owner_all);
+  }
+  const std::string text = "Subject: one\n\nbody\n";
+  for (const char* name : {"jo/new/1.a.host", "jo/new/18446744073709551615.b.host"}) {
+    put_file(bed.root / name, text);
+    fs::permissions(bed.root / name, fs::perms::owner_read | fs::perms::owner_write);
+  }
+  bed.erase({2});
+  bed.erase({1});
+  CHECK(bed.trashed("jo/.popper.trash") == text + text);
 }
 
 TEST_CASE("Without trash-days there is no trash", "[store][trash]") {
