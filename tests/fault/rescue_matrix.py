@@ -124,6 +124,7 @@ def main():
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--every", type=int, default=1, help="strike at every so many-th call")
     parser.add_argument("--full-disk", action="store_true", help="full disks, as root")
+    parser.set_defaults(late=False)  # a repair brings no mail
     arguments = parser.parse_args()
     if arguments.full_disk and os.geteuid() != 0:
         print("a full file system can only be mounted by root: not tried")

@@ -93,8 +93,10 @@ class Family:
     """A daemon's master, found by the configuration on its command line, and what descends from it."""
 
     def __init__(self, config):
-        self.master = next(process for process in all_processes()
-                           if config in process.arguments and process.name == "pop-master")
+        def find():
+            return next((process for process in all_processes()
+                         if config in process.arguments and process.name == "pop-master"), None)
+        self.master = popper_host.wait_until(find, "the master has its name")  # after it listens
 
     def members(self):
         """Everything that descends from the master, itself included."""
