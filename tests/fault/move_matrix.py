@@ -60,7 +60,7 @@ class Matrix:
         return [name for name in os.listdir(self.spools)
                 if "convert" in name or (self.arguments.change == "rehash" and name == "jo")]
 
-    def brings_mail(self):
+    def changes_listing(self):
         return self.arguments.change == "deliver" or self.arguments.late
 
     def command(self):
@@ -85,7 +85,7 @@ class Matrix:
         self.lay_out()
         done = self.run(self.arguments.strike, "list", names, "--", *self.command())
         after = self.mail()
-        if done.returncode != 0 or (before == after) == self.brings_mail():
+        if done.returncode != 0 or (before == after) == self.changes_listing():
             raise SystemExit(f"move_matrix: undisturbed: {done.stdout}{done.stderr}")
         with open(names, encoding="ascii") as stream:
             return before, after, [line.split()[1] for line in stream]

@@ -46,6 +46,9 @@ class RescueMatrix(Matrix):
             stream.write(SPOOLS[self.arguments.change])
         os.chmod(path, 0o600)
 
+    def changes_listing(self):
+        return True
+
     def judge(self, where, said, before, after):
         """After whatever was done: `before` and `after` are what sessions are told then."""
         original = SPOOLS[self.arguments.change].encode()
@@ -124,7 +127,6 @@ def main():
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--every", type=int, default=1, help="strike at every so many-th call")
     parser.add_argument("--full-disk", action="store_true", help="full disks, as root")
-    parser.set_defaults(late=False)  # a repair brings no mail
     arguments = parser.parse_args()
     if arguments.full_disk and os.geteuid() != 0:
         print("a full file system can only be mounted by root: not tried")

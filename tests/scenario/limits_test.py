@@ -229,7 +229,7 @@ class LimitsTest(HostTest):
             waiting = [self.attempt(port, "127.0.0.2", "wrong") for _ in range(6)]
             for stranger in waiting:
                 self.assertIn(b"[AUTH]", stranger.line())
-            self.assertGreater(time.monotonic() - failed, 2.5)
+            self.assertGreater(time.monotonic() - failed, 1.8)
 
     def fail_to_log_in(self, port, source, password, name=None):
         refused = self.attempt(port, source, password, name)
