@@ -1,12 +1,12 @@
 #include "store/maildir_delivery.h"
 
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <utility>
 
+#include "base/random.h"
 #include "base/text.h"
 #include "store/maildir_listing.h"
 
@@ -29,12 +29,6 @@ std::string host_part() {
     part += fits ? c : '_';
   }
   return part.empty() ? "localhost" : part;
-}
-
-std::uint64_t random_number() {
-  std::uint64_t number = 0;
-  if (::getrandom(&number, sizeof number, 0) != sizeof number) number = 0;
-  return number;
 }
 
 /// One that is there already is what a crash left, or another process makes.

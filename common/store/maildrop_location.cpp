@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/random.h"
 #include "base/text.h"
 
 namespace pop {
@@ -214,16 +215,37 @@ Result<void> give_attributes_of(Disk& disk, const FileStatus& base, const Fd& ma
   return disk.set_mode(made, base.mode & 07777);  // whatever the umask was
 }
 
+/// Under a name of its own until it is finished, so that nobody finds a hash directory that its
+/// users may not write to yet; nor does a crash leave one.
+Result<void> build_component(Disk& disk, const Fd& above, const FileStatus& base,
+                             const std::string& build) {
+  Result<Fd> opened = disk.open(above.get(), build, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!opened) return std::unexpected(opened.error());
+  if (Result<void> given = give_attributes_of(disk, base, *opened); !given) return given;
+  return disk.sync_directory(opened->get());
+}
+
+/// A file system that cannot move without replacing (NFS) replaces an empty directory at most.
+Result<void> give_name(Disk& disk, const Fd& above, const std::string& build,
+                       const std::string& name) {
+  Result<void> moved = disk.move(above.get(), build, above.get(), name);
+  if (moved || moved.error().code != Errc::denied) return moved;
+  if (disk.status(above.get(), name)) return fail(Errc::busy, name + " is there already");
+  return disk.rename(above.get(), build, name);
+}
+
 /// Makes one hash directory like the one above it. Another process that made it first is as good.
 Result<void> make_component(Disk& disk, const Fd& above, const FileStatus& base,
                             const std::string& name) {
-  const Result<void> made = disk.make_directory(above.get(), name, base.mode & 0777);
-  if (!made && made.error().code == Errc::busy) return {};
-  if (!made) return made;
-  Result<Fd> opened = disk.open(above.get(), name, O_RDONLY | O_DIRECTORY);
-  if (!opened) return std::unexpected(opened.error());
-  if (Result<void> given = give_attributes_of(disk, base, *opened); !given) return given;
-  return disk.sync_directory(above.get());
+  const std::string build = "." + name + ".hash-" + std::to_string(random_number());
+  Result<void> done = disk.make_directory(above.get(), build, 0700);
+  if (!done) return done;
+  done = build_component(disk, above, base, build);
+  if (done) done = give_name(disk, above, build, name);
+  if (done) return disk.sync_directory(above.get());
+  (void)disk.remove_directory(above.get(), build);
+  if (done.error().code == Errc::busy) return {};
+  return done;
 }
 
 /// A user who owned a shared hash directory could remove other users' mail from it.

@@ -4,6 +4,7 @@
 
 #include "support/catch.h"
 #include "support/child_process.h"
+#include "support/forwarding_disk.h"
 #include "support/temporary_directory.h"
 #include "unit/store/maildrop_bed.h"
 
@@ -36,6 +37,34 @@ struct Bed {
   TemporaryDirectory root;
   Settings settings;
   MailUser user;
+};
+
+/// Calls `looks` before every change of a directory's attributes and names.
+class WatchedDisk final : public ForwardingDisk {
+ public:
+  explicit WatchedDisk(std::function<void()> looks)
+      : ForwardingDisk{system_disk()}, looks_{std::move(looks)} {}
+
+  Result<void> set_mode(const Fd& file, mode_t mode) override {
+    looks_();
+    if (refuses_modes) return fail(Errc::io, "set mode");
+    return ForwardingDisk::set_mode(file, mode);
+  }
+  Result<void> move(int from_directory, const std::string& from, int to_directory,
+                    const std::string& to) override {
+    looks_();
+    if (refuses_moves) return fail(Errc::denied, "move");
+    return ForwardingDisk::move(from_directory, from, to_directory, to);
+  }
+  Result<void> sync_directory(int directory) override {
+    looks_();
+    return ForwardingDisk::sync_directory(directory);
+  }
+
+  bool refuses_modes = false, refuses_moves = false;
+
+ private:
+  std::function<void()> looks_;
 };
 
 }  // namespace
@@ -321,6 +350,45 @@ TEST_CASE("Many processes may make the same hash directories at once", "[store]"
     }
     for (ChildProcess& child : children) CHECK(child.wait() == 0);
   }
+}
+
+TEST_CASE("Nobody finds a hash directory before its users may write to it", "[store]") {
+  const RestoreUmask restore{::umask(022)};
+  Bed bed;
+  bed.settings.hash_spool = 2;
+  REQUIRE(::chmod(bed.at("spool").c_str(), 02775) == 0);
+  std::size_t unfinished = 0, looks = 0;
+  WatchedDisk disk{[&] {
+    ++looks;
+    for (const char* made : {"spool/m", "spool/m/a"}) {
+      struct stat st {};
+      if (::stat(bed.at(made).c_str(), &st) == 0 && (st.st_mode & 07777) != 02775) ++unfinished;
+    }
+  }};
+  CHECK(make_hash_directories(disk, bed.settings, bed.user));
+  CHECK(looks > 4);
+  CHECK(unfinished == 0);
+  CHECK(fs::exists(bed.root / "spool/m/a"));
+}
+
+TEST_CASE("A hash directory that cannot be finished is not left behind", "[store]") {
+  Bed bed;
+  bed.settings.hash_spool = 1;
+  WatchedDisk disk{[] {}};
+  disk.refuses_modes = true;
+  CHECK(!make_hash_directories(disk, bed.settings, bed.user));
+  CHECK(fs::is_empty(bed.root / "spool"));
+}
+
+TEST_CASE("Where nothing moves without replacing, hash directories are made all the same",
+          "[store]") {
+  Bed bed;
+  bed.settings.hash_spool = 2;
+  WatchedDisk disk{[] {}};
+  disk.refuses_moves = true;
+  CHECK(make_hash_directories(disk, bed.settings, bed.user));
+  CHECK(fs::exists(bed.root / "spool/m/a"));
+  CHECK(make_hash_directories(disk, bed.settings, bed.user));
 }
 
 TEST_CASE("A user does not come to own a shared hash directory", "[store]") {
