@@ -1,0 +1,31 @@
+# bash completion for popcheck(8).
+
+_popcheck() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+  local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
+  local verbs="config"
+  local verb= word
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    if [[ -z $verb && " $verbs " == *" $word "* ]]; then
+      verb=$word
+    fi
+  done
+  # bash breaks --option=value at the "=".
+  if [[ $cur == "=" ]]; then
+    cur=
+  elif [[ $prev == "=" && $COMP_CWORD -gt 1 ]]; then
+    prev=${COMP_WORDS[COMP_CWORD-2]}
+  fi
+  case $prev in
+    -f | --config)
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
+  esac
+  case $verb in
+    "") COMPREPLY=($(compgen -W "$verbs $shared" -- "$cur")) ;;
+    config) COMPREPLY=($(compgen -f -W "$shared" -- "$cur")) ;;
+  esac
+}
+
+complete -F _popcheck popcheck

@@ -1,0 +1,27 @@
+#include "popcheck/popcheck.h"
+
+namespace pop {
+namespace {
+
+/// What the command line fills in before the chosen verb runs.
+struct CommandLine {
+  ConfigArguments config;
+};
+
+}  // namespace
+
+ExitStatus run_popcheck(std::vector<std::string> arguments, Terminal& terminal) {
+  CommandLine line;
+  const Tool tool{
+      .name = "popcheck",
+      .help = "Check what the suite depends on: is it right, is it up, what is going on",
+      .subcommands = {
+          {.name = "config",
+           .help = "Tell everything that is wrong with configuration files",
+           .declare = [&line](Arguments& declared) { declare_config(declared, line.config); },
+           .run = [&line](const ToolRun& run) { return run_config(line.config, run); }},
+      }};
+  return run_tool(tool, std::move(arguments), terminal);
+}
+
+}  // namespace pop
