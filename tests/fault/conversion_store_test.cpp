@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "fault/restored_disk.h"
+#include "fault/struck_host.h"
 #include "store/conversion.h"
 #include "store/maildrop.h"
 #include "support/catch.h"
@@ -25,21 +26,9 @@ using Mail = std::vector<std::string>;
 constexpr CrashLimits crash_limits{.states_per_point = 24, .seed = 1};
 
 Settings settings_for(const fs::path& root) {
-  Settings settings;
-  settings.spool_dir = root;
+  Settings settings = settings_after_strike(root);
   settings.server_mode = true;
-  settings.lock_wait = std::chrono::seconds{1};
-  settings.dotlock_stale_after = std::chrono::seconds{0};
   return settings;
-}
-
-MailUser user_of(const fs::path& root) {
-  return {.name = "jo",
-          .uid = ::getuid(),
-          .gid = ::getgid(),
-          .home = root,
-          .maildrop = {},
-          .folder = {}};
 }
 
 Result<Conversion> convert(Disk& disk, const fs::path& root, MailFormat to) {
@@ -61,10 +50,6 @@ Result<Mail> mail_in(Disk& disk, const fs::path& root) {
                    (info.retrieved ? " retrieved" : ""));
   }
   return mail;
-}
-
-void bury_lock_holder(const fs::path& root) {
-  if (fs::exists(root / "jo.lock")) put_file(root / "jo.lock", "4194305\n");
 }
 
 constexpr std::string_view from_line = "From ann@example.org Thu Jan  1 00:00:00 1970\n";

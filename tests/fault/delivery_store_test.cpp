@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "fault/restored_disk.h"
+#include "fault/struck_host.h"
 #include "store/delivery.h"
 #include "store/maildrop.h"
 #include "store/maildrop_location.h"
@@ -52,22 +53,10 @@ std::vector<Before> all_before() {
 }
 
 Settings settings_for(const fs::path& root, const Before& before) {
-  Settings settings;
-  settings.spool_dir = root;
+  Settings settings = settings_after_strike(root);
   settings.server_mode = true;
   settings.mail_format = before.format;
-  settings.lock_wait = std::chrono::seconds{1};
-  settings.dotlock_stale_after = std::chrono::seconds{0};
   return settings;
-}
-
-MailUser user_of(const fs::path& root) {
-  return {.name = "jo",
-          .uid = ::getuid(),
-          .gid = ::getgid(),
-          .home = root,
-          .maildrop = {},
-          .folder = {}};
 }
 
 void put_before(const fs::path& root, const Before& before) {
@@ -110,10 +99,6 @@ Result<Mail> mail_in(Disk& disk, const fs::path& root, const Before& before) {
     mail.push_back(text);
   }
   return mail;
-}
-
-void bury_lock_holder(const fs::path& root) {
-  if (fs::exists(root / "jo.lock")) put_file(root / "jo.lock", "4194305\n");
 }
 
 /// Without what a commit adds.

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "fault/restored_disk.h"
+#include "fault/struck_host.h"
 #include "popspool/expiry.h"
 #include "store/maildrop.h"
 #include "store/retrieval_record.h"
@@ -24,23 +25,6 @@ namespace fs = std::filesystem;
 
 constexpr CrashLimits crash_limits{.states_per_point = 24, .seed = 1};
 const std::string record_name = ".jo.retrieved";
-
-Settings settings_for(const fs::path& root) {
-  Settings settings;
-  settings.spool_dir = root;
-  settings.lock_wait = std::chrono::seconds{1};
-  settings.dotlock_stale_after = std::chrono::seconds{0};
-  return settings;
-}
-
-MailUser user_of(const fs::path& root) {
-  return {.name = "jo",
-          .uid = ::getuid(),
-          .gid = ::getgid(),
-          .home = root,
-          .maildrop = {},
-          .folder = {}};
-}
 
 ExpiryRule first_and_third() {
   ExpiryRule rule;
@@ -59,7 +43,7 @@ ExpiryRule what_was_retrieved_long_ago() {
 }
 
 Result<ExpiredMail> expire(Disk& disk, const fs::path& root, const ExpiryRule& rule) {
-  const Settings settings = settings_for(root);
+  const Settings settings = settings_after_strike(root);
   test::ImpatientClock clock;
   const auto headers = HeaderConditions::compile({&rule, 1});
   REQUIRE(headers);
@@ -67,7 +51,7 @@ Result<ExpiredMail> expire(Disk& disk, const fs::path& root, const ExpiryRule& r
 }
 
 std::vector<std::string> ids_of(Disk& disk, const fs::path& root) {
-  const Settings settings = settings_for(root);
+  const Settings settings = settings_after_strike(root);
   test::ImpatientClock clock;
   const auto maildrop = open_maildrop({settings, disk, clock}, user_of(root));
   std::vector<std::string> ids;
@@ -98,10 +82,6 @@ Expected expected(const ExpiryRule& rule) {
   REQUIRE(result.spool.size() < sound_spool().size());
   REQUIRE_FALSE(result.spool.empty());
   return result;
-}
-
-void bury_lock_holder(const fs::path& root) {
-  if (fs::exists(root / "jo.lock")) put_file(root / "jo.lock", "4194305\n");
 }
 
 /// "" if the state is as it must be.

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "fault/restored_disk.h"
+#include "fault/struck_host.h"
 #include "store/maildrop.h"
 #include "store/spool_move.h"
 #include "support/catch.h"
@@ -31,23 +32,11 @@ std::string message(std::string_view name) {
 }
 
 Settings settings_for(const fs::path& root, int hash) {
-  Settings settings;
-  settings.spool_dir = root;
+  Settings settings = settings_after_strike(root);
   settings.hash_spool = hash;
   settings.check_old_spool_loc = false;
   settings.server_mode = true;
-  settings.lock_wait = std::chrono::seconds{1};
-  settings.dotlock_stale_after = std::chrono::seconds{0};
   return settings;
-}
-
-MailUser user_of(const fs::path& root) {
-  return {.name = "jo",
-          .uid = ::getuid(),
-          .gid = ::getgid(),
-          .home = root,
-          .maildrop = {},
-          .folder = {}};
 }
 
 Result<MovedSpool> rehash(Disk& disk, const fs::path& root) {

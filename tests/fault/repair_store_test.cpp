@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "fault/restored_disk.h"
+#include "fault/struck_host.h"
 #include "store/maildrop.h"
 #include "store/spool_repair.h"
 #include "support/catch.h"
@@ -42,21 +43,9 @@ std::vector<Damage> telling_damages() {
 }
 
 Settings settings_for(const fs::path& root) {
-  Settings settings;
-  settings.spool_dir = root;
+  Settings settings = settings_after_strike(root);
   settings.server_mode = true;
-  settings.lock_wait = std::chrono::seconds{1};
-  settings.dotlock_stale_after = std::chrono::seconds{0};
   return settings;
-}
-
-MailUser user_of(const fs::path& root) {
-  return {.name = "jo",
-          .uid = ::getuid(),
-          .gid = ::getgid(),
-          .home = root,
-          .maildrop = {},
-          .folder = {}};
 }
 
 Result<MendedSpool> repair(Disk& disk, const fs::path& root) {
@@ -81,10 +70,6 @@ void open_once(Disk& disk, const fs::path& root) {
   const Settings settings = settings_for(root);
   test::ImpatientClock clock;
   (void)open_maildrop({settings, disk, clock}, user_of(root));
-}
-
-void bury_lock_holder(const fs::path& root) {
-  if (fs::exists(root / "jo.lock")) put_file(root / "jo.lock", "4194305\n");
 }
 
 void put_spool(const fs::path& root, std::string_view spool) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "fault/restored_disk.h"
+#include "fault/struck_host.h"
 #include "store/maildrop.h"
 #include "store/trash.h"
 #include "support/catch.h"
@@ -25,22 +26,10 @@ constexpr CrashLimits crash_limits{.states_per_point = 24, .seed = 1};
 using Numbers = std::vector<std::uint32_t>;
 
 Settings settings_for(const fs::path& root, std::int64_t days = 7) {
-  Settings settings;
-  settings.spool_dir = root;
+  Settings settings = settings_after_strike(root);
   settings.server_mode = true;
   settings.trash_days = days;
-  settings.lock_wait = std::chrono::seconds{1};
-  settings.dotlock_stale_after = std::chrono::seconds{0};
   return settings;
-}
-
-MailUser user_of(const fs::path& root) {
-  return {.name = "jo",
-          .uid = ::getuid(),
-          .gid = ::getgid(),
-          .home = root,
-          .maildrop = {},
-          .folder = {}};
 }
 
 Result<void> session(Disk& disk, const fs::path& root, const Numbers& erased) {
@@ -57,10 +46,6 @@ Result<void> session(Disk& disk, const fs::path& root, const Numbers& erased) {
 void put_spool(const fs::path& root) {
   put_file(root / "jo", sound_spool());
   fs::permissions(root / "jo", fs::perms::owner_read | fs::perms::owner_write);
-}
-
-void bury_lock_holder(const fs::path& root) {
-  if (fs::exists(root / "jo.lock")) put_file(root / "jo.lock", "4194305\n");
 }
 
 std::string trashed(Disk& disk, const fs::path& root) {

@@ -9,37 +9,15 @@ import threading
 import time
 
 import popper_host
-from popper_host import (HostTest, SEPARATOR, ids_of, message_of, simple_message, simple_spool,
+from popper_host import (SEPARATOR, ids_of, message_of, simple_message, simple_spool,
                          sizes_of)
+from popspool_host import PopspoolTest
 
-POPSPOOL = os.path.abspath(os.environ.get(
-    "POPSPOOL", os.path.join(os.path.dirname(popper_host.POPPER), "popspool")))
 PATIENCE = popper_host.PATIENCE
 NUMBER = re.compile(rb"^Subject: number (\d+)\r?$", re.MULTILINE)
 
 
-class PopspoolConvertTest(HostTest):
-    def login(self, port):
-        """The session before, or a change under way, may yet hold the lock."""
-        for _ in range(200):
-            try:
-                return self.host.login(port, self.user)
-            except popper_host.poplib.error_proto as refused:
-                self.assertIn(b"[IN-USE]", refused.args[0])
-                time.sleep(0.1)
-        raise AssertionError("the maildrop stays in use")
-
-    def popspool(self, *arguments, check=0, **more):
-        for _ in range(200):  # a session that has said +OK to QUIT may not have ended yet
-            done = subprocess.run([POPSPOOL, "-f", self.config, *arguments], capture_output=True,
-                                  timeout=PATIENCE * 4, **more)
-            if check != 0 or done.returncode != 75:
-                break
-            time.sleep(0.1)
-        if check is not None:
-            self.assertEqual(done.returncode, check, done.stderr.decode(errors="replace"))
-        return done
-
+class PopspoolConvertTest(PopspoolTest):
     def shown(self, port):
         client = self.login(port)
         listing = list(zip(ids_of(client), sizes_of(client)))

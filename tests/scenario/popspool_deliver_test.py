@@ -11,9 +11,8 @@ import time
 
 import popper_host
 from popper_host import HostTest, SEPARATOR, message_of, simple_message, simple_spool
+from popspool_host import POPSPOOL
 
-POPSPOOL = os.path.abspath(os.environ.get(
-    "POPSPOOL", os.path.join(os.path.dirname(popper_host.POPPER), "popspool")))
 PATIENCE = popper_host.PATIENCE
 NUMBER = re.compile(rb"^Subject: number (\d+)\r?$", re.MULTILINE)
 

@@ -16,9 +16,8 @@ import time
 
 import popper_host
 from popper_host import HostTest, ids_of, simple_message, sizes_of, wait_until
+from popspool_host import POPSPOOL
 
-POPSPOOL = os.path.abspath(os.environ.get(
-    "POPSPOOL", os.path.join(os.path.dirname(popper_host.POPPER), "popspool")))
 PATIENCE = popper_host.PATIENCE
 MARK = re.compile(rb"^Subject: number (\d+)$", re.MULTILINE)
 DAY = 86400

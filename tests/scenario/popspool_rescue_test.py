@@ -13,9 +13,8 @@ import time
 import popper_host
 import spool_reader
 from popper_host import HostTest, SEPARATOR, simple_message, simple_spool
+from popspool_host import POPSPOOL
 
-POPSPOOL = os.path.abspath(os.environ.get(
-    "POPSPOOL", os.path.join(os.path.dirname(popper_host.POPPER), "popspool")))
 PATIENCE = popper_host.PATIENCE
 DAMAGED = SEPARATOR[1:]  # "rom someone"
 HEADER = b"From: ann@example.org\nDate: Thu, 1 Jan 1970 00:00:00 +0000\n"  # makes it a message's

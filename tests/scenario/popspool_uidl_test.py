@@ -16,9 +16,8 @@ import certificates
 import popper_host
 from popper_host import (HostTest, SEPARATOR, free_port, ids_of, simple_message, simple_spool,
                          wait_until)
+from popspool_host import POPSPOOL
 
-POPSPOOL = os.path.abspath(os.environ.get(
-    "POPSPOOL", os.path.join(os.path.dirname(popper_host.POPPER), "popspool")))
 PATIENCE = popper_host.PATIENCE
 DOVECOT = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
