@@ -16,6 +16,7 @@
 #include "pop3/reply.h"
 #include "popper/gate.h"
 #include "popper/gate_events.h"
+#include "popper/retention.h"
 
 namespace pop {
 namespace {
@@ -116,7 +117,7 @@ CapabilityFacts Gate::facts_for(const Stranger& stranger) const {
   facts.host = context_.handover.host;
   facts.shy = settings.shy;
   facts.apop = !stranger.banner_stamp.empty();
-  facts.expire_days = settings.announce_expire;
+  facts.expire_days = expire_days(settings);
   facts.login_delay = settings.announce_login_delay;
   const bool over_tls = is_over_tls(stranger);
   if (over_tls) {

@@ -20,6 +20,7 @@
 #include "pop3/session_dialogue.h"
 #include "popper/client_stream.h"
 #include "popper/mail_user.h"
+#include "popper/retention.h"
 #include "popper/role_log.h"
 #include "popper/session_log.h"
 #include "popper/session_process.h"
@@ -30,6 +31,7 @@ namespace {
 
 // Replies wait for one write until a batch is answered or this much has gathered.
 constexpr std::size_t gathered_at_most = std::size_t{32} * 1024;
+constexpr std::size_t small_write = 512;  // without chunky-writes; as large as Qpopper's
 constexpr std::size_t largest_piece = std::size_t{256} * 1024;
 constexpr std::size_t smallest_piece = std::size_t{4} * 1024;
 
@@ -56,7 +58,7 @@ CapabilityFacts facts_of(const Settings& settings, const std::string& host,
   facts.user_pass =
       clear_text_offered(settings.clear_text_password, {start.address, start.over_tls});
   facts.sasl = sasl_names_in(start.mechanisms);
-  facts.expire_days = settings.announce_expire;
+  facts.expire_days = expire_days(settings);
   facts.login_delay = settings.announce_login_delay;
   return facts;
 }
@@ -89,6 +91,10 @@ class Stopwatch {
   std::chrono::steady_clock::time_point begun_;
 };
 
+bool gathers(ChunkyWrites when, bool over_tls) {
+  return when != ChunkyWrites::never && (when != ChunkyWrites::tls || over_tls);
+}
+
 class Session {
  public:
   Session(SessionStart start, Settings settings, const std::string& host, Log& log)
@@ -100,7 +106,8 @@ class Session {
              {account_.name, std::move(start.address), std::move(start.client_name),
               std::move(start.connection), account_.login, std::move(start.mechanism),
               start.layer_bits}},
-        client_{std::move(start.client), std::move(start.client_output), settings_.timeout} {
+        client_{std::move(start.client), std::move(start.client_output), settings_.timeout},
+        gathers_{gathers(settings_.chunky_writes, start.over_tls)} {
     times_.authentication = start.authentication;
     layer_ = std::move(start.layer);
     if (layer_) {
@@ -130,6 +137,7 @@ class Session {
   [[nodiscard]] Result<void> send_message(const SendMessage& message, MessageReader& reader);
   void answer(std::string_view reply);
   void say(std::string_view text);
+  void say_in_pieces(std::string_view text);
   void flush();
   void lose_client(const Error& why);
   void refuse_message(MessageNumber number, const Error& why);
@@ -152,6 +160,7 @@ class Session {
   std::unique_ptr<SaslLayer> layer_;  // until it carries the session
   std::string wrapped_;               // what came of it before
   LineReader lines_;
+  bool gathers_;  // small texts into large writes
   State state_ = State::open;
   std::unique_ptr<Maildrop> maildrop_;
   std::vector<ListedMessage> listing_;
@@ -284,6 +293,7 @@ Result<void> Session::send_message(const SendMessage& message, MessageReader& re
 // A client may ask for messages, delete them and quit in one go: then they must reach it first.
 void Session::perform(const CommitAndQuit&) {
   flush();
+  if (expire_days(settings_) == 0) dialogue_->delete_retrieved();
   if (state_ == State::open && deletes_unheard() && !client_.wait_for_arrival()) {
     lose_client({Errc::io, "it quit and did not take the messages that it deleted"});
   }
@@ -303,6 +313,7 @@ void Session::answer(std::string_view reply) {
 // Small texts gather, large ones take what has gathered along in one call.
 void Session::say(std::string_view text) {
   if (state_ == State::lost || state_ == State::broken) return;
+  if (!gathers_) return say_in_pieces(text);
   if (gathered_.size() + text.size() <= gathered_at_most) {
     gathered_ += text;
     return;
@@ -310,6 +321,15 @@ void Session::say(std::string_view text) {
   const Result<void> written = client_.write(gathered_, text);
   gathered_.clear();
   if (!written) lose_client(written.error());
+}
+
+// chunky-writes = never: each reply by itself, and a message in pieces that fit into small packets.
+void Session::say_in_pieces(std::string_view text) {
+  while (!text.empty() && state_ != State::lost && state_ != State::broken) {
+    const Result<void> written = client_.write(text.substr(0, small_write));
+    if (!written) return lose_client(written.error());
+    text.remove_prefix(std::min(small_write, text.size()));
+  }
 }
 
 void Session::flush() {

@@ -60,6 +60,14 @@ void SessionDialogue::on_retrieved(MessageNumber number) {
   retrieved_[number.index()] = true;
 }
 
+void SessionDialogue::delete_retrieved() {
+  if (rights_ == Rights::read_only) return;
+  for (std::uint32_t value = 1; value <= messages_.size(); ++value) {
+    const MessageNumber number{value};
+    if (is_retrieved(number) && !is_deleted(number)) mark_deleted(number);
+  }
+}
+
 std::string SessionDialogue::quit_reply() const {
   return reply::goodbye(facts_);
 }
@@ -175,11 +183,15 @@ std::string SessionDialogue::dele(const Command& command) {
   const auto number = select(Verb::dele, command.arguments[0]);
   if (!number) return number.error();
   if (rights_ == Rights::read_only) return reply::not_deleted_read_only(*number);
-  deleted_[number->index()] = true;
-  ++deleted_count_;
-  octets_left_.count -= messages_[number->index()].size.count;
+  mark_deleted(*number);
   last_ = std::max(last_, number->value);
   return reply::deleted(*number);
+}
+
+void SessionDialogue::mark_deleted(MessageNumber number) {
+  deleted_[number.index()] = true;
+  ++deleted_count_;
+  octets_left_.count -= messages_[number.index()].size.count;
 }
 
 std::string SessionDialogue::rset() {

@@ -52,6 +52,9 @@ class SessionDialogue {
   void on_too_long_line(std::vector<SessionAction>& actions);
   /// The session tells that a RETR's message was sent whole.
   void on_retrieved(MessageNumber number);
+  /// An implicit DELE of each message that is_retrieved() (RFC 2449 section 6.7, EXPIRE 0). A
+  /// read-only session deletes nothing.
+  void delete_retrieved();
 
   [[nodiscard]] std::string quit_reply() const;
   [[nodiscard]] bool is_deleted(MessageNumber number) const;
@@ -72,6 +75,7 @@ class SessionDialogue {
   [[nodiscard]] SessionAction retr(const Command& command);
   [[nodiscard]] SessionAction top(const Command& command) const;
   [[nodiscard]] std::string dele(const Command& command);
+  void mark_deleted(MessageNumber number);
   [[nodiscard]] std::string rset();
   [[nodiscard]] std::string full_listing() const;
   [[nodiscard]] std::string all_unique_ids() const;

@@ -249,6 +249,43 @@ class OptionsTest(HostTest):
             self.abort(self.host.configure(update_on_abort=False, server_mode=server_mode))
             self.assertEqual(self.host.read_spool(self.user), self.spool)
 
+    def test_auto_delete_takes_at_quit_what_was_retrieved(self):
+        for server_mode in (False, True):
+            with self.subTest(server_mode=server_mode):
+                self.host.write_spool(self.user, self.spool)
+                self.session(self.host.configure(auto_delete=True, server_mode=server_mode),
+                             retrieve=[1, 3])
+                self.assertEqual(self.left(), ["number 2"])
+
+    def test_auto_delete_takes_nothing_of_a_session_that_breaks_off(self):
+        with self.host.standalone(self.host.configure(auto_delete=True)) as port:
+            client = self.host.login(port, self.user)
+            self.assertEqual(client.capa()["EXPIRE"], ["0"])
+            message_of(client, 1)
+            client.close()
+            wait_until(lambda: " session-end " in self.host.log(port), "the session ends")
+        self.assertEqual(self.left(), ["number 1", "number 2", "number 3"])
+
+    def test_chunky_writes(self):
+        """How large the writes are in which a message of 20,000 octets comes."""
+        large = simple_spool(1) + b"".join(b"%078d\n" % line for line in range(250))
+        for when, gathered in (("always", True), ("default", True), ("tls", False),
+                               ("never", False)):
+            self.host.write_spool(self.user, large)
+            record = self.host.path("strace")
+            prefix = ["strace", "-f", "-qq", "-o", record, "-e", "trace=sendmsg,writev"]
+            with self.host.inetd(self.host.configure(chunky_writes=when), prefix=prefix) as port:
+                client = self.host.login(port, self.user)
+                self.assertGreater(len(message_of(client, 1)), 19000)
+                client.quit()
+            with open(record) as stream:
+                sizes = [int(line.rsplit("= ", 1)[1]) for line in stream
+                         if line.rstrip().rsplit("= ", 1)[-1].isdigit()]
+            with self.subTest(when=when):
+                self.assertEqual(max(sizes) > 15000, gathered, sizes)
+                if not gathered:
+                    self.assertLessEqual(max(sizes), 512)
+
     def altered_between_sessions(self, conservative):
         """A program that changes an old message in place, none of those that the engine samples,
         and then a delivery."""

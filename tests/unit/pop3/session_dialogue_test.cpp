@@ -195,6 +195,30 @@ TEST_CASE("a pipelined batch gets its replies in order", "[pop3][session]") {
         "+OK 120 octets\r\n{message 1}-ERR Message 2 has been deleted.\r\n{commit}");
 }
 
+TEST_CASE("an implicit DELE takes what was retrieved since RSET, and each message once",
+          "[pop3][session]") {
+  const std::array<ListedMessage, 4> messages = {
+      ListedMessage{WireOctets{1}, "a", true}, ListedMessage{WireOctets{2}, "b"},
+      ListedMessage{WireOctets{4}, "c"}, ListedMessage{WireOctets{8}, "d"}};
+  SessionDialogue dialogue{{}, messages};
+  dialogue.on_retrieved(MessageNumber{2});
+  static_cast<void>(reply_to(dialogue, "RSET"));
+  dialogue.on_retrieved(MessageNumber{3});
+  dialogue.on_retrieved(MessageNumber{4});
+  static_cast<void>(reply_to(dialogue, "DELE 4"));
+  dialogue.delete_retrieved();
+  dialogue.delete_retrieved();
+  CHECK(dialogue.deleted_count() == 2);
+  CHECK(dialogue.octets_left() == WireOctets{3});
+  CHECK(!dialogue.is_deleted(MessageNumber{1}));
+  CHECK(!dialogue.is_deleted(MessageNumber{2}));
+
+  SessionDialogue reading{{}, messages, SessionDialogue::Rights::read_only};
+  reading.on_retrieved(MessageNumber{1});
+  reading.delete_retrieved();
+  CHECK(reading.deleted_count() == 0);
+}
+
 TEST_CASE("what was retrieved is known until RSET", "[pop3][session]") {
   SessionDialogue dialogue{facts(), three};
   CHECK_FALSE(dialogue.is_retrieved({1}));
