@@ -5,8 +5,8 @@
 #include "popspool/message_essence.h"
 #include "popspool/message_reading.h"
 #include "popspool/message_removal.h"
-#include "popspool/moment.h"
 #include "popspool/popspool.h"
+#include "tool/moment.h"
 #include "tool/shown_text.h"
 
 namespace pop {

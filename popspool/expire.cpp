@@ -2,11 +2,11 @@
 
 #include "base/text.h"
 #include "popspool/expiry.h"
-#include "popspool/moment.h"
 #include "popspool/popspool.h"
 #include "popspool/trash_place.h"
 #include "store/session_lock.h"
 #include "store/trash.h"
+#include "tool/moment.h"
 #include "tool/shown_text.h"
 
 namespace pop {

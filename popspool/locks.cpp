@@ -3,9 +3,9 @@
 
 #include "base/text.h"
 #include "popspool/held_locks.h"
-#include "popspool/moment.h"
 #include "popspool/popspool.h"
 #include "store/dotlock.h"
+#include "tool/moment.h"
 #include "tool/shown_text.h"
 
 namespace pop {

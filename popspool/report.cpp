@@ -7,6 +7,7 @@
 #include "popspool/popspool.h"
 #include "popspool/size_record.h"
 #include "popspool/spool_report.h"
+#include "tool/named_file.h"
 
 namespace pop {
 namespace {

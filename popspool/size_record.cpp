@@ -1,10 +1,9 @@
 #include "popspool/size_record.h"
 
-#include <filesystem>
 #include <limits>
 
-#include "base/file_replacement.h"
 #include "base/text.h"
+#include "tool/named_file.h"
 
 namespace pop {
 namespace {
@@ -81,16 +80,6 @@ std::optional<std::int64_t> SizeRecord::growth_of(std::string_view target,
   const auto before = sizes.find(key_of(target));
   if (before == sizes.end()) return std::nullopt;
   return static_cast<std::int64_t>(now - before->second);
-}
-
-Result<void> replace_named_file(Disk& disk, const std::string& path, std::string_view content) {
-  const std::filesystem::path whole = std::filesystem::absolute(path);
-  const Result<Fd> directory = open_directory(whole.parent_path().native());
-  if (!directory) return std::unexpected(directory.error());
-  Result<void> replaced = replace_file(
-      disk, {.directory = directory->get(), .name = whole.filename().native()}, content);
-  if (!replaced) return std::unexpected(std::move(replaced).error().in("write " + path));
-  return {};
 }
 
 std::string growth_text(std::optional<std::int64_t> growth) {

@@ -30,10 +30,6 @@ struct SizeRecord {
                                                       std::uint64_t now) const;
 };
 
-/// Replaces a file that the caller named, in one step, mode 0600.
-[[nodiscard]] Result<void> replace_named_file(Disk& disk, const std::string& path,
-                                              std::string_view content);
-
 /// "+1234", "-5", "0"; "new" for nullopt.
 [[nodiscard]] std::string growth_text(std::optional<std::int64_t> growth);
 

@@ -3,78 +3,18 @@
 #include <algorithm>
 #include <functional>
 
-#include "popspool/moment.h"
 #include "popspool/size_record.h"
-#include "tool/shown_text.h"
+#include "tool/html_page.h"
+#include "tool/moment.h"
+#include "tool/size_text.h"
 
 namespace pop {
 namespace {
 
 constexpr std::size_t most_rows = 20;
 
-constexpr std::string_view style =
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;"
-    "color:#222;background:#fff}"
-    "h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}"
-    "table{border-collapse:collapse;width:100%}"
-    "th,td{text-align:left;padding:.2rem .6rem;border-bottom:1px solid #ddd;"
-    "overflow-wrap:anywhere}"
-    "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}"
-    "svg{width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:#222}"
-    ".bar{fill:#4677a8}.less{fill:#a86b46}.figures{display:flex;gap:2rem;flex-wrap:wrap}"
-    ".figures b{display:block;font-size:1.4rem}"
-    "@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}"
-    "svg text{fill:#ddd}th,td{border-color:#444}.bar{fill:#6ea0d0}}";
-
-/// "1.5 MB": powers of 1024, as du(1) counts.
-std::string size_text(std::uint64_t bytes) {
-  constexpr std::array<std::string_view, 5> units{"bytes", "KB", "MB", "GB", "TB"};
-  std::size_t unit = 0;
-  std::uint64_t tenths = bytes > UINT64_MAX / 10 ? UINT64_MAX : bytes * 10;
-  while (tenths >= 10240 && unit + 1 < units.size()) {
-    tenths /= 1024;
-    ++unit;
-  }
-  std::string text = std::to_string(tenths / 10);
-  if (unit > 0 && tenths < 1000) text += "." + std::to_string(tenths % 10);
-  return text + " " + std::string{units.at(unit)};
-}
-
-struct Bar {
-  std::string name;      // not escaped yet
-  std::uint64_t length;  // against the longest one
-  std::string label;
-  bool is_less = false;
-};
-
 std::string number(std::uint64_t value) {
   return std::to_string(value);
-}
-
-/// Horizontal bars with their names to the left and labels to the right.
-std::string bar_chart(std::string_view title, const std::vector<Bar>& bars) {
-  constexpr std::uint64_t row = 26, left = 260, width = 440, whole = 900;
-  std::uint64_t longest = 1;
-  for (const Bar& bar : bars) longest = std::max(longest, bar.length);
-  std::string svg = "<svg role=\"img\" viewBox=\"0 0 " + number(whole) + " " +
-                    number(row * bars.size() + 4) + "\" aria-label=\"" + html_text(title) +
-                    "\">\n<title>" + html_text(title) + "</title>\n";
-  std::uint64_t y = 2;
-  for (const Bar& bar : bars) {
-    const auto share = static_cast<double>(bar.length) / static_cast<double>(longest);
-    const auto drawn = static_cast<std::uint64_t>(share * static_cast<double>(width));
-    constexpr std::size_t longest_name = 36;
-    std::string name = bar.name;
-    if (name.size() > longest_name) name = name.substr(0, longest_name - 3) + "...";
-    svg += "<text x=\"" + number(left - 10) + "\" y=\"" + number(y + 17) +
-           "\" text-anchor=\"end\">" + html_text(name) + "</text><rect class=\"" +
-           (bar.is_less ? "less" : "bar") + "\" x=\"" + number(left) + "\" y=\"" + number(y + 3) +
-           "\" width=\"" + number(std::max<std::uint64_t>(drawn, bar.length > 0 ? 2 : 0)) +
-           "\" height=\"18\"/><text x=\"" + number(left + drawn + 8) + "\" y=\"" + number(y + 17) +
-           "\">" + html_text(bar.label) + "</text>\n";
-    y += row;
-  }
-  return svg + "</svg>\n";
 }
 
 template <std::size_t size>
@@ -89,10 +29,6 @@ std::string class_chart(std::string_view title, const std::array<std::string_vie
   return bar_chart(title, bars);
 }
 
-std::string figure(std::string_view name, const std::string& value) {
-  return "<div><b>" + html_text(value) + "</b>" + html_text(name) + "</div>\n";
-}
-
 std::string figures(const SpoolReport& report) {
   std::uint64_t messages = 0, unread = 0, bytes = 0;
   for (const ReportedMaildrop& one : report.maildrops) {
@@ -100,9 +36,9 @@ std::string figures(const SpoolReport& report) {
     unread += one.unread;
     bytes += one.bytes;
   }
-  return "<div class=\"figures\">\n" + figure("maildrops", number(report.maildrops.size())) +
+  return std::string{figures_begin} + figure("maildrops", number(report.maildrops.size())) +
          figure("messages", number(messages)) + figure("never retrieved", number(unread)) +
-         figure("stored", size_text(bytes)) + "</div>\n";
+         figure("stored", size_text(bytes)) + std::string{figures_end};
 }
 
 std::string largest_maildrops(const SpoolReport& report) {
@@ -181,49 +117,16 @@ std::size_t age_class(std::int64_t seconds_ago) {
   return static_cast<std::size_t>(std::ranges::lower_bound(limits, seconds_ago) - limits.begin());
 }
 
-std::string html_text(std::string_view hostile) {
-  std::string text;
-  for (const char c : shown_text(hostile, Layout::one_line)) {
-    switch (c) {
-      case '&':
-        text += "&amp;";
-        break;
-      case '<':
-        text += "&lt;";
-        break;
-      case '>':
-        text += "&gt;";
-        break;
-      case '"':
-        text += "&quot;";
-        break;
-      case '\'':
-        text += "&#39;";
-        break;
-      default:
-        text += c;
-    }
-  }
-  return text;
-}
-
 std::string html_of(const SpoolReport& report) {
-  const std::string when = moment_text(report.made);
-  std::string page =
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-      "style-src 'unsafe-inline'\">\n<title>Spool report " +
-      when + "</title>\n<style>" + std::string{style} +
-      "</style>\n</head>\n<body>\n<h1>Spool report, " + when + "</h1>\n";
-  page += figures(report) + largest_maildrops(report) + growth_chart(report);
-  page +=
+  std::string body = figures(report) + largest_maildrops(report) + growth_chart(report);
+  body +=
       "<h2>Messages by size</h2>\n" + class_chart("Messages by size", size_classes, report.by_size);
-  page += "<h2>Messages by age</h2>\n" + class_chart("Messages by age", age_classes, report.by_age);
+  body += "<h2>Messages by age</h2>\n" + class_chart("Messages by age", age_classes, report.by_age);
   if (report.undated > 0) {
-    page += "<p>" + number(report.undated) + " messages do not tell when they came.</p>\n";
+    body += "<p>" + number(report.undated) + " messages do not tell when they came.</p>\n";
   }
-  return page + largest_senders(report) + failures(report) + "</body>\n</html>\n";
+  body += largest_senders(report) + failures(report);
+  return html_page("Spool report, " + moment_text(report.made), body);
 }
 
 }  // namespace pop

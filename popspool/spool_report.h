@@ -44,7 +44,4 @@ struct SpoolReport {
 /// A page of its own: no script, no link, nothing from elsewhere. Names from mail are escaped.
 [[nodiscard]] std::string html_of(const SpoolReport& report);
 
-/// Fit for the text and the attributes of a page: controls are shown, `& < > " '` are entities.
-[[nodiscard]] std::string html_text(std::string_view hostile);
-
 }  // namespace pop

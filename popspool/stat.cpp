@@ -2,9 +2,9 @@
 #include <optional>
 
 #include "popspool/held_locks.h"
-#include "popspool/moment.h"
 #include "popspool/popspool.h"
 #include "store/spool_view.h"
+#include "tool/moment.h"
 #include "tool/shown_text.h"
 
 namespace pop {

@@ -3,9 +3,9 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "popspool/maildrop_size.h"
-#include "popspool/moment.h"
 #include "popspool/popspool.h"
 #include "popspool/size_record.h"
+#include "tool/moment.h"
 #include "tool/shown_text.h"
 
 namespace pop {

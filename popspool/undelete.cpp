@@ -11,7 +11,6 @@
 #include "popspool/expiry.h"
 #include "popspool/message_essence.h"
 #include "popspool/message_reading.h"
-#include "popspool/moment.h"
 #include "popspool/popspool.h"
 #include "popspool/trash_place.h"
 #include "store/delivery.h"
@@ -19,6 +18,7 @@
 #include "store/session_lock.h"
 #include "store/spool_journal.h"
 #include "store/trash.h"
+#include "tool/moment.h"
 #include "tool/shown_text.h"
 
 namespace pop {

@@ -1,4 +1,4 @@
-#include "popspool/moment.h"
+#include "tool/moment.h"
 
 #include <time.h>
 
