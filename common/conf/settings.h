@@ -201,6 +201,7 @@ struct Settings {
   std::string gate_user = "nobody";                       // whose uid the gate takes
   std::filesystem::path gate_root = "/run/popper/empty";  // chroot of the gate
   std::filesystem::path pid_file;
+  std::filesystem::path scoreboard = "/run/popper/scoreboard";  // empty: none
 };
 
 /// Whether TLS can be spoken at all.

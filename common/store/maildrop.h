@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -95,11 +97,19 @@ class Maildrop {
   std::vector<std::string> remarks_;
 };
 
+/// What the engine notes of its own work, for who keeps counts of it.
+struct MaildropMeter {
+  std::vector<std::chrono::nanoseconds> lock_waits;  // for the spool locks, also in vain
+  std::uint64_t changed_ids = 0;  // messages that had another unique-id when last listed
+  std::uint64_t bulletins = 0;    // that this user was given
+};
+
 /// What the engine works with; all must outlive the maildrop.
 struct MaildropContext {
   const Settings& settings;  // the user's effective ones
   Disk& disk;
   Clock& clock;
+  MaildropMeter* meter = nullptr;  // or nobody counts
 };
 
 struct MaildropLocation;
