@@ -82,12 +82,14 @@ class LineReader {
 struct Fault {
   std::size_t column;
   std::string what;
+  ComplaintKind kind = ComplaintKind::syntax;
 };
 template <class T>
 using Step = std::expected<T, Fault>;
 
-std::unexpected<Fault> fault(std::size_t column, std::string what) {
-  return std::unexpected(Fault{column, std::move(what)});
+std::unexpected<Fault> fault(std::size_t column, std::string what,
+                             ComplaintKind kind = ComplaintKind::syntax) {
+  return std::unexpected(Fault{column, std::move(what), kind});
 }
 
 enum class Verb : std::uint8_t { set, reset };
@@ -113,8 +115,8 @@ Step<const Option*> read_option(LineReader& line) {
   const Word word = line.take_until(" \t=#");
   if (const Option* option = find_option(word.text)) return option;
   if (word.text.empty()) return fault(word.column, "expected the name of an option, found \"=\"");
-  return fault(word.column,
-               "unknown option " + shown(word.text) + suggestion_for_option(word.text));
+  return fault(word.column, "unknown option " + shown(word.text) + suggestion_for_option(word.text),
+               ComplaintKind::unknown_name);
 }
 
 Step<Value> read_explicit_value(LineReader& line, const Option& option) {
@@ -131,7 +133,7 @@ Step<Value> read_explicit_value(LineReader& line, const Option& option) {
   }
   if (!word) return fault(column, "this quote is not closed on the line");
   Judged<Value> value = read_value(option, word->text, word->quoting);
-  if (!value) return fault(column, std::move(value).error());
+  if (!value) return fault(column, std::move(value).error(), ComplaintKind::value);
   return *std::move(value);
 }
 
@@ -144,7 +146,7 @@ Step<Value> read_set_value(LineReader& line, const Option& option) {
   if (option.type() == ValueType::boolean) {
     Judged<Value> value = read_value(option, "true");
     if (value) return *std::move(value);
-    return fault(line.column(), std::move(value).error());
+    return fault(line.column(), std::move(value).error(), ComplaintKind::value);
   }
   return fault(line.column(), "expected \"=\" and a value for " + std::string{option.name});
 }
@@ -155,7 +157,7 @@ Step<Value> read_reset_value(std::size_t column, const Option& option) {
   }
   Judged<Value> value = read_value(option, "false");
   if (value) return *std::move(value);
-  return fault(column, std::move(value).error());
+  return fault(column, std::move(value).error(), ComplaintKind::value);
 }
 
 struct Setting {
@@ -184,19 +186,22 @@ Step<Setting> read_setting(LineReader& line) {
 }
 
 void parse_line(std::string_view text, const Place& here, ParsedText& parsed) {
-  const auto complain = [&](std::size_t column, std::string what) {
-    parsed.complaints.push_back({{here.source, here.line, column}, std::move(what)});
+  const auto complain = [&](Fault fault) {
+    parsed.complaints.push_back(
+        {{here.source, here.line, fault.column}, std::move(fault.what), fault.kind});
   };
   if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
-    return complain(nul + 1, "NUL byte: this is no text file");
+    return complain({nul + 1, "NUL byte: this is no text file"});
   }
   LineReader line{text};
   line.skip_blanks();
   if (line.at_end()) return;
   Step<Setting> setting = read_setting(line);
-  if (!setting) return complain(setting.error().column, std::move(setting).error().what);
-  parsed.assignments.push_back(
-      {setting->option, std::move(setting->value), {here.source, here.line, setting->column}});
+  if (!setting) return complain(std::move(setting).error());
+  parsed.assignments.push_back({setting->option,
+                                std::move(setting->value),
+                                {here.source, here.line, setting->column},
+                                Grammar::classic});
 }
 
 }  // namespace

@@ -111,9 +111,10 @@ class SwitchParser {
   [[nodiscard]] Complaints strangers() const {
     Complaints complaints;
     for (const std::string& word : app_.remaining()) {
-      complaints.push_back({on_command_line, word.starts_with('-') && word.size() > 1
-                                                 ? unknown_switch(word)
-                                                 : unexpected_argument(word)});
+      complaints.push_back({on_command_line,
+                            word.starts_with('-') && word.size() > 1 ? unknown_switch(word)
+                                                                     : unexpected_argument(word),
+                            ComplaintKind::unknown_name});
     }
     return complaints;
   }
@@ -210,7 +211,8 @@ class SwitchApplier {
 
  private:
   void complain(const GivenSwitch& given, std::string_view what) {
-    usage.push_back({on_command_line, given.known->name + ": " + std::string{what}});
+    usage.push_back(
+        {on_command_line, given.known->name + ": " + std::string{what}, ComplaintKind::value});
   }
 
   void keep(Checked<void> applied) {
@@ -273,7 +275,7 @@ class SwitchApplier {
 };
 
 PopperRefusal refuse_usage(Complaints complaints) {
-  return {PopperRefusal::Kind::usage, std::move(complaints)};
+  return {PopperRefusal::Kind::usage, std::move(complaints), {}};
 }
 
 bool names_a_file(const GivenSwitch& given) {
@@ -305,16 +307,15 @@ std::expected<PopperCommandLine, PopperRefusal> apply_switches(PopperCommandLine
   applier.usage = switches.strangers();
   if (std::ranges::none_of(given, names_a_file)) applier.apply_default_file();
   for (const GivenSwitch& one : given) applier.apply(one);
-  if (!applier.usage.empty()) {
-    std::ranges::move(applier.files, std::back_inserter(applier.usage));
-    return std::unexpected(refuse_usage(std::move(applier.usage)));
+  if (line.address) {
+    line.configuration.listeners = {*line.address};
+    line.configuration.listener_places.clear();
   }
-  if (!applier.files.empty()) {
-    return std::unexpected(
-        PopperRefusal{PopperRefusal::Kind::configuration, std::move(applier.files)});
-  }
-  if (line.address) line.configuration.listeners = {*line.address};
-  return line;
+  if (applier.usage.empty() && applier.files.empty()) return line;
+  const auto kind =
+      applier.usage.empty() ? PopperRefusal::Kind::configuration : PopperRefusal::Kind::usage;
+  std::ranges::move(applier.files, std::back_inserter(applier.usage));
+  return std::unexpected(PopperRefusal{kind, std::move(applier.usage), std::move(line)});
 }
 
 }  // namespace

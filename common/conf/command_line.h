@@ -36,6 +36,8 @@ struct PopperRefusal {
   enum class Kind : std::uint8_t { usage, configuration };
   Kind kind;  // usage: print popper_usage() as well
   Complaints complaints;
+  /// What could be understood, for those who do not want to serve with it.
+  PopperCommandLine understood{};
 };
 
 /// The file every program of the suite reads when none is named with -f.

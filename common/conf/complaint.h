@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <expected>
 #include <string>
 #include <vector>
@@ -19,12 +20,17 @@ struct Place {
 /// "FILE:LINE:COLUMN", without the parts that are 0.
 [[nodiscard]] std::string to_string(const Place& place);
 
+/// What kind of mistake it is: no sentence of the grammar, a name that there is not, a value that
+/// the option does not take, a place where the option may not stand, a file that cannot be read.
+enum class ComplaintKind : std::uint8_t { syntax, unknown_name, value, scope, file };
+
 /// One thing that is wrong with a configuration. `what` is one line without a final period, with
 /// foreign bytes escaped and, where a slip is likely, "; did you mean ..." and, in a file that
 /// another names, "(named at FILE:LINE:COLUMN)" at its end.
 struct Complaint {
   Place place;
   std::string what;
+  ComplaintKind kind = ComplaintKind::syntax;
   bool operator==(const Complaint&) const = default;
 };
 

@@ -69,7 +69,7 @@ class FileApplier {
   void apply_file(const std::string& path, const Place& named_at) {
     if (!may_enter(path, named_at)) return;
     const Result<std::string> text = read_(path);
-    if (!text) return complain(named_at, text.error().text);
+    if (!text) return complain(named_at, text.error().text, ComplaintKind::file);
     // A file that several others share is mended with an eye on who reads it.
     apply_text(*text, path,
                chain_.empty() ? "" : " (named at " + escaped(to_string(named_at)) + ")");
@@ -79,7 +79,7 @@ class FileApplier {
     chain_.push_back(path);
     ParsedText parsed = parse_configuration_text(text, path);
     for (Complaint& complaint : parsed.complaints) {
-      complaints_.push_back({std::move(complaint.place), complaint.what + named});
+      complaints_.push_back({std::move(complaint.place), complaint.what + named, complaint.kind});
     }
     for (const Assignment& assignment : parsed.assignments) apply(assignment);
     apply_listeners(parsed);
@@ -89,24 +89,28 @@ class FileApplier {
   [[nodiscard]] Complaints take_complaints() { return std::move(complaints_); }
 
  private:
-  void complain(const Place& place, std::string what) {
-    complaints_.push_back({place, std::move(what)});
+  void complain(const Place& place, std::string what, ComplaintKind kind) {
+    complaints_.push_back({place, std::move(what), kind});
   }
 
   [[nodiscard]] bool may_enter(const std::string& path, const Place& named_at) {
     if (complaints_.size() >= most_complaints) return false;
     if (std::ranges::find(chain_, path) != chain_.end()) {
-      complain(named_at, "config-file goes in a circle: " + chain_to(path));
+      complain(named_at, "config-file goes in a circle: " + chain_to(path), ComplaintKind::file);
       return false;
     }
     if (chain_.size() >= deepest_config_file) {
-      complain(named_at, "config-file nests deeper than " + std::to_string(deepest_config_file) +
-                             " files: " + chain_to(path));
+      complain(named_at,
+               "config-file nests deeper than " + std::to_string(deepest_config_file) +
+                   " files: " + chain_to(path),
+               ComplaintKind::file);
       return false;
     }
     if (++files_ > most_files) {
       // Nesting is bounded by depth, but a file may name many files that name many files.
-      if (files_ == most_files + 1) complain(named_at, "more than 1000 files are named in all");
+      if (files_ == most_files + 1) {
+        complain(named_at, "more than 1000 files are named in all", ComplaintKind::file);
+      }
       return false;
     }
     return true;
@@ -120,7 +124,10 @@ class FileApplier {
 
   void apply(const Assignment& assignment) {
     const Option& option = *assignment.option;
-    if (!allowed(option, scope_)) return complain(assignment.place, why_not_here(option));
+    if (!allowed(option, scope_)) {
+      return complain(assignment.place, why_not_here(option), ComplaintKind::scope);
+    }
+    configuration_.written.push_back(assignment);
     configuration_.origins[index_of(option)] = assignment.place;
     if (!std::holds_alternative<std::monostate>(option.target)) {
       store_value(configuration_.settings, option, assignment.value);
@@ -131,11 +138,11 @@ class FileApplier {
 
   void apply_listeners(const ParsedText& parsed) {
     if (scope_ != FileScope::start_up && !parsed.listeners.empty()) {
-      return complain(parsed.listener_places.front(), "listen may not be set in a per-user file");
+      return complain(parsed.listener_places.front(), "listen may not be set in a per-user file",
+                      ComplaintKind::scope);
     }
-    for (const ListenAddress& listener : parsed.listeners) {
-      configuration_.listeners.push_back(listener);
-    }
+    std::ranges::copy(parsed.listeners, std::back_inserter(configuration_.listeners));
+    std::ranges::copy(parsed.listener_places, std::back_inserter(configuration_.listener_places));
   }
 
   static constexpr std::size_t most_files = 1000;
@@ -212,6 +219,13 @@ Checked<void> apply_file(Configuration& configuration, const NamedFile& file, Fi
   return all_or_nothing(configuration, scope, read, [&](FileApplier& applier) {
     applier.apply_file(std::filesystem::path{file.path}.lexically_normal().native(), file.named_at);
   });
+}
+
+Complaints apply_file_in_part(Configuration& configuration, const NamedFile& file, FileScope scope,
+                              const FileReader& read) {
+  FileApplier applier{configuration, scope, read};
+  applier.apply_file(std::filesystem::path{file.path}.lexically_normal().native(), file.named_at);
+  return applier.take_complaints();
 }
 
 Checked<void> apply_text(Configuration& configuration, std::string_view text,

@@ -64,6 +64,16 @@ struct Entrance {
 [[nodiscard]] std::optional<std::chrono::sys_days> parse_day(std::string_view text);
 [[nodiscard]] std::string to_string(std::chrono::sys_days day);
 
+enum class Grammar : std::uint8_t { toml, classic, popserv };
+
+/// One setting read from a file.
+struct Assignment {
+  const Option* option;
+  Value value;
+  Place place;
+  Grammar grammar = Grammar::toml;
+};
+
 /// What the files and the command line say, and who said it.
 struct Configuration {
   Settings settings;
@@ -72,13 +82,9 @@ struct Configuration {
   std::vector<Place> origins = std::vector<Place>(all_options().size());
   /// What is right but may surprise, to be told at the start: of popserv.conf only.
   Complaints remarks;
-};
-
-/// One setting read from a file and not yet applied.
-struct Assignment {
-  const Option* option;
-  Value value;
-  Place place;
+  /// All that files set, in order, and where they name listeners: for those who judge them.
+  std::vector<Assignment> written;
+  std::vector<Place> listener_places;
 };
 
 /// All that one text says. When there are complaints the rest is what could be understood.
@@ -120,7 +126,12 @@ struct NamedFile {
 [[nodiscard]] Checked<void> apply_file(Configuration& configuration, const NamedFile& file,
                                        FileScope scope, const FileReader& read);
 
-/// Same for a text already in hand.
+/// Applies what is right of them and returns what is wrong: for those who judge a configuration,
+/// not for those who serve with it.
+[[nodiscard]] Complaints apply_file_in_part(Configuration& configuration, const NamedFile& file,
+                                            FileScope scope, const FileReader& read);
+
+/// Same as apply_file() for a text already in hand.
 [[nodiscard]] Checked<void> apply_text(Configuration& configuration, std::string_view text,
                                        const std::string& name, FileScope scope,
                                        const FileReader& read);

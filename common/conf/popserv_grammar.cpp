@@ -119,7 +119,7 @@ class PopservReader {
   void read_line(std::string_view line, std::size_t number) {
     here_.line = number;
     if (const std::size_t nul = line.find('\0'); nul != std::string_view::npos) {
-      return complain(nul + 1, "NUL byte: this is no text file");
+      return complain(nul + 1, "NUL byte: this is no text file", ComplaintKind::syntax);
     }
     const std::size_t begin = line.find_first_not_of(blanks);
     if (begin == std::string_view::npos || line[begin] == '#') return;
@@ -134,7 +134,8 @@ class PopservReader {
 
   [[nodiscard]] ParsedText finish() {
     if (!rules_.empty()) {
-      parsed_.assignments.push_back({&option_named("whoson-rules"), rules_, rules_place_});
+      parsed_.assignments.push_back(
+          {&option_named("whoson-rules"), rules_, rules_place_, Grammar::popserv});
     }
     return std::move(parsed_);
   }
@@ -146,8 +147,8 @@ class PopservReader {
   };
 
   [[nodiscard]] Place at(std::size_t column) const { return {here_.source, here_.line, column}; }
-  void complain(std::size_t column, std::string what) {
-    parsed_.complaints.push_back({at(column), std::move(what)});
+  void complain(std::size_t column, std::string what, ComplaintKind kind = ComplaintKind::value) {
+    parsed_.complaints.push_back({at(column), std::move(what), kind});
   }
   void remark(std::size_t column, std::string what) {
     parsed_.remarks.push_back({at(column), std::move(what)});
@@ -190,7 +191,7 @@ class PopservReader {
     } else if (name.text == "set" || name.text == "reset" || find_option(name.text)) {
       what += "; this is no popserv.conf: name it with -f";
     }
-    complain(name.column, std::move(what));
+    complain(name.column, std::move(what), ComplaintKind::unknown_name);
   }
 
   // As popserv did, the last one counts.
@@ -204,7 +205,7 @@ class PopservReader {
   }
 
   void assign(const Option& option, Value value, std::size_t column) {
-    parsed_.assignments.push_back({&option, std::move(value), at(column)});
+    parsed_.assignments.push_back({&option, std::move(value), at(column), Grammar::popserv});
   }
 
   void set(const Directive& directive, std::size_t column, Piece text) {
@@ -325,14 +326,18 @@ ParsedText parse_popserv(std::string_view text, const std::string& name) {
 Checked<void> apply_popserv_file(Configuration& configuration, const NamedFile& file,
                                  const FileReader& read) {
   const Result<std::string> text = read(file.path);
-  if (!text) return std::unexpected(Complaints{{file.named_at, text.error().text}});
+  if (!text) {
+    return std::unexpected(Complaints{{file.named_at, text.error().text, ComplaintKind::file}});
+  }
   ParsedText parsed = parse_popserv(*text, file.path);
   if (!parsed.complaints.empty()) return std::unexpected(std::move(parsed.complaints));
   for (const Assignment& one : parsed.assignments) {
     store_value(configuration.settings, *one.option, one.value);
     configuration.origins[index_of(*one.option)] = one.place;
   }
+  std::ranges::copy(parsed.assignments, std::back_inserter(configuration.written));
   std::ranges::copy(parsed.listeners, std::back_inserter(configuration.listeners));
+  std::ranges::copy(parsed.listener_places, std::back_inserter(configuration.listener_places));
   std::ranges::move(parsed.remarks, std::back_inserter(configuration.remarks));
   apply_popserv_defaults(configuration, {file.path});
   return {};

@@ -17,6 +17,8 @@ std::string shown(std::string_view foreign) {
   return "\"" + escaped(foreign, 80) + "\"";
 }
 
+constexpr const char* not_all_read = "too many errors; the rest was not read";
+
 /// Turns one parsed document into assignments.
 class TomlReader {
  public:
@@ -34,7 +36,7 @@ class TomlReader {
   bool is_enough(const toml::key& next) {
     if (parsed_.complaints.size() < most_complaints) return false;
     if (parsed_.complaints.size() == most_complaints) {
-      complain(place_of(next.source()), "too many errors; the rest was not read");
+      complain(place_of(next.source()), not_all_read);
     }
     return true;
   }
@@ -42,8 +44,8 @@ class TomlReader {
   [[nodiscard]] Place place_of(const toml::source_region& region) const {
     return {name_, region.begin.line, region.begin.column};
   }
-  void complain(Place place, std::string what) {
-    parsed_.complaints.push_back({std::move(place), std::move(what)});
+  void complain(Place place, std::string what, ComplaintKind kind = ComplaintKind::value) {
+    parsed_.complaints.push_back({std::move(place), std::move(what), kind});
   }
 
   void read_entry(const toml::key& key, const toml::node& node) {
@@ -53,7 +55,8 @@ class TomlReader {
     if (!option && node.is_table()) return read_unknown_table(key, *node.as_table());
     if (!option) {
       return complain(place,
-                      "unknown option " + shown(key.str()) + suggestion_for_option(key.str()));
+                      "unknown option " + shown(key.str()) + suggestion_for_option(key.str()),
+                      ComplaintKind::unknown_name);
     }
     if (!seen_.insert(option).second) {
       return complain(place, std::string{option->name} + " is set twice");
@@ -72,11 +75,13 @@ class TomlReader {
     complain(place_of(name.source()),
              "unknown table " + shown(name.str()) +
                  (means_listen ? "; did you mean [[listen]]"
-                               : "; options stand at the top level, without a table"));
+                               : "; options stand at the top level, without a table"),
+             ComplaintKind::unknown_name);
     for (const auto& [key, node] : entries_of(table)) {
       if (is_enough(*key)) return;
       if (node->is_table()) {
-        complain(place_of(key->source()), "unknown table " + shown(key->str()));
+        complain(place_of(key->source()), "unknown table " + shown(key->str()),
+                 ComplaintKind::unknown_name);
       } else {
         read_entry(*key, *node);
       }
@@ -120,8 +125,10 @@ class TomlReader {
         ++old_keys;
       } else {
         const auto near = nearest(key.str().substr(0, 64), listener_keys);
-        complain(place_of(key.source()), "unknown key " + shown(key.str()) + " in [[listen]]" +
-                                             (near ? "; did you mean " + std::string{*near} : ""));
+        complain(place_of(key.source()),
+                 "unknown key " + shown(key.str()) + " in [[listen]]" +
+                     (near ? "; did you mean " + std::string{*near} : ""),
+                 ComplaintKind::unknown_name);
       }
     }
     listener.tls = tls;
@@ -245,16 +252,80 @@ class TomlReader {
   std::set<const Option*> seen_;
 };
 
+/// What is left of a text without the lines that are no TOML on their own, each line in its place.
+/// No option's value takes more than its line. A header takes what it heads along: its keys would
+/// be taken for those of another table.
+struct Salvage {
+  std::string text;
+  Complaints complaints;
+};
+
+std::string without_end_of_file(std::string what) {
+  constexpr std::string_view file_end = "end-of-file";
+  const std::size_t at = what.find(file_end);
+  if (at != std::string::npos) what.replace(at, file_end.size(), "end of line");
+  return what;
+}
+
+Salvage salvage(std::string_view text, const std::string& name) {
+  Salvage kept;
+  bool is_headless = false;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    std::optional<Complaint> refusal = read_toml_document(line, name, [](const toml::table&) {});
+    if (trimmed(line).starts_with('[')) is_headless = refusal.has_value();
+    if (!refusal && !is_headless) kept.text += line;
+    kept.text += '\n';
+    if (!refusal) continue;
+    refusal->place.line = number;
+    refusal->what = without_end_of_file(std::move(refusal->what));
+    kept.complaints.push_back(std::move(*refusal));
+    if (kept.complaints.size() < most_complaints) continue;
+    kept.complaints.push_back({{name, number}, not_all_read});
+    break;
+  }
+  return kept;
+}
+
+/// False if nothing stood there.
+bool erase_line(std::string& text, std::size_t number) {
+  std::size_t begin = 0;
+  for (std::size_t line = 1; line < number && begin < text.size(); ++line) {
+    begin = std::min(text.find('\n', begin), text.size() - 1) + 1;
+  }
+  const std::size_t end = std::min(text.find('\n', begin), text.size());
+  if (trimmed(std::string_view{text}.substr(begin, end - begin)).empty()) return false;
+  text.erase(begin, end - begin);
+  return true;
+}
+
+bool is_earlier(const Complaint& one, const Complaint& other) {
+  return std::pair{one.place.line, one.place.column} <
+         std::pair{other.place.line, other.place.column};
+}
+
 }  // namespace
 
 ParsedText parse_toml(std::string_view text, const std::string& name) {
   ParsedText parsed;
-  const std::optional<Complaint> refusal = read_toml_document(
-      text, name, [&](const toml::table& document) { parsed = TomlReader{name}.read(document); });
-  if (!refusal) return parsed;
-  ParsedText refused;
-  refused.complaints.push_back(*refusal);
-  return refused;
+  const auto read = [&](std::string_view document) {
+    return read_toml_document(
+        document, name, [&](const toml::table& table) { parsed = TomlReader{name}.read(table); });
+  };
+  if (!read(text)) return parsed;
+  Salvage kept = salvage(text, name);
+  // Lines that are right may contradict each other: a key that is there twice.
+  while (kept.complaints.size() < most_complaints) {
+    const std::optional<Complaint> refusal = read(kept.text);
+    if (!refusal) break;
+    kept.complaints.push_back(*refusal);
+    if (!erase_line(kept.text, refusal->place.line)) break;
+  }
+  std::ranges::move(kept.complaints, std::back_inserter(parsed.complaints));
+  std::ranges::stable_sort(parsed.complaints, is_earlier);
+  return parsed;
 }
 
 }  // namespace pop
