@@ -19,6 +19,7 @@
 #include "pop3/reply.h"
 #include "pop3/session_dialogue.h"
 #include "popper/client_stream.h"
+#include "popper/header_fields_reply.h"
 #include "popper/mail_user.h"
 #include "popper/retention.h"
 #include "popper/role_log.h"
@@ -133,7 +134,10 @@ class Session {
   void answer_lines();
   void perform(const SendReply& reply) { answer(reply.text); }
   void perform(const SendMessage& message);
+  void perform(const SendFields& fields);
   void perform(const CommitAndQuit& quit);
+  [[nodiscard]] std::string fields_of(MessageNumber number, const SendFields& fields,
+                                      std::string_view header) const;
   [[nodiscard]] Result<void> send_message(const SendMessage& message, MessageReader& reader);
   void answer(std::string_view reply);
   void say(std::string_view text);
@@ -288,6 +292,39 @@ Result<void> Session::send_message(const SendMessage& message, MessageReader& re
   say(".\r\n");
   retrieved_octets_ += wire.octets().count;
   return {};
+}
+
+// A message that cannot be read is left out of a listing that has begun.
+void Session::perform(const SendFields& fields) {
+  const bool is_listing = fields.form != SendFields::Form::sender_reply;
+  if (is_listing) say(fields.reply);
+  for (const MessageNumber number : fields.messages) {
+    if (state_ != State::open) return;
+    Result<std::unique_ptr<MessageReader>> reader = maildrop_->open(number);
+    const Result<std::string> header =
+        reader ? read_wire_header(**reader) : std::unexpected(std::move(reader).error());
+    if (header) {
+      say(fields_of(number, fields, *header));
+    } else if (is_listing) {
+      log_.failure("read message " + std::to_string(number.value) + " of", header.error());
+    } else {
+      refuse_message(number, header.error());
+    }
+  }
+  if (is_listing) say(".\r\n");
+}
+
+std::string Session::fields_of(MessageNumber number, const SendFields& fields,
+                               std::string_view header) const {
+  if (fields.form == SendFields::Form::field_lines) {
+    const std::string_view field = field_beginning_with(header, fields.prefix);
+    return field.empty() ? "" : std::to_string(number.value) + " " + std::string{field};
+  }
+  const ListedMessage& message = listing_[number.index()];
+  std::string row = reply::unique_id_and_sender(number, message.unique_id, message.size,
+                                                sender_for_listing(header));
+  constexpr std::string_view sign = "+OK ";
+  return fields.form == SendFields::Form::sender_reply ? row : row.substr(sign.size());
 }
 
 // A client may ask for messages, delete them and quit in one go: then they must reach it first.

@@ -26,6 +26,8 @@ enum class Verb : std::uint8_t {
   last,
   top,
   uidl,
+  euidl,
+  xtnd,
   unknown
 };
 

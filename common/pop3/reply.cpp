@@ -302,6 +302,28 @@ std::string unique_id_of(MessageNumber number, std::string_view unique_id) {
   return ok(fmt::format("{} {}", number.value, unique_id));
 }
 
+std::string unique_id_and_sender(MessageNumber number, std::string_view unique_id, WireOctets size,
+                                 std::string_view sender) {
+  return ok(fmt::format("{} {} {} {}", number.value, unique_id, size.count, sender));
+}
+
+std::string fields_follow() {
+  return ok("xlst command accepted; headers coming.");
+}
+
+std::string unknown_extension(std::string_view word) {
+  if (!may_be_echoed(word)) return err("Unknown command.");
+  return err(fmt::format("Unknown command: \"xtnd {}\".", lower(word)));
+}
+
+std::string too_few_arguments_of_xlist() {
+  return err("Too few arguments for the xtnd xlist command.");
+}
+
+std::string too_many_arguments_of_xlist() {
+  return err("Too many arguments for the xtnd xlist command.");
+}
+
 std::string retrieval(WireOctets size) {
   return ok(fmt::format("{} octets", size.count));
 }

@@ -103,6 +103,14 @@ struct Maildrop {
 [[nodiscard]] std::string stat(Maildrop left);
 [[nodiscard]] std::string listing(Maildrop left);
 [[nodiscard]] std::string unique_ids_follow();
+/// `sender` is without control characters and short.
+[[nodiscard]] std::string unique_id_and_sender(MessageNumber number, std::string_view unique_id,
+                                               WireOctets size, std::string_view sender);
+/// The answer to XTND XLIST.
+[[nodiscard]] std::string fields_follow();
+[[nodiscard]] std::string unknown_extension(std::string_view word);
+[[nodiscard]] std::string too_few_arguments_of_xlist();
+[[nodiscard]] std::string too_many_arguments_of_xlist();
 [[nodiscard]] std::string size_of(MessageNumber number, WireOctets size);
 [[nodiscard]] std::string unique_id_of(MessageNumber number, std::string_view unique_id);
 [[nodiscard]] std::string retrieval(WireOctets size);

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/text.h"
 #include "pop3/reply.h"
 
 namespace pop {
@@ -129,6 +130,10 @@ SessionAction SessionDialogue::answer(const Command& command) {
       return top(command);
     case Verb::uidl:
       return say(uidl(command));
+    case Verb::euidl:
+      return euidl(command);
+    case Verb::xtnd:
+      return xtnd(command);
     default:
       return say(reply::unknown_command(command.word));
   }
@@ -159,6 +164,44 @@ std::string SessionDialogue::uidl(const Command& command) const {
   const auto number = select(Verb::uidl, command.arguments[0]);
   if (!number) return number.error();
   return reply::unique_id_of(*number, messages_[number->index()].unique_id);
+}
+
+SessionAction SessionDialogue::euidl(const Command& command) const {
+  using enum SendFields::Form;
+  if (command.arguments.empty()) {
+    return SendFields{sender_rows, reply::unique_ids_follow(), {}, numbers_left()};
+  }
+  const auto number = select(Verb::uidl, command.arguments[0]);
+  if (!number) return say(number.error());
+  return SendFields{sender_reply, {}, {}, {*number}};
+}
+
+SessionAction SessionDialogue::xtnd(const Command& command) const {
+  const std::span<const std::string_view> arguments = command.arguments;
+  if (!equal_ignoring_case(arguments[0], "xlist")) {
+    return say(reply::unknown_extension(arguments[0]));
+  }
+  if (arguments.size() < 2) return say(reply::too_few_arguments_of_xlist());
+  if (arguments.size() > 3) return say(reply::too_many_arguments_of_xlist());
+  SendFields fields{
+      SendFields::Form::field_lines, reply::fields_follow(), std::string{arguments[1]}, {}};
+  if (arguments.size() < 3) {
+    fields.messages = numbers_left();
+    return fields;
+  }
+  const auto number = select(Verb::xtnd, arguments[2]);
+  if (!number) return say(number.error());
+  fields.messages = {*number};
+  return fields;
+}
+
+std::vector<MessageNumber> SessionDialogue::numbers_left() const {
+  std::vector<MessageNumber> numbers;
+  numbers.reserve(messages_left());
+  for (std::uint32_t value = 1; value <= messages_.size(); ++value) {
+    if (!is_deleted(MessageNumber{value})) numbers.push_back(MessageNumber{value});
+  }
+  return numbers;
 }
 
 SessionAction SessionDialogue::retr(const Command& command) {

@@ -32,8 +32,20 @@ struct SendMessage {
   MessageNumber number;
   std::optional<LineCount> top;  // nullopt: RETR
 };
+/// What the headers of messages say, which the session reads.
+struct SendFields {
+  enum class Form : std::uint8_t {
+    field_lines,   // XTND XLIST: "n field", its continuation lines, of each message that has it
+    sender_rows,   // EUIDL: "n id size sender" of each message
+    sender_reply,  // EUIDL n: the same as the reply itself, no listing
+  };
+  Form form;
+  std::string reply;   // before a listing
+  std::string prefix;  // of a field, for field_lines
+  std::vector<MessageNumber> messages;
+};
 struct CommitAndQuit {};  // UPDATE; then send quit_reply(), or reply::not_updated()
-using SessionAction = std::variant<SendReply, SendMessage, CommitAndQuit>;
+using SessionAction = std::variant<SendReply, SendMessage, SendFields, CommitAndQuit>;
 
 /// TRANSACTION state (RFC 1939 section 5) without I/O.
 class SessionDialogue {
@@ -72,6 +84,9 @@ class SessionDialogue {
   [[nodiscard]] SessionAction answer(const Command& command);
   [[nodiscard]] std::string list(const Command& command) const;
   [[nodiscard]] std::string uidl(const Command& command) const;
+  [[nodiscard]] SessionAction euidl(const Command& command) const;
+  [[nodiscard]] SessionAction xtnd(const Command& command) const;
+  [[nodiscard]] std::vector<MessageNumber> numbers_left() const;
   [[nodiscard]] SessionAction retr(const Command& command);
   [[nodiscard]] SessionAction top(const Command& command) const;
   [[nodiscard]] std::string dele(const Command& command);

@@ -340,6 +340,21 @@ class OptionsTest(HostTest):
                 self.assertIn("IMPLEMENTATION", client.capa())
                 client.quit()
 
+    def test_xtnd_xlist_and_euidl_read_headers(self):
+        with self.host.standalone(self.host.configure(server_mode=True)) as port:
+            client = self.host.login(port, self.user)
+            client.dele(2)
+            listed = client._longcmd("XTND XLIST subj")[1]
+            self.assertEqual(listed, [b"1 Subject: number 1", b"3 Subject: number 3"])
+            self.assertEqual(client._longcmd("XTND XLIST Subject: 3")[1], [b"3 Subject: number 3"])
+            self.assertEqual(client._longcmd("XTND XLIST nobody")[1], [])
+            ids, size = ids_of(client), client.list(1).split()[2]
+            rows = client._longcmd("EUIDL")[1]
+            self.assertEqual(len(rows), 2)
+            self.assertTrue(rows[0].startswith(b"1 " + ids[0] + b" " + size + b" "), rows)
+            self.assertEqual(client._shortcmd("EUIDL 1"), b"+OK " + rows[0])
+            client.quit()
+
     def test_capa_offers_user_only_where_it_leads_to_a_login(self):
         for policy, offered in (("always", True), ("local", True), ("never", False)):
             config = self.host.configure(clear_text_password=policy)

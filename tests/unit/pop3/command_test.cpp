@@ -45,7 +45,7 @@ TEST_CASE("parse_command splits a line at its blanks", "[pop3][command]") {
       {"PASS  a b ", Verb::pass, "PASS", " a b ", {"a", "b"}},
       {"QUIT\0"sv, Verb::unknown, "QUIT\0"sv, "", {}},
       {"USER a\0b"sv, Verb::user, "USER", "a\0b"sv, {"a\0b"sv}},
-      {"XTND a b c d e f g", Verb::unknown, "XTND", "a b c d e f g", {"a", "b", "c", "d", "e"}},
+      {"XTND a b c d e f g", Verb::xtnd, "XTND", "a b c d e f g", {"a", "b", "c", "d", "e"}},
   };
   for (const Split& expected : table) {
     CAPTURE(expected.line);

@@ -175,7 +175,7 @@ TEST_CASE("commands that the state does not have are told apart", "[pop3][login]
                         {"uidl", "-ERR The uidl command can be used after login only.\r\n"},
                         {"STLS", "-ERR The stls command is not enabled.\r\n"},
                         {"AUTH PLAIN", "-ERR The auth command is not enabled.\r\n"},
-                        {"XTND x", "-ERR Unknown command: \"xtnd\".\r\n"},
+                         {"XTND x", "-ERR The xtnd command can be used after login only.\r\n"},
                         {"", "-ERR Unknown command.\r\n"}});
 }
 

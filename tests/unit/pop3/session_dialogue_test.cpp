@@ -27,6 +27,15 @@ struct Rendering {
     const std::string lines = send.top ? " top " + std::to_string(send.top->value) : "";
     return send.reply + "{message " + std::to_string(send.number.value) + lines + "}";
   }
+  std::string operator()(const SendFields& send) const {
+    using enum SendFields::Form;
+    std::string text = send.reply;
+    text += send.form == field_lines   ? "{" + send.prefix
+            : send.form == sender_rows ? "{senders"
+                                       : "{sender";
+    for (const MessageNumber number : send.messages) text += " " + std::to_string(number.value);
+    return text + "}";
+  }
   std::string operator()(const CommitAndQuit&) const { return "{commit}"; }
 };
 
@@ -166,7 +175,7 @@ TEST_CASE("the session refuses wrong counts of arguments and wrong commands", "[
                {"USER jo", "-ERR The user command can be used before login only.\r\n"},
                {"APOP", "-ERR The apop command can be used before login only.\r\n"},
                {"STLS", "-ERR The stls command can be used before login only.\r\n"},
-               {"XTND", "-ERR Unknown command: \"xtnd\".\r\n"},
+               {"XSENDER", "-ERR Unknown command: \"xsender\".\r\n"},
                {"", "-ERR Unknown command.\r\n"},
                {"GET /", "-ERR Unknown command: \"get\".\r\n"},
                {"NOOP", "+OK no big woop\r\n"},
@@ -193,6 +202,27 @@ TEST_CASE("a pipelined batch gets its replies in order", "[pop3][session]") {
   CHECK(text ==
         "+OK 3 5000000120\r\n+OK Message 2 has been deleted.\r\n"
         "+OK 120 octets\r\n{message 1}-ERR Message 2 has been deleted.\r\n{commit}");
+}
+
+TEST_CASE("XTND XLIST and EUIDL tell of headers", "[pop3][session]") {
+  const std::string coming = "+OK xlst command accepted; headers coming.\r\n";
+  hold(three, {{"XTND XLIST From", coming + "{From 1 2 3}"},
+               {"xtnd xlist subj 2", coming + "{subj 2}"},
+               {"EUIDL", "+OK uidl command accepted.\r\n{senders 1 2 3}"},
+               {"EUIDL 3", "{sender 3}"},
+               {"DELE 2", "+OK Message 2 has been deleted.\r\n"},
+               {"XTND XLIST From", coming + "{From 1 3}"},
+               {"EUIDL", "+OK uidl command accepted.\r\n{senders 1 3}"},
+               {"EUIDL 2", "-ERR Message 2 has been marked for deletion.\r\n"},
+               {"XTND XLIST From 2", "-ERR Message 2 has been deleted.\r\n"},
+               {"XTND XLIST From 4", "-ERR Message 4 does not exist.\r\n"},
+               {"XTND XLIST From x", "-ERR Unknown XTND argument: x\r\n"},
+               {"XTND", "-ERR Too few arguments for the xtnd command.\r\n"},
+               {"XTND XLIST", "-ERR Too few arguments for the xtnd xlist command.\r\n"},
+               {"XTND XLIST a 1 2", "-ERR Too many arguments for the xtnd xlist command.\r\n"},
+               {"XTND SCRIPT", "-ERR Unknown command: \"xtnd script\".\r\n"},
+               {"XTND <b>", "-ERR Unknown command.\r\n"},
+               {"EUIDL 1 2", "-ERR Too many arguments for the euidl command.\r\n"}});
 }
 
 TEST_CASE("an implicit DELE takes what was retrieved since RSET, and each message once",
