@@ -178,6 +178,11 @@ constexpr std::array options{
            "Refuse users with this user number and below",
            "-1: refuse root only, as always. It holds for virtual users, too.", no_switch,
            within(-1, 4294967294)},
+    Option{"bulldb", "", bulletins, &S::bulldb, "FILE", start_up, Ready::later,
+           "Keep the numbers of the bulletins that users have seen in this GDBM file",
+           "Empty: in the file bulldb of bulldir, if there is one when a user logs in; else each "
+           "user has a file .popbull.",
+           no_switch, no_range, absolute_or_none},
     Option{"bulldb-max-tries", "bulldb-max-retires", bulletins, &S::bulldb_max_tries, "COUNT",
            anywhere, Ready::later, "Try this often to lock the bulletin database",
            "The guide of Qpopper misprints the name; its spelling is accepted too.", no_switch,
@@ -437,6 +442,11 @@ constexpr std::array options{
         "at once."},
     Option{"pid-file", "", program, &S::pid_file, "FILE", start_up, Ready::now,
            "Write the number of the main process here when standalone", "Empty: nowhere.",
+           no_switch, no_range, absolute_or_none},
+    Option{"popbulldir", "", bulletins, &S::popbulldir, "DIRECTORY", start_up, Ready::later,
+           "Keep users' .popbull files here as USER.popbull",
+           "Users must be able to make files in it. Empty: in their home directories, where a "
+           "user's file is also looked for when there is none here.",
            no_switch, no_range, absolute_or_none},
     Option{"poppassd-clear-text", "", login, &S::poppassd_clear_text, "BOOL", start_up, Ready::now,
            "Let poppassd take passwords without TLS from other hosts, too",

@@ -135,6 +135,8 @@ struct Settings {
 
   // Bulletins.
   std::filesystem::path bulldir;
+  std::filesystem::path bulldb;      // empty: bulldb in bulldir, if there is one
+  std::filesystem::path popbulldir;  // empty: users' home directories
   bool bulldb_nonfatal = false;
   std::int64_t bulldb_max_tries = 75;
   bool group_bulletins = false;

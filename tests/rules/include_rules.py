@@ -7,7 +7,7 @@ from source_tree import numbered
 
 LOWER = ["log", "dbm", "mail", "pop3", "conf", "ipc"]
 UPPER = ["store", "auth", "tls", "tool"]
-TOP = ["daemon"]  # what all network daemons need
+TOP = ["daemon", "bull"]  # what several programs need of the rooms below
 ROOMS = ["base"] + LOWER + UPPER + TOP
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')

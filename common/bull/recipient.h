@@ -1,0 +1,51 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "bull/bulletin.h"
+#include "bull/bulletin_directory.h"
+#include "bull/bulletin_name.h"
+
+namespace pop {
+
+/// Whether a bulletin's name counts for who gets it (group-bulletins).
+enum class ByGroup : std::uint8_t { no, yes };
+
+/// One user as far as it matters to who gets which bulletin.
+struct Recipient {
+  std::string user;
+  std::vector<std::string> groups{};  // primary and supplementary ones
+  ByGroup by_group = ByGroup::no;
+};
+
+/// Names of the primary group and of all that list the user as a member; a number without a name is
+/// left out. Asks NSS, which may block, so call it before a process is confined.
+[[nodiscard]] std::vector<std::string> group_names(const std::string& user, gid_t primary);
+
+/// What becomes of one bulletin for one user, whether or not he has had it.
+enum class Verdict : std::uint8_t {
+  deliver,
+  not_yet,       // Popper-Bulletin-Start:
+  broken,        // to be mended
+  over,          // Popper-Bulletin-End:
+  other_groups,  // by the file's name
+  other_users,   // Popper-Bulletin-Users: and -Pattern:
+};
+
+struct Judgement {
+  Verdict verdict = Verdict::deliver;
+  BulletinReading reading{};  // empty for other_groups: the file was not read
+  std::string why{};          // broken: what is wrong; "line 3: ..." or that it cannot be read
+};
+
+/// Reads the file, unless the name decides. `now` in seconds since 1970. Errc::not_found: it has
+/// gone.
+[[nodiscard]] Result<Judgement> judge(const BulletinDirectory& directory, const BulletinName& name,
+                                      const Recipient& recipient, std::int64_t now);
+
+}  // namespace pop
