@@ -25,6 +25,7 @@
 #include "popper/role_log.h"
 #include "popper/session_log.h"
 #include "popper/session_process.h"
+#include "store/login_delay.h"
 #include "store/maildrop.h"
 
 namespace pop {
@@ -129,6 +130,7 @@ class Session {
     lost     // nobody is there to read
   };
 
+  [[nodiscard]] bool comes_too_early(const MaildropContext& context);
   [[nodiscard]] bool open();
   void serve();
   void answer_lines();
@@ -188,8 +190,24 @@ bool Session::run() {
   return !was_told_to_end_;
 }
 
+/// Mail is served also where nobody can tell when the user was here.
+bool Session::comes_too_early(const MaildropContext& context) {
+  if (settings_.announce_login_delay <= 0) return false;
+  const Result<std::chrono::seconds> left = take_login(context, mail_user(account_));
+  if (!left) {
+    log_.failure("enforce announce-login-delay for", left.error());
+    return false;
+  }
+  if (*left == std::chrono::seconds{0}) return false;
+  refuse(reply::too_early(left->count()),
+         {Errc::busy,
+          "announce-login-delay leaves " + std::to_string(left->count()) + " seconds to wait"});
+  return true;
+}
+
 bool Session::open() {
   const Stopwatch watch{times_.opening};
+  if (comes_too_early({settings_, system_disk(), system_clock()})) return false;
   Result<std::unique_ptr<Maildrop>> opened =
       open_maildrop({settings_, system_disk(), system_clock()}, mail_user(account_));
   if (!opened) {

@@ -155,8 +155,10 @@ constexpr std::array options{
            "Announce after how many days the server may delete mail (EXPIRE in CAPA)",
            "-1 announces NEVER.", extension("expire"), within(-1, 1'000'000)},
     Option{"announce-login-delay", "", protocol, &S::announce_login_delay, "SECONDS", anywhere,
-           Ready::later, "Announce how long to wait between two logins (LOGIN-DELAY in CAPA)",
-           "-1 announces nothing.", extension("login_delay"), within(-1, 1'000'000)},
+           Ready::now, "Say how long a user must wait between two logins (LOGIN-DELAY in CAPA)",
+           "Whoever comes earlier is refused with [LOGIN-DELAY], but for three logins in a row after "
+           "a rest. -1: there is no such rule.",
+           extension("login_delay"), within(-1, 1'000'000)},
     Option{"auth-file", "", login, &S::auth_file, "FILE", start_up, Ready::now,
            "Let only the users listed in this file log in, one name a line",
            "Names are compared exactly, after downcase-user, trim-domain and folder. The file is "

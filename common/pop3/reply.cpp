@@ -259,6 +259,11 @@ std::string login_unavailable() {
   return err("The server cannot check logins now; try again later.", "SYS/TEMP");
 }
 
+std::string too_early(std::int64_t seconds_left) {
+  return err(fmt::format("Too early to log in again; try in {} seconds.", seconds_left),
+             "LOGIN-DELAY");
+}
+
 std::string too_many_bad_commands() {
   return err("Too many bad commands; closing.");
 }

@@ -88,6 +88,8 @@ inline constexpr std::size_t longest_line = 512;
 [[nodiscard]] std::string kerberos_refused(std::string_view user);
 /// No check was possible now: the password may be right.
 [[nodiscard]] std::string login_unavailable();
+/// LOGIN-DELAY (RFC 2449 section 6.5): the password was right.
+[[nodiscard]] std::string too_early(std::int64_t seconds_left);
 [[nodiscard]] std::string too_many_bad_commands();
 [[nodiscard]] std::string too_many_commands();
 [[nodiscard]] std::string other_protocol();

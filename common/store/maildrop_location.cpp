@@ -166,6 +166,7 @@ Result<void> check_names_differ(const Settings& settings, const MailUser& user, 
       {"the trash being swept", {}, &plan.spool, "." + plan.stem + ".trash.new"},
       {"the imported unique-ids", {}, &plan.spool, "." + plan.stem + ".uidl"},
       {"the times of retrieval", {}, &plan.spool, "." + plan.stem + ".retrieved"},
+      {"the record of logins", {}, &plan.drop, plan.drop_name + ".login"},
       {"the user's options file", {}, &plain, "." + user.name + ".qpopper-options"},
   };
   OwnFile old_drop{"the drop of check-old-spool-loc", {}, &plain, "." + user.name + ".pop"};

@@ -340,6 +340,38 @@ class OptionsTest(HostTest):
                 self.assertIn("IMPLEMENTATION", client.capa())
                 client.quit()
 
+    def test_announce_login_delay(self):
+        """Three logins in a row, then none: with any start, and per user."""
+        config = self.host.configure(announce_login_delay=3600, server_mode=True)
+
+        def poll(port):
+            client = self.host.login(port, self.user)
+            self.assertEqual(client.capa()["LOGIN-DELAY"], ["3600"])
+            self.assertEqual(client.stat()[0], 3)
+            client.quit()
+
+        def too_early(port):
+            with self.assertRaisesRegex(popper_host.poplib.error_proto,
+                                        r"-ERR \[LOGIN-DELAY\] .* try in \d+ seconds"):
+                self.host.login(port, self.user)
+
+        with self.host.standalone(config) as port:
+            poll(port)
+            poll(port)
+        with self.host.inetd(config) as port:
+            poll(port)
+        with self.host.standalone(config) as port:
+            too_early(port)
+            too_early(port)
+            other = self.host.add_user("b")
+            self.host.write_spool(other, self.spool)
+            self.host.login(port, other).quit()
+        self.assertEqual(self.host.read_spool(self.user), self.spool)
+        with self.host.standalone(self.host.configure(announce_login_delay=-1)) as port:
+            client = self.host.login(port, self.user)
+            self.assertNotIn("LOGIN-DELAY", client.capa())
+            client.quit()
+
     def test_xtnd_xlist_and_euidl_read_headers(self):
         with self.host.standalone(self.host.configure(server_mode=True)) as port:
             client = self.host.login(port, self.user)

@@ -107,7 +107,7 @@ TEST_CASE("Every mistake is named with its place", "[conf][classic]") {
       {"reset shy = 1", "f:1:11: expected a comment or the end of the line, found \"= 1\""},
       {"set log-facility = lcal1",
        "f:1:20: \"lcal1\" is no value of log-facility; did you mean local1"},
-      {"set auto-delete", "f:1:16: auto-delete is not available in this version"},
+      {"set announce-expire = 3", "f:1:23: announce-expire is not available in this version"},
       {"set bulldir = /b", "f:1:15: bulldir is not available in this version"},
       {std::string("set shy\0", 8), "f:1:8: NUL byte: this is no text file"},
       {"\x7f"
