@@ -484,11 +484,17 @@ SessionOutcome Session::confirmed_outcome() const {
 }
 
 void Session::log_end(std::string_view how) {
-  log_.end({.how = how,
-            .messages = listing_.size(),
-            .deleted = dialogue_->deleted_count(),
-            .octets_sent = retrieved_octets_,
-            .times = times_});
+  SessionLog::End end{.how = how,
+                      .messages = listing_.size(),
+                      .deleted = dialogue_->deleted_count(),
+                      .octets_sent = retrieved_octets_,
+                      .times = times_};
+  for (std::uint32_t value = 1; value <= listing_.size(); ++value) {
+    if (!dialogue_->is_retrieved({value})) continue;
+    ++end.retrieved;
+    if (listing_[value - 1].retrieved) ++end.again;
+  }
+  log_.end(end);
 }
 
 }  // namespace

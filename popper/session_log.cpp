@@ -104,7 +104,9 @@ void SessionLog::end(const End& end) const {
               {"how", std::string{end.how}},
               {"messages", std::to_string(end.messages)},
               {"deleted", std::to_string(end.deleted)},
-              {"octets-sent", std::to_string(end.octets_sent)}});
+              {"octets-sent", std::to_string(end.octets_sent)},
+              {"retrieved", std::to_string(end.retrieved)},
+              {"again", std::to_string(end.again)}});
   if (!settings_.timing) return;
   sentence(Severity::info,
            fmt::format("{} Timing for {}@{} ({}) auth={} init={} clean={}", version, shown_user(),

@@ -61,6 +61,7 @@ class SessionLog {
     std::size_t messages = 0, deleted = 0;
     std::uint64_t octets_sent = 0;
     SessionTimes times;
+    std::size_t retrieved = 0, again = 0;  // again: what an earlier session had retrieved, too
   };
   void end(const End& end) const;
 

@@ -68,6 +68,20 @@ TEST_CASE("statistics and timing are said when they are asked for", "[popper][lo
   CHECK(bench.last().find("(error)") != std::string::npos);
 }
 
+TEST_CASE("The end of a session tells what was sent, and what was sent before", "[popper][log]") {
+  Bench bench;
+  bench.session().end({.how = "quit",
+                       .messages = 4,
+                       .deleted = 1,
+                       .octets_sent = 700,
+                       .times = {},
+                       .retrieved = 3,
+                       .again = 2});
+  CHECK(bench.last() ==
+        "session-end id=a1 user=jo from=192.0.2.7 how=quit messages=4 deleted=1 octets-sent=700 "
+        "retrieved=3 again=2");
+}
+
 TEST_CASE("errors that a client was told show who and from where", "[popper][log]") {
   Bench bench;
   bench.session().error_reply("-ERR Message 7 does not exist.\r\n");
