@@ -3,7 +3,7 @@
 _popcheck() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
-  local verbs="config"
+  local verbs="config log"
   local verb= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ -z $verb && " $verbs " == *" $word "* ]]; then
@@ -17,13 +17,16 @@ _popcheck() {
     prev=${COMP_WORDS[COMP_CWORD-2]}
   fi
   case $prev in
-    -f | --config)
+    -f | --config | --html)
       COMPREPLY=($(compgen -f -- "$cur"))
       return
       ;;
   esac
   case $verb in
     "") COMPREPLY=($(compgen -W "$verbs $shared" -- "$cur")) ;;
+    log)
+      COMPREPLY=($(compgen -f -W "--journal --html --since --until --rows $shared" -- "$cur"))
+      ;;
     config) COMPREPLY=($(compgen -f -W "$shared" -- "$cur")) ;;
   esac
 }

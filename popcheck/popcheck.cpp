@@ -6,6 +6,7 @@ namespace {
 /// What the command line fills in before the chosen verb runs.
 struct CommandLine {
   ConfigArguments config;
+  LogArguments log;
 };
 
 }  // namespace
@@ -20,6 +21,10 @@ ExitStatus run_popcheck(std::vector<std::string> arguments, Terminal& terminal) 
            .help = "Tell everything that is wrong with configuration files",
            .declare = [&line](Arguments& declared) { declare_config(declared, line.config); },
            .run = [&line](const ToolRun& run) { return run_config(line.config, run); }},
+          {.name = "log",
+           .help = "Tell from logs of POP3 servers who uses POP, and how",
+           .declare = [&line](Arguments& declared) { declare_log(declared, line.log); },
+           .run = [&line](const ToolRun& run) { return run_log(line.log, run); }},
       }};
   return run_tool(tool, std::move(arguments), terminal);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,16 @@ struct ConfigArguments {
 void declare_config(Arguments& arguments, ConfigArguments& config);
 /// popcheck config [FILE...]: everything that is wrong with configuration files.
 [[nodiscard]] ExitStatus run_config(const ConfigArguments& arguments, const ToolRun& run);
+
+struct LogArguments {
+  bool journal = false;
+  std::optional<std::string> html_file, since, until, rows;
+  std::vector<std::string> files;
+};
+/// Declares what popcheck log takes.
+void declare_log(Arguments& arguments, LogArguments& log);
+/// popcheck log FILE... | --journal: who uses POP and how, from logs of POP3 servers.
+[[nodiscard]] ExitStatus run_log(const LogArguments& arguments, const ToolRun& run);
 
 /// The whole command line; main() runs it, tests run it with streams of their own.
 [[nodiscard]] ExitStatus run_popcheck(std::vector<std::string> arguments, Terminal& terminal);

@@ -97,24 +97,29 @@ std::string bar_chart(std::string_view title, const std::vector<Bar>& bars) {
 }
 
 std::string column_chart(std::string_view title, const std::vector<Bar>& columns) {
-  constexpr std::uint64_t whole = 900, height = 180, below = 20, most_names = 8;
+  constexpr std::uint64_t whole = 900, above = 18, height = 180, below = 20;
+  constexpr std::uint64_t most_names = 8, widest = 60;
   const std::uint64_t longest = longest_of(columns);
-  const std::uint64_t count = std::max<std::uint64_t>(columns.size(), 1);
-  const std::uint64_t name_each = (count + most_names - 1) / most_names;
-  std::string svg = chart_begin(title, whole, height + below);
+  const std::uint64_t count = std::max<std::uint64_t>(columns.size(), whole / widest);
+  const std::uint64_t name_each = (columns.size() + most_names - 1) / most_names;
+  std::string svg = chart_begin(title, whole, above + height + below);
   for (std::uint64_t i = 0; i < columns.size(); ++i) {
     const Bar& column = columns[i];
     const std::uint64_t x = i * whole / count, next = (i + 1) * whole / count;
     const std::uint64_t gap = next - x > 4 ? 2 : 0;
-    const std::uint64_t drawn = drawn_length(column.length, longest, height - 4);
+    const std::uint64_t drawn = drawn_length(column.length, longest, height);
     svg += "<rect class=\"" + std::string{class_of(column)} + "\" x=\"" + number(x) + "\" y=\"" +
-           number(height - drawn) + "\" width=\"" +
+           number(above + height - drawn) + "\" width=\"" +
            number(std::max<std::uint64_t>(next - x - gap, 1)) + "\" height=\"" + number(drawn) +
            "\"><title>" + html_text(column.name + ": " + column.label) + "</title></rect>\n";
     if (i % name_each == 0) {
-      svg += "<text x=\"" + number(x) + "\" y=\"" + number(height + 15) + "\">" +
+      svg += "<text x=\"" + number(x) + "\" y=\"" + number(above + height + 15) + "\">" +
              html_text(column.name) + "</text>\n";
     }
+  }
+  const auto highest = std::ranges::max_element(columns, {}, &Bar::length);
+  if (highest != columns.end()) {
+    svg += "<text x=\"0\" y=\"12\">" + html_text("at most " + highest->label) + "</text>\n";
   }
   return svg + "</svg>\n";
 }

@@ -20,8 +20,8 @@ struct Bar {
 
 /// Horizontal bars with their names to the left and labels to the right, as SVG.
 [[nodiscard]] std::string bar_chart(std::string_view title, const std::vector<Bar>& bars);
-/// Columns side by side; the first, the last and some names between stand below them, and a label
-/// shows under the pointer.
+/// Columns side by side; some of their names stand below them, the label of the highest above, and
+/// each column's shows under the pointer.
 [[nodiscard]] std::string column_chart(std::string_view title, const std::vector<Bar>& columns);
 
 /// A number that stands out; goes between figures_begin and figures_end.

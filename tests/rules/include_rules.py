@@ -31,7 +31,7 @@ CONFINED = [
     (r"^seccomp\.h$", r"^common/daemon/sandbox\.cpp$|^popper/session_filter\.cpp$"),
     (r"^xxhash\.h$", r"^common/(mail|store)/"),
     (r"^gmime/|^glib", r"^popspool/(mime_text|text_search)\.cpp$"),
-    (r"^archive(_entry)?\.h$", r"^popspool/tar_file\.cpp$"),
+    (r"^archive(_entry)?\.h$", r"^popspool/tar_file\.cpp$|^popcheck/log_source\.cpp$"),
     (r"^nlohmann/", r"^common/tool/"),
 ]
 

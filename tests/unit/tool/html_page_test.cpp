@@ -28,8 +28,8 @@ TEST_CASE("Charts of nothing and of much are drawn inside their frame", "[tool][
   const std::string svg = column_chart("many", columns);
   CHECK(svg.find("x=\"899\"") != std::string::npos);
   CHECK(svg.find("x=\"900\"") == std::string::npos);
-  CHECK(svg.find("height=\"176\"") != std::string::npos);
-  CHECK(svg.find("height=\"177\"") == std::string::npos);
+  CHECK(svg.find("height=\"180\"") != std::string::npos);
+  CHECK(svg.find("height=\"181\"") == std::string::npos);
 }
 
 TEST_CASE("A bar of a little is seen, one of nothing is not", "[tool][html]") {
