@@ -47,6 +47,10 @@ std::vector<std::string> group_names(const std::string& user, gid_t primary) {
     numbers.resize(static_cast<std::size_t>(count));
   }
   numbers.resize(static_cast<std::size_t>(count));
+  return group_names(numbers);
+}
+
+std::vector<std::string> group_names(const std::vector<gid_t>& numbers) {
   std::vector<std::string> names;
   for (const gid_t number : numbers) {
     if (std::optional<std::string> name = group_name(number)) names.push_back(std::move(*name));

@@ -13,6 +13,7 @@
 #include "store/maildir_delivery.h"
 #include "store/maildir_location.h"
 #include "store/maildrop_location.h"
+#include "store/spool_file.h"
 #include "store/spool_journal.h"
 #include "store/spool_lock.h"
 
@@ -151,6 +152,18 @@ class SpoolDelivery {
     return append(*lock, mail);
   }
 
+  Result<void> run(std::span<const OwnMessage> messages, const ConfirmOwn& confirm) {
+    Result<SpoolLock> lock =
+        SpoolLock::acquire(context_, location_.spool, user_.uid, SpoolLock::Missing::create);
+    if (!lock) return std::unexpected(std::move(lock).error());
+    Result<void> done = finish_update(*lock);
+    if (done) done = look_at_end(*lock);
+    if (done) done = append(*lock, messages);
+    if (!done) return done;
+    done = confirm();
+    return done ? done : take_back(*lock, std::move(done).error());
+  }
+
  private:
   /// What a crash left: the journal is about to be ours.
   Result<void> finish_update(SpoolLock& lock) {
@@ -240,6 +253,38 @@ class SpoolDelivery {
     if (done) done = writer->finish(lock.file(), size_, size_);
     if (done) done = apply_journal(disk_, location_.journal, lock, user_.uid);
     return done;
+  }
+
+  Result<void> append(SpoolLock& lock, std::span<const OwnMessage> messages) {
+    const bool is_mmdf = format_ == SpoolFormat::mmdf;
+    const std::string begin{is_mmdf ? mmdf_line : ""}, end{is_mmdf ? mmdf_line : "\n"};
+    std::vector<std::string> pieces{gap_};
+    for (const OwnMessage& message : messages) {
+      pieces.push_back(begin + message.from_line + "\n");
+      pieces.push_back(message.content + end);
+    }
+    for (const std::string& piece : pieces) tail_ += {piece.size()};
+    Result<JournalWriter> writer = JournalWriter::create(disk_, location_.journal, tail_);
+    if (!writer) return std::unexpected(std::move(writer).error());
+    Result<void> done;
+    for (const std::string& piece : pieces) {
+      if (done) done = writer->append(piece);
+      if (done) done = lock.refresh();
+    }
+    if (done) done = writer->finish(lock.file(), size_, size_);
+    if (done) done = apply_journal(disk_, location_.journal, lock, user_.uid);
+    return done;
+  }
+
+  /// Still under the lock, so that nothing stands behind what has just been appended.
+  Result<void> take_back(SpoolLock& lock, Error why) {
+    const Result<FileStatus> now = disk_.status(lock.file());
+    Result<void> done =
+        now ? check_nothing_arrived(*now, size_ + tail_) : std::unexpected(now.error());
+    if (done) done = disk_.truncate(lock.file(), size_);
+    if (done) done = disk_.sync(lock.file());
+    if (!done) why.text += "; and they could not be taken back: " + done.error().text;
+    return std::unexpected(std::move(why));
   }
 
   const MaildropContext& context_;
@@ -378,12 +423,24 @@ class MaildirArrivals {
   Result<void> finish() {
     for (Arrival& arrival : arrivals_) {
       const Fd& directory = arrival.retrieved ? seen_ : fresh_;
-      const Result<std::string> name =
+      Result<std::string> name =
           arrival.delivery.finish(directory.get(), arrival.retrieved ? ":2,S" : "");
-      if (!name) return std::unexpected(name.error());
+      if (!name) return std::unexpected(std::move(name).error());
+      if (!arrival.retrieved) fresh_names_.push_back(std::move(*name));
     }
     Result<void> done = disk_.sync_directory(seen_.get());
     return done ? disk_.sync_directory(fresh_.get()) : done;
+  }
+
+  /// What went to `new` goes again, durably.
+  Result<void> take_back() {
+    Result<void> done;
+    for (const std::string& name : fresh_names_) {
+      Result<void> removed = disk_.remove(fresh_.get(), name);
+      if (!removed && done) done = std::move(removed);
+    }
+    const Result<void> synced = disk_.sync_directory(fresh_.get());
+    return done ? synced : done;
   }
 
  private:
@@ -396,6 +453,7 @@ class MaildirArrivals {
   const MaildirLocation& maildir_;
   Fd tmp_, fresh_, seen_;
   std::vector<Arrival> arrivals_;
+  std::vector<std::string> fresh_names_;
 };
 
 }  // namespace
@@ -414,6 +472,30 @@ Result<void> add_to_maildir(const MaildropContext& context, const MailUser& user
   Result<void> done = arrivals.open();
   if (done) done = fill([&](const PreparedMessage& message) { return arrivals.write(message); });
   return done ? arrivals.finish() : done;
+}
+
+Result<void> append_own_to_spool(const MaildropContext& context, const MailUser& user,
+                                 const MaildropLocation& location,
+                                 std::span<const OwnMessage> messages, const ConfirmOwn& confirm) {
+  return SpoolDelivery{context, user, location}.run(messages, confirm);
+}
+
+Result<void> add_own_to_maildir(const MaildropContext& context, const MaildirLocation& maildir,
+                                std::span<const OwnMessage> messages, const ConfirmOwn& confirm) {
+  MaildirArrivals arrivals{context, maildir};
+  Result<void> done = arrivals.open();
+  for (const OwnMessage& message : messages) {
+    if (done) done = arrivals.write({.content = message.content, .delivered = {}});
+  }
+  if (!done) return done;  // nothing has arrived
+  done = arrivals.finish();
+  if (done) done = confirm();
+  if (done) return done;
+  Error why = std::move(done).error();
+  if (const Result<void> taken_back = arrivals.take_back(); !taken_back) {
+    why.text += "; and they could not be taken back: " + taken_back.error().text;
+  }
+  return std::unexpected(std::move(why));
 }
 
 Result<DeliveredMail> deliver(const MaildropContext& context, const MailUser& user,

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "mail/mbox_scanner.h"
+#include "store/maildir_location.h"
 #include "store/maildrop.h"
 
 namespace pop {
@@ -77,5 +78,17 @@ using AddPrepared = std::function<Result<void>(const PreparedMessage&)>;
 [[nodiscard]] Result<void> add_to_maildir(
     const MaildropContext& context, const MailUser& user, const MaildropLocation& location,
     const std::function<Result<void>(const AddPrepared& add)>& fill);
+
+/// Both for Maildrop::add(), under the session lock: the messages are made durable, then `confirm`
+/// is called, and if it fails they are taken out again. The Maildir must be there.
+using ConfirmOwn = std::function<Result<void>()>;
+[[nodiscard]] Result<void> append_own_to_spool(const MaildropContext& context, const MailUser& user,
+                                               const MaildropLocation& location,
+                                               std::span<const OwnMessage> messages,
+                                               const ConfirmOwn& confirm);
+[[nodiscard]] Result<void> add_own_to_maildir(const MaildropContext& context,
+                                              const MaildirLocation& maildir,
+                                              std::span<const OwnMessage> messages,
+                                              const ConfirmOwn& confirm);
 
 }  // namespace pop

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "store/delivery.h"
+#include "store/maildir_delivery.h"
 #include "store/maildir_name.h"
 #include "store/message_readers.h"
 #include "store/scan_options.h"
@@ -16,15 +18,48 @@ namespace {
 constexpr int name_searches_at_most = 100;
 constexpr int tries_at_most = 5;
 
-/// No Maildir has been made yet.
+/// No Maildir has been made yet; it becomes one when something is added.
 class EmptyMaildrop final : public Maildrop {
  public:
-  std::span<const MessageInfo> messages() const override { return {}; }
-  std::size_t hidden() const override { return 0; }
+  EmptyMaildrop(const MaildropContext& context, const MailUser& user, const MaildropLocation& spool)
+      : context_{context}, user_{user}, spool_{spool} {}
+
+  std::span<const MessageInfo> messages() const override {
+    return made_ ? made_->messages() : std::span<const MessageInfo>{};
+  }
+  std::size_t hidden() const override { return made_ ? made_->hidden() : 0; }
   Result<std::unique_ptr<MessageReader>> open(MessageNumber number) override {
+    if (made_) return made_->open(number);
     return fail(Errc::usage, "there is no message " + std::to_string(number.value));
   }
-  Result<void> commit(const SessionOutcome&) override { return {}; }
+  Result<std::size_t> add(const OwnMail& mail) override {
+    if (made_) return made_->add(mail);
+    const Result<std::vector<OwnMessage>> messages = mail.find();
+    Result<void> done = messages ? Result<void>{} : std::unexpected(messages.error());
+    const bool is_wanted = messages && !messages->empty();
+    if (done) done = is_wanted ? make() : mail.confirm();
+    if (!done) return std::unexpected(std::move(done).error());
+    return made_ ? made_->add(mail) : Result<std::size_t>{0};
+  }
+  Result<void> list_again() override { return made_ ? made_->list_again() : Result<void>{}; }
+  Result<void> commit(const SessionOutcome& outcome) override {
+    return made_ ? made_->commit(outcome) : Result<void>{};
+  }
+
+ private:
+  Result<void> make() {
+    Result<void> done = make_maildir(context_.disk, spool_.spool);
+    if (!done && done.error().code != Errc::busy) return done;  // another one made it
+    Result<std::unique_ptr<Maildrop>> made = MaildirMaildrop::open(context_, user_, spool_);
+    if (!made) return std::unexpected(std::move(made).error());
+    made_ = std::move(*made);
+    return {};
+  }
+
+  MaildropContext context_;
+  MailUser user_;
+  MaildropLocation spool_;
+  std::unique_ptr<Maildrop> made_;
 };
 
 }  // namespace
@@ -36,7 +71,7 @@ Result<std::unique_ptr<Maildrop>> MaildirMaildrop::open(const MaildropContext& c
     Result<std::optional<MaildirLocation>> location =
         locate_maildir(context.disk, context.settings, user, spool);
     if (!location) return std::unexpected(std::move(location).error());
-    if (!*location) return std::make_unique<EmptyMaildrop>();
+    if (!*location) return std::make_unique<EmptyMaildrop>(context, user, spool);
     Result<SessionLock> session = SessionLock::acquire(context, (*location)->drop, user);
     const Result<bool> in_place = is_in_place(context.disk, spool.spool, **location);
     if (in_place && !*in_place) continue;  // it was converted since it was located
@@ -61,8 +96,31 @@ MaildirMaildrop::MaildirMaildrop(const MaildropContext& context, MailUser user,
       session_{std::move(session)} {}
 
 MaildirMaildrop::~MaildirMaildrop() {
-  // A hint: without it the next open only costs reading.
-  if (index_is_new_) (void)index_.save(context_.disk, location_.index, user_.uid);
+  save_index();
+}
+
+/// A hint: without it the next open only costs reading.
+void MaildirMaildrop::save_index() {
+  if (!std::exchange(index_is_new_, false)) return;
+  (void)index_.save(context_.disk, location_.index, user_.uid);
+}
+
+Result<std::size_t> MaildirMaildrop::add(const OwnMail& mail) {
+  const Result<std::vector<OwnMessage>> messages = find_unlisted(mail);
+  if (!messages) return std::unexpected(messages.error());
+  const Result<void> done = messages->empty()
+                                ? mail.confirm()
+                                : add_own_to_maildir(context_, location_, *messages, mail.confirm);
+  if (!done) return std::unexpected(done.error());
+  return messages->size();
+}
+
+Result<void> MaildirMaildrop::list_again() {
+  save_index();
+  listed_.clear();
+  order_.clear();
+  index_ = {};
+  return load();
 }
 
 MaildirSource MaildirMaildrop::source() const {

@@ -34,6 +34,8 @@ class MaildirMaildrop final : public Maildrop {
   /// Errc::changed also if the size in the file's name is wrong and nobody has found out before;
   /// the next session lists the right one.
   [[nodiscard]] Result<std::unique_ptr<MessageReader>> open(MessageNumber number) override;
+  [[nodiscard]] Result<std::size_t> add(const OwnMail& mail) override;
+  [[nodiscard]] Result<void> list_again() override;
   /// Each message is removed by itself: after a failure some may have gone, and after a crash
   /// before the end some that had gone may be back. All others stay whatever happens.
   [[nodiscard]] Result<void> commit(const SessionOutcome& outcome) override;
@@ -50,6 +52,7 @@ class MaildirMaildrop final : public Maildrop {
                   SessionLock session);
 
   Result<void> load();
+  void save_index();
   void fill_listed();
   [[nodiscard]] MaildirSource source() const;
   [[nodiscard]] MaildirMessage& at(MessageNumber number) {

@@ -13,6 +13,16 @@ std::size_t MessageSet::count() const {
   return static_cast<std::size_t>(std::ranges::count(members_, true));
 }
 
+Result<std::vector<OwnMessage>> Maildrop::find_unlisted(const OwnMail& mail) const {
+  Result<std::vector<OwnMessage>> found = mail.find();
+  if (!found) return found;
+  std::erase_if(*found, [this](const OwnMessage& message) {
+    return std::ranges::find(messages(), message.unique_id, &MessageInfo::unique_id) !=
+           messages().end();
+  });
+  return found;
+}
+
 Result<MailFormat> format_of_maildrop(const MaildropContext& context, const MailUser& user,
                                       const MaildropLocation& location) {
   MailFormat format = context.settings.mail_format;

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -66,6 +68,22 @@ class MessageReader {
   [[nodiscard]] virtual Result<std::size_t> read(std::span<char> buffer) = 0;
 };
 
+/// A message that this host itself has for a user.
+struct OwnMessage {
+  std::string from_line;  // without its line end; for a spool
+  std::string content;    // as MessageReader reads it, with LF and with `unique_id` as X-UIDL:. No
+                          // line of it may be taken for a separator
+  std::string unique_id;
+};
+
+/// Where such messages come from.
+struct OwnMail {
+  /// What there is for the user. Asked under the session lock, perhaps more than once.
+  std::function<Result<std::vector<OwnMessage>>()> find;
+  /// All that was found last is durable in the maildrop, or there was nothing.
+  std::function<Result<void>()> confirm;
+};
+
 /// One user's mail for the length of one session: locked, numbered, unchanging. New mail
 /// that arrives meanwhile waits for the next session.
 class Maildrop {
@@ -81,6 +99,16 @@ class Maildrop {
   /// at a time; it must not outlive the maildrop.
   [[nodiscard]] virtual Result<std::unique_ptr<MessageReader>> open(MessageNumber number) = 0;
 
+  /// Puts messages behind the others, durably, and then confirms them, all of that before the
+  /// session begins; what is listed by its unique-id already is not added again. Gives how many
+  /// were added: if any, list_again() comes next. After an error, of confirm() as well, they are
+  /// not there, or no longer; only if the device fails may they come to light later, and then
+  /// `confirm` is asked for them again. After a crash in a spool all are there or none, in a
+  /// Maildir some may be. Errors as of deliver(). Blocks: spool locks, device.
+  [[nodiscard]] virtual Result<std::size_t> add(const OwnMail& mail) = 0;
+  /// Lists what is there now, as at the opening. After an error it can only be destroyed.
+  [[nodiscard]] virtual Result<void> list_again() = 0;
+
   /// Removes the deleted messages for good and records what was retrieved. On success the removal
   /// has been fsync'ed; on failure every message is still there, or will be after the next open
   /// has finished the journal, in which case the deletion is then complete too (a Maildir has no
@@ -92,6 +120,10 @@ class Maildrop {
   /// was done: a sentence each, for the log.
   [[nodiscard]] std::span<const std::string> remarks() const { return remarks_; }
   void remark(std::string sentence) { remarks_.push_back(std::move(sentence)); }
+
+ protected:
+  /// What find() gives, without those that are listed.
+  [[nodiscard]] Result<std::vector<OwnMessage>> find_unlisted(const OwnMail& mail) const;
 
  private:
   std::vector<std::string> remarks_;

@@ -1,7 +1,9 @@
 #include "store/mbox_maildrop.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "store/delivery.h"
 #include "store/imported_ids_file.h"
 #include "store/leftover_mail.h"
 #include "store/message_readers.h"
@@ -37,10 +39,32 @@ MboxMaildrop::MboxMaildrop(const MaildropContext& context, MailUser user, Maildr
       options_{scan_options(context.settings)} {}
 
 MboxMaildrop::~MboxMaildrop() {
-  // A hint: without it the next open only costs a scan.
-  if (index_is_new_) {
-    (void)index_.save(context_.disk, location_.index, user_.uid);
-  }
+  save_index();
+}
+
+/// A hint: without it the next open only costs a scan.
+void MboxMaildrop::save_index() {
+  if (!std::exchange(index_is_new_, false)) return;
+  (void)index_.save(context_.disk, location_.index, user_.uid);
+}
+
+Result<std::size_t> MboxMaildrop::add(const OwnMail& mail) {
+  const Result<std::vector<OwnMessage>> messages = find_unlisted(mail);
+  if (!messages) return std::unexpected(messages.error());
+  const Result<void> done =
+      messages->empty() ? mail.confirm()
+                        : append_own_to_spool(context_, user_, location_, *messages, mail.confirm);
+  if (!done) return std::unexpected(done.error());
+  return messages->size();
+}
+
+/// The index as it was is saved first: then only what came is read.
+Result<void> MboxMaildrop::list_again() {
+  save_index();
+  listed_.clear();
+  index_ = {};
+  source_ = {};
+  return load();
 }
 
 Result<void> MboxMaildrop::load() {

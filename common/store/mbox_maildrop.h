@@ -33,6 +33,8 @@ class MboxMaildrop final : public Maildrop {
     return index_.listing.messages.size() - listed_.size();
   }
   [[nodiscard]] Result<std::unique_ptr<MessageReader>> open(MessageNumber number) override;
+  [[nodiscard]] Result<std::size_t> add(const OwnMail& mail) override;
+  [[nodiscard]] Result<void> list_again() override;
   [[nodiscard]] Result<void> commit(const SessionOutcome& outcome) override;
 
  private:
@@ -47,6 +49,7 @@ class MboxMaildrop final : public Maildrop {
                SessionLock session);
 
   Result<void> load();
+  void save_index();
   /// Remarks when fast-update would not be safe from who may write the spool.
   void look_at_writers();
   Result<bool> leftovers_exist();
