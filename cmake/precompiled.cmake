@@ -20,7 +20,7 @@ function(pop_use_precompiled directory)
   get_property(targets DIRECTORY ${directory} PROPERTY BUILDSYSTEM_TARGETS)
   foreach(target ${targets})
     get_target_property(type ${target} TYPE)
-    if(target MATCHES "popspool$")
+    if(target MATCHES "pop(spool|bull)$")
       continue()  # GMime's definitions make it another language
     endif()
     if(target MATCHES "^unit_")

@@ -398,4 +398,26 @@ Result<void> SeenDatabase::apply(const Changes& changes) const {
   return {};
 }
 
+Result<void> SeenDatabase::raise(const Records& records) const {
+  for (const auto& [user, record] : records) {
+    if (!is_storable(user)) return failed({Errc::usage, escaped(user) + " is no user's name"});
+  }
+  const Result<Place> place = open_place(disk_, file_);
+  if (!place) return failed(place.error());
+  const Result<Fd> lock = locked(disk_, clock_, *place, most_tries_);
+  if (!lock) return failed(lock.error());
+  const Result<Records> now = all();
+  if (!now) return std::unexpected(now.error());
+  const Result<std::string> text = changes_in(disk_, *place);
+  if (!text) return failed(text.error());
+  Changes changes = folded(*text);
+  for (const auto& [user, record] : records) {
+    const auto old = now->find(user);
+    if (old != now->end() && old->second.highest >= record.highest) continue;
+    changes.insert_or_assign(user, record);
+  }
+  if (const Result<void> done = fold(disk_, *place, changes); !done) return failed(done.error());
+  return {};
+}
+
 }  // namespace pop

@@ -47,6 +47,8 @@ class SeenDatabase {
   /// Many changes at once, into FILE itself, which then has all: nullopt takes a user out.
   using Changes = std::map<std::string, std::optional<SeenRecord>, std::less<>>;
   [[nodiscard]] Result<void> apply(const Changes& changes) const;
+  /// The same, but who has this number already, or a higher one, keeps his record.
+  [[nodiscard]] Result<void> raise(const Records& records) const;
 
   [[nodiscard]] const std::filesystem::path& file() const { return file_; }
 

@@ -110,6 +110,15 @@ void Arguments::option(const std::string& names, std::optional<std::string>& tar
   app_.add_option(names, target, help)->type_name(placeholder);
 }
 
+void Arguments::repeated(const std::string& names, std::vector<std::string>& target,
+                         const std::string& placeholder, const std::string& help) {
+  app_.add_option(names, target, help)
+      ->type_name(placeholder)
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
 void Arguments::operands(const std::string& placeholder, std::vector<std::string>& target,
                          Count count, const std::string& help) {
   CLI::Option* operands = app_.add_option(placeholder, target, help)->type_name("");

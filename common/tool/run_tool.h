@@ -42,6 +42,9 @@ class Arguments {
   void flag(const std::string& names, bool& target, const std::string& help);
   void option(const std::string& names, std::optional<std::string>& target,
               const std::string& placeholder, const std::string& help);
+  /// An option that may be given several times, each time with one value.
+  void repeated(const std::string& names, std::vector<std::string>& target,
+                const std::string& placeholder, const std::string& help);
   void operands(const std::string& placeholder, std::vector<std::string>& target, Count count,
                 const std::string& help);
 

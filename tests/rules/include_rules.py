@@ -30,7 +30,7 @@ CONFINED = [
     (r"^dlfcn\.h$", r"^(popper/notify/shared_library|common/auth/sasl_server)\.cpp$"),
     (r"^seccomp\.h$", r"^common/daemon/sandbox\.cpp$|^popper/session_filter\.cpp$"),
     (r"^xxhash\.h$", r"^common/(mail|store)/"),
-    (r"^gmime/|^glib", r"^popspool/(mime_text|text_search)\.cpp$"),
+    (r"^gmime/|^gio/|^glib", r"^popspool/(mime_text|text_search)\.cpp$|^popbull/mime_composer\.cpp$"),
     (r"^archive(_entry)?\.h$", r"^popspool/tar_file\.cpp$|^popcheck/log_source\.cpp$"),
     (r"^nlohmann/", r"^common/tool/"),
 ]

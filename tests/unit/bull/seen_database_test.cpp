@@ -113,6 +113,18 @@ TEST_CASE("Many changes move into the database itself", "[bull][database]") {
   CHECK(fetched(base, longish + "599") == SeenRecord{8, {}});
 }
 
+TEST_CASE("Raising lowers nobody's number", "[bull][database]") {
+  const TemporaryDirectory directory{TemporaryDirectory::Place::memory};
+  const SeenDatabase base = database(directory.path());
+  succeed(base.store("jo", {8, {3}}));
+  succeed(base.store("ann", {5, {}}));
+  succeed(base.raise({{"jo", {7, {}}}, {"ann", {6, {2}}}, {"new", {1, {}}}}));
+  CHECK(base.all().value() == SeenDatabase::Records{{"ann", SeenRecord{6, {2}}},
+                                                    {"jo", SeenRecord{8, {3}}},
+                                                    {"new", SeenRecord{1, {}}}});
+  CHECK_FALSE(base.raise({{"a\nb", {1, {}}}}));
+}
+
 TEST_CASE("A torn last line is nothing, and the next writer cuts it off", "[bull][database]") {
   const TemporaryDirectory directory{TemporaryDirectory::Place::memory};
   const SeenDatabase base = database(directory.path());

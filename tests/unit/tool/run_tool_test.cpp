@@ -17,6 +17,7 @@ struct Seen {
   ToolFlags flags;
   bool loud = false;
   std::optional<std::string> color;
+  std::vector<std::string> shapes;
   std::vector<std::string> names;
   bool ran = false;
 };
@@ -31,6 +32,7 @@ Tool tool_with(Seen& seen, std::function<ExitStatus(const ToolRun&)> work) {
                    [&seen](Arguments& arguments) {
                      arguments.flag("--loud", seen.loud, "Be loud");
                      arguments.option("--color", seen.color, "NAME", "Paint it");
+                     arguments.repeated("--shape", seen.shapes, "NAME", "Form it");
                      arguments.operands("THING", seen.names, Arguments::Count::any, "Things");
                    },
                .run =
@@ -92,6 +94,14 @@ TEST_CASE("A subcommand gets its own arguments", "[tool]") {
   CHECK(outcome.seen.color == "red");
   CHECK(outcome.seen.names == std::vector<std::string>{"a", "b"});
   CHECK(outcome_of({"one", "--", "-c"}).seen.names == std::vector<std::string>{"-c"});
+}
+
+TEST_CASE("An option that may be repeated takes one value each time", "[tool]") {
+  const Outcome outcome = outcome_of({"try", "--shape", "round", "ball", "--shape=flat", "disc"});
+  REQUIRE(outcome.seen.ran);
+  CHECK(outcome.seen.shapes == std::vector<std::string>{"round", "flat"});
+  CHECK(outcome.seen.names == std::vector<std::string>{"ball", "disc"});
+  CHECK(outcome_of({"try", "--shape"}).status == ExitStatus::usage);
 }
 
 TEST_CASE("What cannot be understood is a usage error of one line", "[tool]") {
