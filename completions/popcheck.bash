@@ -3,7 +3,8 @@
 _popcheck() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
-  local verbs="config log"
+  local verbs="config log system"
+  local checks="spool-dir directories file-systems space quotas spools leftovers locks"
   local verb= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ -z $verb && " $verbs " == *" $word "* ]]; then
@@ -22,11 +23,16 @@ _popcheck() {
       return
       ;;
   esac
+  if [[ $verb == system && $prev == --root ]]; then
+    COMPREPLY=($(compgen -d -- "$cur"))
+    return
+  fi
   case $verb in
     "") COMPREPLY=($(compgen -W "$verbs $shared" -- "$cur")) ;;
     log)
       COMPREPLY=($(compgen -f -W "--journal --html --since --until --rows $shared" -- "$cur"))
       ;;
+    system) COMPREPLY=($(compgen -W "--fix --root $checks $shared" -- "$cur")) ;;
     config) COMPREPLY=($(compgen -f -W "$shared" -- "$cur")) ;;
   esac
 }

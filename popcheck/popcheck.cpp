@@ -7,6 +7,7 @@ namespace {
 struct CommandLine {
   ConfigArguments config;
   LogArguments log;
+  SystemArguments system;
 };
 
 }  // namespace
@@ -25,6 +26,10 @@ ExitStatus run_popcheck(std::vector<std::string> arguments, Terminal& terminal) 
            .help = "Tell from logs of POP3 servers who uses POP, and how",
            .declare = [&line](Arguments& declared) { declare_log(declared, line.log); },
            .run = [&line](const ToolRun& run) { return run_log(line.log, run); }},
+          {.name = "system",
+           .help = "Tell what on this host is not as mail service needs it",
+           .declare = [&line](Arguments& declared) { declare_system(declared, line.system); },
+           .run = [&line](const ToolRun& run) { return run_system(line.system, run); }},
       }};
   return run_tool(tool, std::move(arguments), terminal);
 }

@@ -25,6 +25,14 @@ struct LogArguments {
 void declare_log(Arguments& arguments, LogArguments& log);
 /// popcheck log FILE... | --journal: who uses POP and how, from logs of POP3 servers.
 [[nodiscard]] ExitStatus run_log(const LogArguments& arguments, const ToolRun& run);
+struct SystemArguments {
+  std::optional<std::string> root;  // of the host to look at; nothing: this one
+  std::vector<std::string> checks;  // none: all
+  bool fix = false;
+};
+void declare_system(Arguments& arguments, SystemArguments& system);
+/// popcheck system [CHECK...]: what is not as it should be on a host.
+[[nodiscard]] ExitStatus run_system(const SystemArguments& arguments, const ToolRun& run);
 
 /// The whole command line; main() runs it, tests run it with streams of their own.
 [[nodiscard]] ExitStatus run_popcheck(std::vector<std::string> arguments, Terminal& terminal);
