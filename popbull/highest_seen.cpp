@@ -8,11 +8,37 @@
 namespace pop {
 namespace {
 
+// Numbers may be dates, and the files of those that users have seen may be gone.
+constexpr std::uint64_t believable_at_first = 1'000'000'000'000;
 constexpr std::uint64_t believable_step = 100'000;
 
-bool is_believable(std::uint64_t number, std::uint64_t highest_used) {
-  return number <= highest_used || number - highest_used <= believable_step;
+/// Up to which number a user's own file is believed.
+std::uint64_t highest_believable(const BulletinSite& site, std::uint64_t known) {
+  const FilePlace note = site.directory.place(".last-number");
+  const bool has_published = site.disk.status(note.directory(), note.name).has_value();
+  return has_published ? known + believable_step : std::max(known, believable_at_first);
 }
+
+/// What was left out, in one line, however many users it is.
+class Complaints {
+ public:
+  explicit Complaints(Terminal& terminal) : terminal_{terminal} {}
+  Complaints(const Complaints&) = delete;
+  Complaints& operator=(const Complaints&) = delete;
+  ~Complaints() {
+    if (count_ == 0) return;
+    const std::string others = count_ > 1 ? "; and " + std::to_string(count_ - 1) + " more" : "";
+    terminal_.complain(first_ + others + ": left out");
+  }
+  void add(std::string text) {
+    if (count_++ == 0) first_ = std::move(text);
+  }
+
+ private:
+  Terminal& terminal_;
+  std::string first_;
+  std::uint64_t count_ = 0;
+};
 
 }  // namespace
 
@@ -26,14 +52,16 @@ Result<std::uint64_t> highest_seen(const BulletinSite& site, std::uint64_t highe
   }
   const Result<std::vector<BulletinUser>> users = bulletin_users(site.settings);
   if (!users) return std::unexpected(users.error());
+  const std::uint64_t believable = highest_believable(site, std::max(highest_used, highest));
+  Complaints complaints{terminal};
   for (const BulletinUser& user : *users) {
     const std::string name = escaped(user.account.name);
     const Result<SeenFile> file = popbull_of(site, user);
     if (!file) {
-      terminal.complain(name + ": " + file.error().text + "; its number was not looked at");
-    } else if (!is_believable(file->record.highest, std::max(highest_used, highest))) {
-      terminal.complain(name + "'s .popbull says " + std::to_string(file->record.highest) +
-                        ", a number that was never given; it was left out");
+      complaints.add("the number of " + name + " (" + file.error().text + ")");
+    } else if (file->record.highest > believable) {
+      complaints.add("the number of " + name + ", " + std::to_string(file->record.highest) +
+                     ", which was never given");
     } else {
       highest = std::max(highest, file->record.highest);
     }

@@ -214,6 +214,10 @@ std::string decoded_text(const std::string& value) {
   return text ? text_and_free(g_utf8_make_valid(text.get(), -1)) : value;
 }
 
+std::string ascii_of(const std::string& text) {
+  return text_and_free(g_str_to_ascii(text.c_str(), "C"));
+}
+
 MimeBody text_body(const std::string& text) {
   begin_once();
   if (!needs_encoding(text)) return {.fields = {}, .body = text};

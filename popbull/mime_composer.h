@@ -36,6 +36,9 @@ enum class FieldKind : std::uint8_t { text, addresses };
 /// A field's value with its encoded words undone, as UTF-8.
 [[nodiscard]] std::string decoded_text(const std::string& value);
 
+/// Letters without their accents where there are such; the rest is '?'.
+[[nodiscard]] std::string ascii_of(const std::string& text);
+
 /// The body of a text with the MIME fields that it needs; none if it needs none.
 struct MimeBody {
   std::string fields;  // whole lines

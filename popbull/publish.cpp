@@ -13,6 +13,7 @@
 #include "popbull/composition.h"
 #include "popbull/highest_seen.h"
 #include "popbull/input_file.h"
+#include "popbull/mime_composer.h"
 #include "popbull/moment.h"
 #include "popbull/popbull.h"
 #include "popbull/publication.h"
@@ -89,8 +90,8 @@ Result<std::string> group_of(const PublishArguments& arguments, const Settings& 
   return group;
 }
 
-Result<std::string> name_of(const PublishArguments& arguments, std::string_view subject) {
-  if (!arguments.name) return title_of(subject);
+Result<std::string> name_of(const PublishArguments& arguments, const std::string& subject) {
+  if (!arguments.name) return title_of(ascii_of(subject));
   std::string title = title_of(*arguments.name);
   if (title == *arguments.name) return title;
   return fail(Errc::usage, "--name \"" + escaped(*arguments.name) +

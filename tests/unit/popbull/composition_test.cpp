@@ -211,6 +211,12 @@ TEST_CASE("A message that can be no bulletin is refused with its line", "[popbul
   CHECK_THAT(refused("From: a@b\nSubject: sch\xf6n\n\nx\n"), Contains("header is not UTF-8"));
 }
 
+TEST_CASE("A file's name says what the subject says", "[popbull][compose]") {
+  CHECK(ascii_of("Größe ändern") != "Größe ändern");
+  CHECK(ascii_of("Ça va") == "Ca va");
+  CHECK(ascii_of("plain") == "plain");
+}
+
 TEST_CASE("A header alone is a message", "[popbull][adapt]") {
   CHECK_THAT(adapted(head), EndsWith("\n\n"));
   CHECK_THAT(adapted(head + "\n"), EndsWith("\n\n"));
