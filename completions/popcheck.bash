@@ -22,6 +22,13 @@ _popcheck() {
       COMPREPLY=($(compgen -f -- "$cur"))
       return
       ;;
+    --explain)
+      return
+      ;;
+    --format)
+      COMPREPLY=($(compgen -W "text json sarif" -- "$cur"))
+      return
+      ;;
   esac
   if [[ $verb == system && $prev == --root ]]; then
     COMPREPLY=($(compgen -d -- "$cur"))
@@ -29,11 +36,13 @@ _popcheck() {
   fi
   case $verb in
     "") COMPREPLY=($(compgen -W "$verbs $shared" -- "$cur")) ;;
+    config)
+      COMPREPLY=($(compgen -f -W "--effective --explain --diff --format $shared" -- "$cur"))
+      ;;
     log)
       COMPREPLY=($(compgen -f -W "--journal --html --since --until --rows $shared" -- "$cur"))
       ;;
     system) COMPREPLY=($(compgen -W "--fix --root $checks $shared" -- "$cur")) ;;
-    config) COMPREPLY=($(compgen -f -W "$shared" -- "$cur")) ;;
   esac
 }
 

@@ -9,6 +9,8 @@
 namespace pop {
 
 struct ConfigArguments {
+  bool effective = false, diff = false;
+  std::optional<std::string> explain, format;
   std::vector<std::string> files;  // none: the one of -f, else the default file
 };
 /// Declares what popcheck config takes.

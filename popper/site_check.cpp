@@ -76,14 +76,6 @@ Remark missing_modules(const Settings& settings) {
   return missing;
 }
 
-// A token that was made for another service of the same authority would open the mail here.
-Remark any_scope(const Settings& settings) {
-  if (settings.oauth_helper.empty() || !settings.oauth_scope.empty()) return std::nullopt;
-  return "oauth-scope: nothing is set, so a token that a user gave to any other service lets that "
-         "service read the mail here, unless oauth-helper itself looks for whom it was made (aud, "
-         "client_id): set it to the scope that tokens for mail have";
-}
-
 // What a session may read beside its own: files of its group.
 Remark open_spools(const Settings& settings) {
   struct stat directory {};
@@ -122,7 +114,7 @@ Remark few_open_files(const Settings& settings) {
 std::vector<std::string> what_is_missing(const Settings& settings) {
   std::vector<std::string> remarks;
   for (const auto look : {missing_spool_dir, missing_pam_service, missing_credentials,
-                          missing_modules, any_scope, open_spools, few_open_files}) {
+                          missing_modules, open_spools, few_open_files}) {
     if (Remark remark = look(settings)) remarks.push_back(std::move(*remark));
   }
   return remarks;

@@ -8,8 +8,10 @@
 #include <cstdio>
 #include <optional>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "conf/command_line.h"
+#include "conf/lint.h"
 #include "conf/show_config.h"
 #include "daemon/detached.h"
 #include "daemon/given_sockets.h"
@@ -109,6 +111,18 @@ void tell_remarks(const Configuration& configuration, Log& log) {
   }
 }
 
+// What popcheck says of it, but for notices; what is missing is told by those who need it.
+void tell_findings(const Configuration& configuration, Log& log) {
+  for (const Findings& findings :
+       {lint_settings(configuration, system_clock().wall()), lint_paths(configuration)}) {
+    for (const Finding& one : findings) {
+      if (one.gravity == Gravity::notice || one.rule == LintRule::missing_path) continue;
+      log.sentence(Severity::warning,
+                   to_string(one) + (one.remedy.empty() ? "" : "; remedy: " + one.remedy));
+    }
+  }
+}
+
 enum class Sockets : std::uint8_t { ours, given };
 
 Master::Reload reload_with(std::vector<std::string> arguments, FileReader read, Sockets sockets,
@@ -123,6 +137,7 @@ Master::Reload reload_with(std::vector<std::string> arguments, FileReader read, 
     }
     if (line) {
       tell_remarks(line->configuration, *log);
+      tell_findings(line->configuration, *log);
       return std::move(line->configuration);
     }
     for (const Complaint& complaint : line.error().complaints) {
@@ -192,6 +207,7 @@ int serve_as_master(const PopperCommandLine& line, std::vector<std::string> argu
   plan->pid_file = std::move(*pid_file);
   std::optional<Log> log{open_log(plan->handover.log, plan->handover.settings)};
   tell_remarks(line.configuration, *log);
+  tell_findings(line.configuration, *log);
   log_missing_confinement(*log);
   tell_what_is_missing(plan->handover.settings, *log);
   if (sockets == Sockets::ours && plan->handover.settings.autoclose.count() > 0) {

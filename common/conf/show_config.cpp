@@ -8,12 +8,6 @@
 namespace pop {
 namespace {
 
-bool is_secret(const Option& option) {
-  constexpr std::array<std::string_view, 3> secrets{"loginfo-password", "logudp-secret",
-                                                    "tls-passphrase"};
-  return std::ranges::find(secrets, option.name) != secrets.end();
-}
-
 bool is_stored(const Option& option) {
   return !std::holds_alternative<std::monostate>(option.target);
 }
@@ -44,6 +38,22 @@ std::string shown_old_devices(const OldDevices& old) {
 
 }  // namespace
 
+bool is_secret(const Option& option) {
+  constexpr std::array<std::string_view, 3> secrets{"loginfo-password", "logudp-secret",
+                                                    "tls-passphrase"};
+  return std::ranges::find(secrets, option.name) != secrets.end();
+}
+
+std::string render_listener(const ListenAddress& listener) {
+  std::string text = to_string(listener);
+  if (listener.tls != ListenTls::by_support) text += " tls=" + std::string{word_of(listener.tls)};
+  if (listener.kerberos != ListenKerberos::by_option) {
+    text += listener.kerberos == ListenKerberos::yes ? " kerberos=true" : " kerberos=false";
+  }
+  if (listener.old_devices) text += " " + shown_old_devices(*listener.old_devices);
+  return text;
+}
+
 std::string render_effective(const Configuration& configuration) {
   constexpr std::size_t comment_column = 48;
   std::string text;
@@ -54,15 +64,7 @@ std::string render_effective(const Configuration& configuration) {
     text += line + "# " + origin_text(configuration.origins[index_of(option)]) + "\n";
   }
   for (const ListenAddress& listener : configuration.listeners) {
-    text += "# listen " + to_string(listener);
-    if (listener.tls != ListenTls::by_support) {
-      text += " tls=" + std::string{word_of(listener.tls)};
-    }
-    if (listener.kerberos != ListenKerberos::by_option) {
-      text += listener.kerberos == ListenKerberos::yes ? " kerberos=true" : " kerberos=false";
-    }
-    if (listener.old_devices) text += " " + shown_old_devices(*listener.old_devices);
-    text += "\n";
+    text += "# listen " + render_listener(listener) + "\n";
   }
   for (const Complaint& remark : configuration.remarks) {
     text += "# note " + escaped(to_string(remark), 1024) + "\n";

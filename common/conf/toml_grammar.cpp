@@ -260,11 +260,19 @@ struct Salvage {
   Complaints complaints;
 };
 
-std::string without_end_of_file(std::string what) {
-  constexpr std::string_view file_end = "end-of-file";
-  const std::size_t at = what.find(file_end);
-  if (at != std::string::npos) what.replace(at, file_end.size(), "end of line");
-  return what;
+/// The parser's words for what it saw in one line, or in lines that are right one by one.
+std::string in_plain_words(std::string what) {
+  constexpr std::string_view file_end = "end-of-file", redefined = "cannot redefine existing";
+  if (const std::size_t at = what.find(file_end); at != std::string::npos) {
+    return what.replace(at, file_end.size(), "end of line");
+  }
+  const std::size_t last = what.rfind('\'');
+  if (what.find(redefined) == std::string::npos || last == std::string::npos || last == 0) {
+    return what;
+  }
+  const std::size_t first = what.rfind('\'', last - 1);
+  if (first == std::string::npos) return what;
+  return what.substr(first + 1, last - first - 1) + " is set twice";
 }
 
 Salvage salvage(std::string_view text, const std::string& name) {
@@ -280,7 +288,7 @@ Salvage salvage(std::string_view text, const std::string& name) {
     kept.text += '\n';
     if (!refusal) continue;
     refusal->place.line = number;
-    refusal->what = without_end_of_file(std::move(refusal->what));
+    refusal->what = in_plain_words(std::move(refusal->what));
     kept.complaints.push_back(std::move(*refusal));
     if (kept.complaints.size() < most_complaints) continue;
     kept.complaints.push_back({{name, number}, not_all_read});
@@ -318,8 +326,9 @@ ParsedText parse_toml(std::string_view text, const std::string& name) {
   Salvage kept = salvage(text, name);
   // Lines that are right may contradict each other: a key that is there twice.
   while (kept.complaints.size() < most_complaints) {
-    const std::optional<Complaint> refusal = read(kept.text);
+    std::optional<Complaint> refusal = read(kept.text);
     if (!refusal) break;
+    refusal->what = in_plain_words(std::move(refusal->what));
     kept.complaints.push_back(*refusal);
     if (!erase_line(kept.text, refusal->place.line)) break;
   }

@@ -158,7 +158,7 @@ TEST_CASE("A line that is no TOML hides no other mistake", "[conf][toml]") {
   const Row rows[] = {
       {"timeout = 5\ntimeout = 6\nshy = 1",
        "timeout=5@f:1:1\n"
-       "f:2:11: Error while parsing key-value pair: cannot redefine existing integer 'timeout'\n"
+       "f:2:11: timeout is set twice\n"
        "f:3:7: shy wants true or false\n"},
       {"timeout = \nshy = true\nspool-dir = \"/a\n\ntiemout = 5\n",
        "shy=true@f:2:1\n"

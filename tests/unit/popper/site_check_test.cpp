@@ -47,12 +47,6 @@ TEST_CASE("A start said nothing of what was missing", "[popper][site]") {
     test::put_file(site.settings.spool_dir, "");
     CHECK(site.only_remark().find("is no directory") != std::string::npos);
   }
-  SECTION("the scope of tokens") {
-    site.settings.oauth_helper = "/usr/libexec/whose-token";
-    CHECK(site.only_remark().starts_with("oauth-scope: "));
-    site.settings.oauth_scope = "mail";
-    CHECK(what_is_missing(site.settings).empty());
-  }
   SECTION("the PAM service") {
     site.settings.auth_source = AuthSource::pam;
     site.settings.pam_service = "no-such-service-of-popper";

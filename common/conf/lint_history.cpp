@@ -1,0 +1,91 @@
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "conf/lint_notes.h"
+
+namespace pop {
+namespace {
+
+/// What Qpopper did with an option in its own files.
+struct OldMeaning {
+  std::string_view option;
+  std::string_view what;
+  std::string_view remedy;
+};
+
+constexpr std::array old_meanings{
+    OldMeaning{"auth-file",
+               "Qpopper lost the last letter of a list that did not end with a line end, and let "
+               "nobody in without the file; popper does not start then",
+               "look at the last line of the list"},
+    OldMeaning{"nonauth-file",
+               "Qpopper lost the last letter of a list that did not end with a line end, and "
+               "refused nobody without the file; popper does not start then",
+               "look at the last line of the list"},
+    OldMeaning{"reverse-lookup",
+               "Qpopper 4.0.5 took this the other way round: true turned look-ups off",
+               "write what you mean: true looks names up"},
+    OldMeaning{"spool-options",
+               "Qpopper read the file as root, and options that say who may log in or where mail "
+               "lies could stand in it; here they are refused",
+               "popcheck config SPOOL-DIR/.USER.qpopper-options"},
+    OldMeaning{"tls-options",
+               "bits that made TLS weaker do nothing with OpenSSL 3; the log says which", ""},
+    OldMeaning{"user-options",
+               "Qpopper read the file as root, and options that are documented as forbidden could "
+               "stand in it; here they are refused",
+               "popcheck config ~USER/.qpopper-options"},
+};
+
+void look_at_old_file(LintNotes& notes, const Assignment& written) {
+  const auto found = std::ranges::find(old_meanings, written.option->name, &OldMeaning::option);
+  if (found != old_meanings.end()) {
+    notes.say({Gravity::notice, LintRule::changed_meaning, written.place, std::string{found->what},
+               std::string{found->remedy}});
+  }
+  if (written.option->name == "tracefile" && !notes.settings().debug) {
+    notes.say({Gravity::notice, LintRule::changed_meaning, written.place,
+               "Qpopper turned debug on with it; here the log has no more than before",
+               "set debug"});
+  }
+  const std::string* text = std::get_if<std::string>(&written.value);
+  if (written.option->name == "config-file" && text && !text->starts_with('/')) {
+    notes.say({Gravity::notice, LintRule::changed_meaning, written.place,
+               "a relative name is taken from the directory of this file; Qpopper took the one it "
+               "was started in",
+               "write the whole path"});
+  }
+}
+
+void look_at_versions(LintNotes& notes) {
+  switch (notes.settings().tls_version) {
+    case TlsVersion::sslv2:
+    case TlsVersion::sslv3:
+    case TlsVersion::tlsv1:
+    case TlsVersion::sslv23:
+    case TlsVersion::all:
+      return notes.say(Gravity::warning, LintRule::changed_meaning, "tls-version",
+                       "the word named versions that can be broken; it is taken as TLS 1.2 and 1.3",
+                       "tls-version = \"default\"");
+    default:
+      return;
+  }
+}
+
+}  // namespace
+
+void look_for_changed_meanings(LintNotes& notes) {
+  for (const Assignment& one : notes.configuration().written) {
+    if (one.grammar == Grammar::classic) look_at_old_file(notes, one);
+  }
+  look_at_versions(notes);
+  const std::int64_t seconds = notes.settings().timeout.count();
+  if (notes.is_set("timeout") && seconds < 600) {
+    notes.say(Gravity::notice, LintRule::changed_meaning, "timeout",
+              "RFC 1939 wants 600 seconds at least; clients on slow lines are cut off",
+              "timeout = 600");
+  }
+}
+
+}  // namespace pop

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "conf/finding.h"
+#include "tool/json.h"
+#include "tool/run_tool.h"
+
+namespace pop {
+
+/// How findings are told.
+enum class ReportForm : std::uint8_t { text, json, sarif };
+
+/// What --format says, or --json; Errc::usage for another word.
+[[nodiscard]] Result<ReportForm> report_form(const std::optional<std::string>& format,
+                                             const ToolFlags& flags);
+
+/// Prints findings about so many files. -q leaves notices and remedies out of the text.
+void print_findings(const Findings& findings, std::size_t files, ReportForm form,
+                    const ToolRun& run);
+
+/// found when one of them needs a person: an error or a warning.
+[[nodiscard]] ExitStatus status_of(const Findings& findings);
+
+/// An object with file, line and column; null for what nobody has set.
+[[nodiscard]] Json json_of(const Place& place);
+
+}  // namespace pop
