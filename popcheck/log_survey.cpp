@@ -70,8 +70,7 @@ void note_repetition(const LogEvent& event, UserUse& user, ClientUse& client) {
   const std::uint64_t messages = repeated(event, user, client);
   if (messages > 0) {
     const std::uint64_t all = std::max(event.retrieved.value_or(messages), messages);
-    const double share = static_cast<double>(messages) / static_cast<double>(all);
-    note_again(user, messages, static_cast<std::uint64_t>(static_cast<double>(octets) * share));
+    note_again(user, messages, octets / all * messages);
   } else if (repeats_octets(event, client)) {
     note_again(user, 0, octets);
   }

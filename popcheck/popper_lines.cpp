@@ -39,7 +39,7 @@ void set(LogEvent& event, const LogFieldReader::Field& field) {
     event.mechanism = field.value.starts_with("device:") ? "device" : field.value;
   } else if (field.key == "why") {
     event.why = field.value;
-  } else if (field.key == "times") {
+  } else if (field.key == "times" && event.kind == LogKind::failed_handshake) {
     event.times = number().value_or(1);
   } else if (field.key == "protocol") {
     event.protection = protection_of(field.value);
