@@ -26,6 +26,12 @@ bool is_person(const Account& account, const Settings& settings) {
   return has_maildrop(account, settings);
 }
 
+Settings without_lockouts(Settings settings) {
+  settings.nonauth_file.clear();
+  settings.block_uid = -1;
+  return settings;
+}
+
 Result<BulletinUser> user_of(Account account, const Settings& settings) {
   Result<Identity> identity = session_identity(account, settings);
   if (!identity) return std::unexpected(std::move(identity).error().in(account.name));
@@ -41,12 +47,16 @@ Result<BulletinUser> find_bulletin_user(const Settings& settings, std::string_vi
   return user_of(std::move(*account), settings);
 }
 
-Result<std::vector<BulletinUser>> bulletin_users(const Settings& settings) {
+Result<std::vector<BulletinUser>> bulletin_users(const Settings& settings, Whom whom) {
+  const Settings rules_of = whom == Whom::may_ever ? without_lockouts(settings) : settings;
+  if (Result<void> readable = check_account_lists(rules_of); !readable) {
+    return std::unexpected(std::move(readable).error());
+  }
   Result<std::vector<Account>> virtual_users = virtual_accounts(settings);
   if (!virtual_users) return std::unexpected(std::move(virtual_users).error());
   std::map<std::string, Account> accounts;
   for (Account& account : *virtual_users) accounts.emplace(account.name, std::move(account));
-  AccountRules rules{settings, nullptr};
+  AccountRules rules{rules_of, nullptr};
   for (Account& account : system_accounts()) {
     const bool may_log_in = is_safe_user_name(account.name) && rules.check_uid(account.uid) &&
                             rules.check_name(account.name);
@@ -57,6 +67,7 @@ Result<std::vector<BulletinUser>> bulletin_users(const Settings& settings) {
   std::vector<BulletinUser> users;
   for (auto& [name, account] : accounts) {
     Result<BulletinUser> user = user_of(std::move(account), settings);
+    // Whom no session can become, for want of a group, gets no bulletin either.
     if (user) users.push_back(std::move(*user));
   }
   return users;

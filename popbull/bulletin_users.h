@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,9 +24,14 @@ struct BulletinUser {
 [[nodiscard]] Result<BulletinUser> find_bulletin_user(const Settings& settings,
                                                       std::string_view name);
 
-/// All virtual users, and those of the system that block-uid, auth-file and nonauth-file let log
-/// in; of its accounts below UID 1000, and of 65534, those only who have a maildrop. By name, each
-/// once. A directory service may not list its own. Blocks on it.
-[[nodiscard]] Result<std::vector<BulletinUser>> bulletin_users(const Settings& settings);
+enum class Whom : std::uint8_t {
+  may_log_in,  // as block-uid, auth-file and nonauth-file say
+  may_ever,    // those, too, whom block-uid and nonauth-file keep out now
+};
+/// All virtual users, and those of the system; of its accounts below UID 1000, and of 65534, those
+/// only who have a maildrop. By name, each once. A directory service may not list its own, and
+/// blocks. Errors: a file of users or of credentials cannot be read.
+[[nodiscard]] Result<std::vector<BulletinUser>> bulletin_users(const Settings& settings,
+                                                               Whom whom = Whom::may_log_in);
 
 }  // namespace pop

@@ -50,7 +50,7 @@ Result<std::uint64_t> highest_seen(const BulletinSite& site, std::uint64_t highe
   if (const SeenDatabase::Records* records = numbers->records()) {
     for (const auto& [user, record] : *records) highest = std::max(highest, record.highest);
   }
-  const Result<std::vector<BulletinUser>> users = bulletin_users(site.settings);
+  const Result<std::vector<BulletinUser>> users = bulletin_users(site.settings, Whom::may_ever);
   if (!users) return std::unexpected(users.error());
   const std::uint64_t believable = highest_believable(site, std::max(highest_used, highest));
   Complaints complaints{terminal};

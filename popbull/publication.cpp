@@ -1,7 +1,5 @@
 #include "popbull/publication.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 namespace pop {
@@ -51,8 +49,8 @@ Result<BulletinName> put_bulletin(Disk& disk, const BulletinDirectory& directory
                                   const BulletinLock& lock, std::uint64_t number,
                                   const NewBulletin& bulletin) {
   BulletinName name = new_name(number, bulletin);
-  const FilePlace beside = directory.place(".new." + std::to_string(::getpid()));
-  // Left by an earlier process of the same number that was killed here; nobody else uses it.
+  const FilePlace beside = directory.place(".new");
+  // Left by a process that was killed here: who holds the lock is alone.
   (void)disk.remove(beside.directory(), beside.name);
   Result<void> done = directory.note_number(lock, number);
   if (done) done = write_new(disk, beside, bulletin.content);

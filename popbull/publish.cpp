@@ -201,7 +201,8 @@ void tell(const BulletinName& name, const NewBulletin& bulletin, const BulletinS
     return;
   }
   if (run.flags.verbosity == Verbosity::quiet) return;
-  run.terminal.print(std::to_string(name.number) + " " + path + "\n");
+  const std::string would = run.flags.mode == RunMode::dry_run ? "would publish " : "";
+  run.terminal.print(would + std::to_string(name.number) + " " + path + "\n");
   if (run.flags.verbosity == Verbosity::verbose) run.terminal.print(bulletin.content);
 }
 

@@ -68,6 +68,17 @@ TEST_CASE("A bulletin appears whole, readable for everybody", "[popbull][publish
   CHECK(highest_used(directory) == 7);
 }
 
+TEST_CASE("What a killed publisher left is no bulletin, and goes with the next one",
+          "[popbull][publish]") {
+  const test::TemporaryDirectory bulls;
+  test::put_file(bulls / ".new", "half a bull");
+  const BulletinDirectory directory = directory_of(system_disk(), bulls.path());
+  REQUIRE(put_bulletin(system_disk(), directory, lock_of(directory), 7,
+                       {.group = "ALL", .title = "x", .content = content}));
+  CHECK(test::get_file(bulls / "00007.ALL.x") == content);
+  CHECK_FALSE(std::filesystem::exists(bulls / ".new"));
+}
+
 TEST_CASE("A name that is taken is never written over", "[popbull][publish]") {
   const test::TemporaryDirectory bulls;
   test::put_file(bulls / "00007.ALL.x", "another");
