@@ -5,7 +5,8 @@ _popspool() {
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
   local targets="--all --stdin -j --jobs --resume"
   local verbs="list show headers cat grep stat top report check repair undo recover carve expire \
-    deliver lock locks dedupe quota reindex undelete own export import uidl convert rehash"
+    deliver lock locks dedupe quota reindex undelete own export import merge \
+    split uidl convert rehash"
   local verb= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ -z $verb && " $verbs " == *" $word "* ]]; then
@@ -100,6 +101,10 @@ _popspool() {
     locks) COMPREPLY=($(compgen -u -W "--break $targets $shared" -- "$cur")) ;;
     import) COMPREPLY=($(compgen -u -f -W "$shared" -- "$cur")) ;;
     export) COMPREPLY=($(compgen -u -W "--to --format $targets $shared" -- "$cur")) ;;
+    merge) COMPREPLY=($(compgen -u -W "--into --move $targets $shared" -- "$cur")) ;;
+    split)
+      COMPREPLY=($(compgen -u -W "--by --to --format --older-than --move $targets $shared" -- "$cur"))
+      ;;
     uidl)
       COMPREPLY=($(compgen -u -W "export import verify guess --format --from --uidl-format
         --uidvalidity --server --tls --ca --login --password-file $targets $shared" -- "$cur"))

@@ -1,6 +1,7 @@
 #include "popspool/defect_report.h"
 #include "popspool/popspool.h"
 #include "store/maildrop_check.h"
+#include "tool/counted.h"
 
 namespace pop {
 namespace {
@@ -26,10 +27,9 @@ void print(const MaildropFindings& found, const TargetRun& run) {
     run.output.print("    repair: " + repair_of(defect) + "\n");
   }
   if (found.defects.empty() && run.flags.verbosity == Verbosity::verbose) {
-    run.output.print(run.target.name + ": " +
-                     (found.exists ? "sound, " + std::to_string(found.messages) + " messages"
-                                   : "no maildrop yet") +
-                     "\n");
+    run.output.print(
+        run.target.name + ": " +
+        (found.exists ? "sound, " + counted(found.messages, "message") : "no maildrop yet") + "\n");
   }
 }
 

@@ -2,6 +2,7 @@
 #include "popspool/popspool.h"
 #include "store/conversion.h"
 #include "store/spool_view.h"
+#include "tool/counted.h"
 
 namespace pop {
 namespace {
@@ -11,10 +12,6 @@ Result<MailFormat> form_of(const std::optional<std::string>& word) {
   if (word == "mbox") return MailFormat::mbox;
   return fail(Errc::usage, word ? "--to \"" + escaped(*word) + "\" is neither maildir nor mbox"
                                 : "convert: say to what, with --to maildir or --to mbox");
-}
-
-std::string counted(std::size_t count, std::string_view what) {
-  return std::to_string(count) + " " + std::string{what} + (count == 1 ? "" : "s");
 }
 
 void tell(const TargetRun& run, std::string_view verb, const Conversion& done,

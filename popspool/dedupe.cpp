@@ -6,6 +6,7 @@
 #include "popspool/message_reading.h"
 #include "popspool/message_removal.h"
 #include "popspool/popspool.h"
+#include "tool/counted.h"
 #include "tool/moment.h"
 #include "tool/shown_text.h"
 
@@ -89,13 +90,13 @@ void tell(const TargetRun& run, const RemovedMail& mail) {
   for (const RemovedMessage& message : mail.messages) {
     if (!lists) break;
     run.output.print(name + "message " + std::to_string(message.number.value) + ", " +
-                     std::to_string(message.size.count) + " octets, " + message.unique_id +
+                     counted(message.size.count, "octet") + ", " + message.unique_id +
                      ": the same as message " + message.reason + "\n");
   }
   if (run.flags.verbosity == Verbosity::quiet || (mail.messages.empty() && !lists)) return;
   run.output.print(name + (dry ? "would remove " : "removed ") +
-                   std::to_string(mail.messages.size()) + " doubles; " + std::to_string(mail.left) +
-                   " messages stay\n");
+                   counted(mail.messages.size(), "double") + "; " + counted(mail.left, "message") +
+                   (mail.left == 1 ? " stays\n" : " stay\n"));
 }
 
 Result<ExitStatus> dedupe(const TargetRun& run) {

@@ -12,6 +12,7 @@
 #include "popspool/popspool.h"
 #include "store/delivery.h"
 #include "store/maildrop_location.h"
+#include "tool/counted.h"
 
 namespace pop {
 namespace {
@@ -59,8 +60,7 @@ void tell(const TargetRun& run, const std::string& path, FileBytes size, std::st
   run.output.add("path", {path});
   run.output.add("bytes", {size.count});
   if (run.flags.verbosity != Verbosity::verbose && run.flags.mode == RunMode::real) return;
-  run.output.print(std::string{verb} + " " + std::to_string(size.count) + " bytes to " + path +
-                   "\n");
+  run.output.print(std::string{verb} + " " + counted(size.count, "byte") + " to " + path + "\n");
 }
 
 /// A delivery would make the spool's directory first.

@@ -6,6 +6,7 @@
 #include "popspool/trash_place.h"
 #include "store/session_lock.h"
 #include "store/trash.h"
+#include "tool/counted.h"
 #include "tool/moment.h"
 #include "tool/shown_text.h"
 
@@ -98,8 +99,9 @@ class ExpireVerb {
     if (!expired) return std::unexpected(expired.error());
     for (const std::string& remark : expired->mail.remarks) run.output.complain(remark);
     if (expired->undated > 0 && run.flags.verbosity != Verbosity::quiet) {
-      run.output.complain(std::to_string(expired->undated) +
-                          " messages tell no time of delivery: no age lets them go");
+      const bool is_one = expired->undated == 1;
+      run.output.complain(counted(expired->undated, "message") + (is_one ? " tells" : " tell") +
+                          " no time of delivery: no age lets " + (is_one ? "it" : "them") + " go");
     }
     tell(run, expired->mail);
     return ExitStatus::ok;
@@ -130,7 +132,7 @@ class ExpireVerb {
 
   static std::string line_of(const RemovedMessage& message) {
     return "message " + std::to_string(message.number.value) + ", " +
-           std::to_string(message.size.count) + " octets, " +
+           counted(message.size.count, "octet") + ", " +
            (message.delivered ? moment_text(*message.delivered) : "no date") + ", " +
            message.unique_id + ": rule " + message.reason + "\n";
   }
@@ -149,8 +151,8 @@ class ExpireVerb {
     }
     if (run.flags.verbosity == Verbosity::quiet || (mail.messages.empty() && !lists)) return;
     run.output.print(name + (dry ? "would expire " : "expired ") +
-                     std::to_string(mail.messages.size()) + " messages, " + std::to_string(octets) +
-                     " octets; " + std::to_string(mail.left) + " stay\n");
+                     counted(mail.messages.size(), "message") + ", " + counted(octets, "octet") +
+                     "; " + std::to_string(mail.left) + (mail.left == 1 ? " stays\n" : " stay\n"));
   }
 
   ExpiryPolicy policy_;
@@ -186,7 +188,7 @@ Result<ExitStatus> sweep(const TargetRun& run) {
   if (run.flags.verbosity == Verbosity::quiet || (past == 0 && !dry)) return ExitStatus::ok;
   run.output.print(shown_text(run.target.name, Layout::one_line) + ": " +
                    (dry ? "would drop " : "dropped ") + std::to_string(past) + " of " +
-                   std::to_string(before->messages().size()) + " messages from the trash\n");
+                   counted(before->messages().size(), "message") + " from the trash\n");
   return ExitStatus::ok;
 }
 

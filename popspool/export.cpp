@@ -1,6 +1,7 @@
 #include "popspool/export_destination.h"
 #include "popspool/export_writer.h"
 #include "popspool/popspool.h"
+#include "tool/counted.h"
 #include "tool/shown_text.h"
 
 namespace pop {
@@ -19,9 +20,8 @@ void tell(const TargetRun& run, std::size_t messages, std::uint64_t bytes,
   if (run.flags.verbosity == Verbosity::quiet) return;
   const bool dry = run.flags.mode == RunMode::dry_run;
   run.output.print(shown_text(run.target.name, Layout::one_line) + ": " +
-                   (dry ? "would export " : "exported ") + std::to_string(messages) +
-                   " messages, " + std::to_string(bytes) + " bytes, to " +
-                   shown_text(path, Layout::one_line) + "\n");
+                   (dry ? "would export " : "exported ") + counted(messages, "message") + ", " +
+                   counted(bytes, "byte") + ", to " + shown_text(path, Layout::one_line) + "\n");
 }
 
 Result<ExitStatus> describe(const TargetRun& run, const std::string& path) {
@@ -47,7 +47,7 @@ Result<ExitStatus> export_mail(const TargetRun& run, const ExportPlan& plan) {
     if (run.flags.verbosity == Verbosity::verbose) {
       run.output.print(shown_text(run.target.name, Layout::one_line) + ": message " +
                        std::to_string(message.number.value) + ", " +
-                       std::to_string(message.size.count) + " octets, " + message.unique_id + "\n");
+                       counted(message.size.count, "octet") + ", " + message.unique_id + "\n");
     }
     return (*writer)->add(message);
   });

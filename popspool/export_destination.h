@@ -25,6 +25,15 @@ class ExportDestination {
   [[nodiscard]] Result<Fd> begin(const MailTarget& target, RunMode mode);
   /// Moves what was built to its place, durably; or, after a failure, clears it away.
   [[nodiscard]] Result<void> conclude(const std::string& target, bool is_whole);
+
+  /// The same for an export in parts, each of which is built in a directory of its own below; their
+  /// names are of letters, digits and '-'. Ends with conclude(target, false).
+  [[nodiscard]] Result<Fd> begin_parts(const MailTarget& target, RunMode mode);
+  /// Moves each part to its place, `NAME-PART` with the ending of its format, durably. One that is
+  /// there already, whole, is left as it is; where something else has its name, a number goes
+  /// behind it. Called again after a crash it finishes. Returned is the path of each.
+  [[nodiscard]] Result<std::map<std::string, std::string>> place_parts(const MailTarget& target);
+
   /// Of the export of a target.
   [[nodiscard]] std::string path(const MailTarget& target) const;
 
@@ -32,8 +41,12 @@ class ExportDestination {
   ExportDestination(Disk& disk, ExportFormat format, Fd directory, std::string directory_path,
                     std::string name);
   [[nodiscard]] std::string name_for(const MailTarget& target) const;
+  [[nodiscard]] std::string ending() const;
+  [[nodiscard]] Result<Fd> make_build(const MailTarget& target, const std::string& name);
+  [[nodiscard]] Result<std::string> place_part(const Fd& built, const std::string& stem);
+  [[nodiscard]] Result<bool> is_there(const Fd& built, const std::string& name) const;
   [[nodiscard]] Result<void> refuse_taken(const std::string& name) const;
-  [[nodiscard]] Result<void> put_in_place(const std::string& build, const std::string& name);
+  [[nodiscard]] Result<void> put_in_place(const Fd& built, const std::string& name);
 
   Disk* disk_;
   ExportFormat format_;

@@ -64,7 +64,8 @@ std::string maildir_file(const ReadWhole& message, std::size_t number) {
 
 class MboxExport final : public ExportWriter {
  public:
-  MboxExport(Disk& disk, const Fd& directory, Fd mail)
+  /// nullptr: nothing stands beside it.
+  MboxExport(Disk& disk, const Fd* directory, Fd mail)
       : ExportWriter{ExportFormat::mbox},
         disk_{disk},
         directory_{directory},
@@ -81,12 +82,13 @@ class MboxExport final : public ExportWriter {
   Result<void> end(const ExportManifest& manifest) override {
     Result<void> done = buffer_.flush();
     if (done) done = disk_.sync(mail_);
-    if (done) done = write_new_file(disk_, directory_, built_manifest, manifest.serialised());
-    return done ? disk_.sync_directory(directory_.get()) : done;
+    if (!done || directory_ == nullptr) return done;
+    done = write_new_file(disk_, *directory_, built_manifest, manifest.serialised());
+    return done ? disk_.sync_directory(directory_->get()) : done;
   }
 
   Disk& disk_;
-  const Fd& directory_;
+  const Fd* directory_;
   Fd mail_;
   AppendBuffer buffer_;
 };
@@ -153,7 +155,7 @@ using Begun = Result<std::unique_ptr<ExportWriter>>;
 Begun begin_mbox(Disk& disk, const Fd& directory) {
   Result<Fd> mail = new_file(disk, directory, built_mail);
   if (!mail) return std::unexpected(std::move(mail).error());
-  return std::make_unique<MboxExport>(disk, directory, std::move(*mail));
+  return std::make_unique<MboxExport>(disk, &directory, std::move(*mail));
 }
 
 Begun begin_maildir(Disk& disk, const Fd& directory) {
@@ -170,13 +172,17 @@ Begun begin_maildir(Disk& disk, const Fd& directory) {
   return std::make_unique<MaildirExport>(disk, std::move(made));
 }
 
-Begun begin_tar(Disk& disk, const Fd& directory, const std::string& name) {
-  Result<Fd> file = new_file(disk, directory, built_mail);
-  if (!file) return std::unexpected(std::move(file).error());
-  auto kept = std::make_unique<Fd>(std::move(*file));
+Begun begin_tar_in(Disk& disk, Fd file, const std::string& name) {
+  auto kept = std::make_unique<Fd>(std::move(file));
   Result<TarWriter> tar = TarWriter::begin(*kept);
   if (!tar) return std::unexpected(std::move(tar).error());
   return std::make_unique<TarExport>(disk, name + "/", std::move(kept), std::move(*tar));
+}
+
+Begun begin_tar(Disk& disk, const Fd& directory, const std::string& name) {
+  Result<Fd> file = new_file(disk, directory, built_mail);
+  if (!file) return std::unexpected(std::move(file).error());
+  return begin_tar_in(disk, std::move(*file), name);
 }
 
 }  // namespace
@@ -187,6 +193,12 @@ Result<std::unique_ptr<ExportWriter>> ExportWriter::begin(Disk& disk, const Fd& 
   if (format == ExportFormat::maildir) return begin_maildir(disk, directory);
   if (format == ExportFormat::tar) return begin_tar(disk, directory, name);
   return begin_mbox(disk, directory);
+}
+
+Result<std::unique_ptr<ExportWriter>> ExportWriter::begin_in(Disk& disk, Fd file,
+                                                             ExportFormat format) {
+  if (format == ExportFormat::tar) return begin_tar_in(disk, std::move(file), "mail");
+  return std::make_unique<MboxExport>(disk, nullptr, std::move(file));
 }
 
 void ExportWriter::note(const ReadWhole& message, std::string_view written, std::string file) {

@@ -24,6 +24,10 @@ class ExportWriter {
   [[nodiscard]] static Result<std::unique_ptr<ExportWriter>> begin(Disk& disk, const Fd& directory,
                                                                    ExportFormat format,
                                                                    const std::string& name);
+  /// Writes to an open file, which is empty; not for ExportFormat::maildir. What would stand beside
+  /// an mbox is not written: finish() gives it.
+  [[nodiscard]] static Result<std::unique_ptr<ExportWriter>> begin_in(Disk& disk, Fd file,
+                                                                      ExportFormat format);
   virtual ~ExportWriter() = default;
 
   [[nodiscard]] virtual Result<void> add(const ReadWhole& message) = 0;

@@ -1,29 +1,14 @@
-// A second import must add nothing, also after one that was broken off, so a message is added only
-// if none there is equal to it, fields of bookkeeping aside; of equal ones in the export as many
-// are wanted as it has. Unique-ids travel inside the messages as X-UIDL:, so that they are there
-// exactly when the messages are.
-
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <map>
-#include <set>
 
 #include "base/text.h"
-#include "mail/bookkeeping.h"
-#include "mail/from_line.h"
-#include "mail/incoming_text.h"
-#include "mail/sha256.h"
+#include "popspool/mail_import.h"
 #include "popspool/mail_source.h"
-#include "popspool/message_essence.h"
-#include "popspool/message_reading.h"
 #include "popspool/popspool.h"
-#include "store/append_buffer.h"
-#include "store/delivery.h"
 #include "store/maildrop_location.h"
+#include "tool/counted.h"
 #include "tool/shown_text.h"
 
 namespace pop {
@@ -31,296 +16,33 @@ namespace {
 
 constexpr std::uint64_t largest_manifest = std::uint64_t{1} << 30;
 
-/// A header without the fields that belong to another maildrop, and what was in it.
-struct CleanText {
-  std::string text;
-  bool says_retrieved = false;
-};
-
-bool is_left_out(std::string_view name, bool keeps_status) {
-  switch (bookkeeping_of(name)) {
-    case Bookkeeping::unique_id:
-    case Bookkeeping::imap:
-      return true;
-    case Bookkeeping::content_length:
-      return equal_ignoring_case(name, "Content-Length");
-    case Bookkeeping::status:
-      return !keeps_status && equal_ignoring_case(name, "Status");
-    case Bookkeeping::none:
-      break;
+std::string summary_of(const TargetRun& run, const ImportedMail& done, bool is_checked) {
+  const bool dry = run.flags.mode == RunMode::dry_run;
+  std::string text = shown_text(run.target.name, Layout::one_line) + ": " +
+                     (dry ? "would import " : "imported ") + counted(done.added, "message") + "; " +
+                     std::to_string(done.there) + (done.there == 1 ? " is" : " are") +
+                     " there already";
+  if (done.there_under_another_id > 0) {
+    text += ", " + std::to_string(done.there_under_another_id) + " of them under another unique-id";
   }
-  return false;
+  return text + (is_checked ? "\n" : " (no manifest: not checked)\n");
 }
 
-CleanText cleaned(std::string_view content, bool keeps_status) {
-  CleanText clean;
-  bool leaves_out = false;
-  while (!content.empty() && !content.starts_with('\n') && !content.starts_with("\r\n")) {
-    const std::size_t end = std::min(content.find('\n'), content.size() - 1) + 1;
-    const std::string_view line = content.substr(0, end);
-    const bool goes_on = line.front() == ' ' || line.front() == '\t';
-    if (!goes_on) {
-      const std::string_view name = bookkeeping_name(line);
-      leaves_out = is_left_out(name, keeps_status);
-      if (equal_ignoring_case(name, "Status") && line.find('R') != line.npos) {
-        clean.says_retrieved = true;
-      }
-    }
-    if (!leaves_out) clean.text += line;
-    content.remove_prefix(end);
-  }
-  clean.text += content;
-  return clean;
+ExitStatus tell(const TargetRun& run, const ImportedMail& done, bool is_checked) {
+  for (const std::string& remark : done.remarks) run.output.complain(remark);
+  run.output.add("imported", {std::uint64_t{done.added}});
+  run.output.add("there", {std::uint64_t{done.there}});
+  run.output.add("there_under_another_id", {std::uint64_t{done.there_under_another_id}});
+  run.output.add("ids_taken", {std::uint64_t{done.ids_taken}});
+  run.output.add("checked", {is_checked});
+  if (done.ids_taken > 0) run.output.complain(ids_taken_text(done.ids_taken));
+  if (run.flags.verbosity != Verbosity::quiet) run.output.print(summary_of(run, done, is_checked));
+  const bool is_found = done.ids_taken > 0 || done.there_under_another_id > 0;
+  return is_found ? ExitStatus::found : ExitStatus::ok;
 }
-
-/// A line in front of a continuation line would be continued by it.
-bool can_carry_fields(std::string_view content) {
-  return !content.starts_with(' ') && !content.starts_with('\t');
-}
-
-std::string quoted(std::string_view text, SpoolFormat format) {
-  std::string out;
-  SeparatorQuoting quoting{format};
-  quoting.feed(text, out);
-  quoting.finish(out);
-  return out;
-}
-
-/// Whether a line in it would be taken for a separator. A message of an mbox may have one where a
-/// Content-Length: said so.
-bool holds_from_line(std::string_view text) {
-  bool after_empty = false;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (after_empty && is_from_line(line)) return true;
-    after_empty = line.empty();
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return false;
-}
-
-/// Equal for equal messages, whether they lie in a spool or in a Maildir.
-std::string identity_of(std::string_view content) {
-  return sha256_of(essence_of(quoted(content, SpoolFormat::mbox)).text);
-}
-
-/// What becomes of each message of the source.
-struct Fate {
-  enum class Kind : std::uint8_t { add, there, there_under_another_id };
-  Kind kind = Kind::add;
-  bool keeps_id = false;
-};
-
-struct Identified {
-  std::string identity, unique_id;
-};
-
-/// Compares the source with what is there.
-class ImportPlanner {
- public:
-  void add_present(Identified message) {
-    ids_.insert(message.unique_id);
-    present_[std::move(message.identity)].insert(std::move(message.unique_id));
-  }
-
-  std::vector<Fate> plan(const std::vector<Identified>& source) && {
-    std::vector<Fate> fates(source.size());
-    for (std::size_t i = 0; i < source.size(); ++i) {
-      if (take(source[i], source[i].unique_id)) fates[i].kind = Fate::Kind::there;
-    }
-    for (std::size_t i = 0; i < source.size(); ++i) {
-      if (fates[i].kind == Fate::Kind::add) fates[i].kind = kind_of(source[i]);
-    }
-    for (std::size_t i = 0; i < source.size(); ++i) {
-      if (fates[i].kind != Fate::Kind::add || source[i].unique_id.empty()) continue;
-      fates[i].keeps_id = ids_.insert(source[i].unique_id).second;
-    }
-    return fates;
-  }
-
- private:
-  bool take(const Identified& message, const std::string& id) {
-    const auto equal = present_.find(message.identity);
-    if (equal == present_.end()) return false;
-    return equal->second.erase(id) > 0;
-  }
-  Fate::Kind kind_of(const Identified& message) {
-    const auto equal = present_.find(message.identity);
-    if (equal == present_.end() || equal->second.empty()) return Fate::Kind::add;
-    equal->second.erase(equal->second.begin());
-    return message.unique_id.empty() ? Fate::Kind::there : Fate::Kind::there_under_another_id;
-  }
-
-  std::set<std::string> ids_;
-  std::map<std::string, std::set<std::string>> present_;  // ids by identity
-};
-
-class Import {
- public:
-  Import(const TargetRun& run, MailSource& source)
-      : run_{run}, context_{run.context}, source_{source} {}
-
-  Result<ExitStatus> work() {
-    Result<MaildropLocation> location =
-        locate_maildrop(context_.disk, context_.settings, run_.user);
-    if (!location) return std::unexpected(std::move(location).error());
-    const bool is_real = run_.flags.mode == RunMode::real;
-    // Everything in the source is checked before the maildrop is touched.
-    if (Result<void> read = read_source(); !read) return std::unexpected(std::move(read).error());
-    std::unique_ptr<Maildrop> session;  // keeps others out; what is due before is done by it
-    if (is_real) {
-      Settings settings = context_.settings;
-      settings.server_mode = true;
-      Result<std::unique_ptr<Maildrop>> opened =
-          open_maildrop({settings, context_.disk, context_.clock}, run_.user);
-      if (!opened) return std::unexpected(std::move(opened).error());
-      session = std::move(*opened);
-    }
-    Result<void> done = compare(*location);
-    if (done && is_real && count(Fate::Kind::add) > 0) {
-      done = format_ == MailFormat::maildir ? into_maildir(*location) : into_spool(*location);
-    }
-    if (!done) return std::unexpected(std::move(done).error());
-    return finish();
-  }
-
- private:
-  Result<void> read_source() {
-    return source_.visit([this](const SourceMessage& message) -> Result<void> {
-      identified_.push_back({identity_of(message.content),
-                             can_carry_fields(message.content) ? message.unique_id : ""});
-      return {};
-    });
-  }
-
-  Result<void> compare(const MaildropLocation& location) {
-    const Result<MailFormat> format = format_of_maildrop(context_, run_.user, location);
-    if (!format) return std::unexpected(format.error());
-    format_ = *format;
-    const Result<std::unique_ptr<SpoolView>> view = view_maildrop(context_, run_.user);
-    if (!view) return std::unexpected(view.error());
-    for (const std::string& remark : (*view)->remarks()) run_.output.complain(remark);
-    if ((*view)->spool_format() == SpoolFormat::mmdf) spool_format_ = SpoolFormat::mmdf;
-    ImportPlanner planner;
-    for (std::uint32_t i = 1; i <= (*view)->messages().size(); ++i) {
-      const Result<std::unique_ptr<MessageReader>> reader = (*view)->open({i});
-      if (!reader) return std::unexpected(reader.error());
-      const Result<std::string> stored = read_all(**reader, Extent::whole);
-      if (!stored) return std::unexpected(stored.error());
-      planner.add_present(
-          {identity_of(*stored), std::string{(*view)->messages()[i - 1].unique_id}});
-    }
-    fates_ = std::move(planner).plan(identified_);
-    return {};
-  }
-
-  /// Calls `take` for each message to be added. The source is read once more, and may have changed.
-  Result<void> for_each_added(const std::function<Result<void>(const SourceMessage&, Fate)>& take) {
-    std::size_t at = 0;
-    Result<void> done = source_.visit([&](const SourceMessage& message) -> Result<void> {
-      if (at == fates_.size() || identity_of(message.content) != identified_[at].identity) {
-        return fail(Errc::changed, "the mail to import was changed; nothing was imported");
-      }
-      const Fate fate = fates_[at++];
-      return fate.kind == Fate::Kind::add ? take(message, fate) : Result<void>{};
-    });
-    if (!done || at == fates_.size()) return done;
-    return fail(Errc::changed, "the mail to import was changed; nothing was imported");
-  }
-
-  [[nodiscard]] std::string fields_of(const SourceMessage& message, Fate fate) const {
-    return fate.keeps_id ? "X-UIDL: " + message.unique_id + "\n" : "";
-  }
-
-  Result<void> into_spool(const MaildropLocation& location) {
-    const Result<Fd> file = context_.disk.open_unnamed(location.drop.directory(), 0600);
-    if (!file) return std::unexpected(file.error());
-    AppendBuffer buffer{context_.disk, *file, {0}};
-    Result<void> done = for_each_added([&](const SourceMessage& message, Fate fate) {
-      return buffer.append(in_spool(message, fate));
-    });
-    if (done) done = buffer.flush();
-    if (!done) return done;
-    return append_to_spool(context_, run_.user, location, {*file, buffer.end(), spool_format_});
-  }
-
-  [[nodiscard]] std::string in_spool(const SourceMessage& message, Fate fate) const {
-    using std::chrono::seconds, std::chrono::system_clock;
-    CleanText clean = cleaned(message.content, true);
-    const bool is_wrong = clean.says_retrieved != message.retrieved;
-    if (is_wrong) clean = cleaned(message.content, false);
-    const bool marks = is_wrong && message.retrieved && can_carry_fields(clean.text);
-    const bool is_mmdf = spool_format_ == SpoolFormat::mmdf;
-    const bool is_to_quote = is_mmdf || message.separator.empty() || holds_from_line(clean.text);
-    const auto delivered = message.delivered ? system_clock::time_point{seconds{*message.delivered}}
-                                             : context_.clock.wall();
-    std::string text = is_mmdf ? "\1\1\1\1\n" : "";
-    text += message.separator.empty() ? make_from_line("", delivered) : message.separator + "\n";
-    text += fields_of(message, fate) + (marks ? "Status: RO\n" : "") +
-            (is_to_quote ? quoted(clean.text, spool_format_) : clean.text);
-    if (!text.ends_with('\n')) text += '\n';
-    if (is_mmdf) return text + "\1\1\1\1\n";
-    return text.ends_with("\n\n") || text.ends_with("\n\r\n") ? text : text + "\n";
-  }
-
-  Result<void> into_maildir(const MaildropLocation& location) {
-    return add_to_maildir(context_, run_.user, location, [&](const AddPrepared& add) {
-      return for_each_added([&](const SourceMessage& message, Fate fate) {
-        return add({.content = fields_of(message, fate) + cleaned(message.content, true).text,
-                    .delivered = message.delivered,
-                    .retrieved = message.retrieved});
-      });
-    });
-  }
-
-  [[nodiscard]] std::size_t count(Fate::Kind kind) const {
-    return static_cast<std::size_t>(std::ranges::count(fates_, kind, &Fate::kind));
-  }
-
-  ExitStatus finish() const {
-    const std::size_t added = count(Fate::Kind::add);
-    const std::size_t other_id = count(Fate::Kind::there_under_another_id);
-    const std::size_t there = count(Fate::Kind::there) + other_id;
-    std::size_t lost = 0;
-    for (std::size_t i = 0; i < fates_.size(); ++i) {
-      const bool had_one = !identified_[i].unique_id.empty();
-      if (fates_[i].kind == Fate::Kind::add && had_one && !fates_[i].keeps_id) ++lost;
-    }
-    run_.output.add("imported", {std::uint64_t{added}});
-    run_.output.add("there", {std::uint64_t{there}});
-    run_.output.add("there_under_another_id", {std::uint64_t{other_id}});
-    run_.output.add("ids_taken", {std::uint64_t{lost}});
-    run_.output.add("checked", {source_.has_manifest()});
-    if (lost > 0) {
-      run_.output.complain(std::to_string(lost) +
-                           " messages get a new unique-id: another one there has theirs");
-    }
-    if (run_.flags.verbosity != Verbosity::quiet) {
-      const bool dry = run_.flags.mode == RunMode::dry_run;
-      run_.output.print(shown_text(run_.target.name, Layout::one_line) + ": " +
-                        (dry ? "would import " : "imported ") + std::to_string(added) +
-                        " messages; " + std::to_string(there) + " are there already" +
-                        (other_id > 0
-                             ? ", " + std::to_string(other_id) + " of them under another unique-id"
-                             : "") +
-                        (source_.has_manifest() ? "\n" : " (no manifest: not checked)\n"));
-    }
-    return lost > 0 || other_id > 0 ? ExitStatus::found : ExitStatus::ok;
-  }
-
-  const TargetRun& run_;
-  const MaildropContext& context_;
-  MailSource& source_;
-  MailFormat format_ = MailFormat::mbox;
-  SpoolFormat spool_format_ = SpoolFormat::mbox;
-  std::vector<Identified> identified_;  // of the source
-  std::vector<Fate> fates_;
-};
 
 /// The source is standard input.
-Result<ExitStatus> import_mail(const TargetRun& run, const std::optional<std::string>& manifest) {
+Result<ExitStatus> import_input(const TargetRun& run, const std::optional<std::string>& manifest) {
   const Fd input{::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)};
   if (!input.is_open()) return fail_errno(errno, "open what is to be imported");
   const Result<std::unique_ptr<MailSource>> source =
@@ -331,7 +53,9 @@ Result<ExitStatus> import_mail(const TargetRun& run, const std::optional<std::st
                                   "of it needs none");
   }
   if (!source) return std::unexpected(source.error());
-  return Import{run, **source}.work();
+  const Result<ImportedMail> done = import_mail(run.context, run.user, run.flags.mode, **source);
+  if (!done) return std::unexpected(done.error());
+  return tell(run, *done, (*source)->has_manifest());
 }
 
 Result<Fd> opened(const std::string& path) {
@@ -378,7 +102,7 @@ ExitStatus run_import(const ImportArguments& arguments, const Settings& settings
   return run_on_targets(
       {.name = "import",
        .task = dry ? "import -n" : "import",
-       .work = [&](const TargetRun& target) { return import_mail(target, *manifest); },
+       .work = [&](const TargetRun& target) { return import_input(target, *manifest); },
        .access = dry ? TargetVerb::Access::reading : TargetVerb::Access::changing,
        .prepare = [&](MailTarget& target) { return prepare(settings, target, run.flags.mode); },
        .input = source->get()},

@@ -17,6 +17,8 @@ struct CommandLine {
   DeliverArguments deliver;
   ExportArguments exported;
   ImportArguments imported;
+  MergeArguments merge;
+  SplitArguments split;
   LockArguments lock;
   LocksArguments locks;
   UndeleteArguments undelete;
@@ -102,6 +104,22 @@ void declare_import(Arguments& arguments, ImportArguments& imported) {
                      "An export, or any mbox, Maildir or tar of a Maildir");
   arguments.operands("TARGET", imported.target, Arguments::Count::one,
                      "A user, or the path of a maildrop, with a '/' in it");
+}
+
+void declare_merge(Arguments& arguments, MergeArguments& merge) {
+  arguments.option("--into", merge.into, "MAILDROP", "A user or a path: whose mail it shall be");
+  arguments.flag("--move", merge.moves, "Take out of the targets what has arrived there");
+  declare_targets(arguments, merge.selection);
+}
+
+void declare_split(Arguments& arguments, SplitArguments& split) {
+  arguments.option("--by", split.by, "WHAT", "year, month, count:NUMBER or size:SIZE");
+  arguments.option("--to", split.to, "DIRECTORY", "Write the parts to this directory");
+  arguments.option("--format", split.format, "FORMAT", "mbox, maildir or tar; without it mbox");
+  arguments.option("--older-than", split.older_than, "AGE",
+                   "Only messages delivered longer ago, as 90d, 12h or 6w");
+  arguments.flag("--move", split.moves, "Take out of the maildrop what is in the parts");
+  declare_targets(arguments, split.selection);
 }
 
 void declare_lock(Arguments& arguments, LockArguments& lock) {
@@ -271,6 +289,18 @@ ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal) 
            .declare = [&line](Arguments& declared) { declare_import(declared, line.imported); },
            .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
              return run_import(line.imported, settings, run);
+           })},
+          {.name = "merge",
+           .help = "Put the mail of maildrops into another one, with its unique-ids",
+           .declare = [&line](Arguments& declared) { declare_merge(declared, line.merge); },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_merge(line.merge, settings, run);
+           })},
+          {.name = "split",
+           .help = "Copy or move mail to several files, by time, count or size",
+           .declare = [&line](Arguments& declared) { declare_split(declared, line.split); },
+           .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
+             return run_split(line.split, settings, run);
            })},
           {.name = "reindex",
            .help = "Throw the index away and make a new one",

@@ -116,6 +116,24 @@ struct ImportArguments {
 [[nodiscard]] ExitStatus run_import(const ImportArguments& arguments, const Settings& settings,
                                     const ToolRun& run);
 
+struct MergeArguments {
+  std::optional<std::string> into;  // a target
+  bool moves = false;
+  TargetSelection selection;  // the sources
+};
+/// popspool merge --into TARGET SOURCE...: puts the mail of maildrops into another one.
+[[nodiscard]] ExitStatus run_merge(const MergeArguments& arguments, const Settings& settings,
+                                   const ToolRun& run);
+
+struct SplitArguments {
+  std::optional<std::string> by, to, format, older_than;
+  bool moves = false;
+  TargetSelection selection;
+};
+/// popspool split --by WHAT --to DIRECTORY TARGET...: copies mail to several exports.
+[[nodiscard]] ExitStatus run_split(const SplitArguments& arguments, const Settings& settings,
+                                   const ToolRun& run);
+
 struct LockArguments {
   std::optional<std::string> wait;  // seconds
   std::vector<std::string> target;  // one

@@ -13,6 +13,7 @@
 #include "store/file_pieces.h"
 #include "store/maildrop_check.h"
 #include "store/patched_file.h"
+#include "tool/counted.h"
 
 namespace pop {
 namespace {
@@ -157,7 +158,7 @@ ExitStatus run_carve(const CarveArguments& arguments, const ToolRun& run) {
     return give_up(run.terminal, std::move(error).in("carve"));
   }
   if (run.flags.verbosity != Verbosity::quiet) {
-    run.terminal.complain("carve: " + std::to_string(*carved) + " messages");
+    run.terminal.complain("carve: " + counted(*carved, "message"));
   }
   return *carved > 0 ? ExitStatus::ok : ExitStatus::found;
 }

@@ -6,6 +6,7 @@
 #include "popspool/popspool.h"
 #include "store/maildrop_location.h"
 #include "store/spool_move.h"
+#include "tool/counted.h"
 
 namespace pop {
 namespace {
@@ -57,8 +58,8 @@ void tell(const TargetRun& run, const MovedSpool& done) {
   if (run.flags.verbosity == Verbosity::quiet) return;
   const std::string name = run.is_alone ? "" : run.target.name + ": ";
   if (is_moved) {
-    run.output.print(name + text_of(done.how, is_dry) + " " + std::to_string(done.size.count) +
-                     " bytes from " + done.from + " to " + done.to + "\n");
+    run.output.print(name + text_of(done.how, is_dry) + " " + counted(done.size.count, "byte") +
+                     " from " + done.from + " to " + done.to + "\n");
   } else if (run.flags.verbosity == Verbosity::verbose) {
     run.output.print(name + "nothing to move\n");
   }

@@ -3,6 +3,7 @@
 #include "popspool/popspool.h"
 #include "store/maildir_location.h"
 #include "store/spool_view.h"
+#include "tool/counted.h"
 #include "tool/shown_text.h"
 
 namespace pop {
@@ -80,7 +81,7 @@ Result<ExitStatus> reindex(const TargetRun& run) {
   run.output.add("messages", {std::uint64_t{before->ids.size()}});
   if (dry) {
     run.output.print(name + "would make " + (*index)->path() + " anew, of " +
-                     std::to_string(before->ids.size()) + " messages\n");
+                     counted(before->ids.size(), "message") + "\n");
     return ExitStatus::ok;
   }
   if (Result<void> made = make_anew(context, run.user, **index); !made) {
@@ -89,8 +90,8 @@ Result<ExitStatus> reindex(const TargetRun& run) {
   const Result<Look> after = look(context, run.user);
   if (!after) return std::unexpected(after.error());
   if (run.flags.verbosity == Verbosity::verbose) {
-    run.output.print(name + (*index)->path() + " is new, of " + std::to_string(after->ids.size()) +
-                     " messages\n");
+    run.output.print(name + (*index)->path() + " is new, of " +
+                     counted(after->ids.size(), "message") + "\n");
   }
   if (keeps(after->ids, before->ids)) return ExitStatus::ok;
   run.output.complain(

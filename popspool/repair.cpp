@@ -18,6 +18,7 @@
 #include "store/scan_options.h"
 #include "store/spool_file.h"
 #include "store/spool_repair.h"
+#include "tool/counted.h"
 
 namespace pop {
 namespace {
@@ -266,8 +267,8 @@ Result<ExitStatus> describe_undo(const TargetRun& run) {
   const Result<RepairRecord> record = load_record(run.context.disk, files.record, run.user.uid);
   if (!record) return std::unexpected(record.error());
   run.output.print("would bring back " + files.backup.path() + ", " +
-                   std::to_string(record->old_spool.size.count) + " octets, and take back " +
-                   std::to_string(record->edits.size()) + " changes\n");
+                   counted(record->old_spool.size.count, "octet") + ", and take back " +
+                   counted(record->edits.size(), "change") + "\n");
   return ExitStatus::ok;
 }
 

@@ -2,6 +2,7 @@
 #include "popspool/message_reading.h"
 #include "popspool/mime_text.h"
 #include "popspool/popspool.h"
+#include "tool/counted.h"
 #include "tool/shown_text.h"
 
 namespace pop {
@@ -14,7 +15,7 @@ std::string line_of(const DecodedField& field) {
 
 std::string title_of(const ReadWhole& message) {
   return "message " + std::to_string(message.number.value) + " (" +
-         std::to_string(message.size.count) + " octets, " + message.unique_id + ")\n";
+         counted(message.size.count, "octet") + ", " + message.unique_id + ")\n";
 }
 
 std::string text_of(const DecodedPart& part) {

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "popspool/size_record.h"
+#include "tool/counted.h"
 #include "tool/html_page.h"
 #include "tool/moment.h"
 #include "tool/size_text.h"
@@ -24,7 +25,7 @@ std::string class_chart(std::string_view title, const std::array<std::string_vie
   for (std::size_t i = 0; i < size; ++i) {
     bars.push_back(
         {std::string{names.at(i)}, counts.at(i).messages,
-         number(counts.at(i).messages) + " messages, " + size_text(counts.at(i).octets)});
+         counted(counts.at(i).messages, "message") + ", " + size_text(counts.at(i).octets)});
   }
   return bar_chart(title, bars);
 }
@@ -89,7 +90,7 @@ std::string largest_senders(const SpoolReport& report) {
   std::vector<Bar> bars;
   for (const auto& [sender, count] : order) {
     bars.push_back({sender.empty() ? "(no address)" : sender, count.octets,
-                    size_text(count.octets) + ", " + number(count.messages) + " messages"});
+                    size_text(count.octets) + ", " + counted(count.messages, "message")});
   }
   return "<h2>Largest senders</h2>\n" +
          (bars.empty() ? "<p>None.</p>\n" : bar_chart("Largest senders", bars));
@@ -123,7 +124,10 @@ std::string html_of(const SpoolReport& report) {
       "<h2>Messages by size</h2>\n" + class_chart("Messages by size", size_classes, report.by_size);
   body += "<h2>Messages by age</h2>\n" + class_chart("Messages by age", age_classes, report.by_age);
   if (report.undated > 0) {
-    body += "<p>" + number(report.undated) + " messages do not tell when they came.</p>\n";
+    body +=
+        "<p>" + counted(report.undated, "message") +
+        (report.undated == 1 ? " does not tell when it came." : " do not tell when they came.") +
+        "</p>\n";
   }
   body += largest_senders(report) + failures(report);
   return html_page("Spool report, " + moment_text(report.made), body);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +28,8 @@ constexpr char text_frame = 't';
 constexpr char complaint_frame = 'c';
 constexpr char error_frame = 'e';
 constexpr char member_frame = 'm';
+constexpr char hand_over_frame = 'h';
+constexpr char taken = 'y', refused = 'n';  // how an answer begins; it ends with an LF
 
 constexpr std::size_t largest_frame = std::size_t{256} << 20;
 constexpr std::size_t gathered_at_most = std::size_t{32} << 10;
@@ -48,6 +51,28 @@ class PipeOutput final : public TargetOutput {
   void add(std::string key, Json value) override {
     send(member_frame, key + '\n' + to_line(value));
   }
+  /// Standard input brings the answer.
+  Result<Json::Object> hand_over() override {
+    send(hand_over_frame, "");
+    flush();
+    std::string answer;
+    while (!answer.ends_with('\n')) {
+      std::array<char, 4096> piece;
+      const ssize_t got = ::read(STDIN_FILENO, piece.data(), piece.size());
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return fail(Errc::busy, "popspool was ended");
+      answer.append(piece.data(), static_cast<std::size_t>(got));
+    }
+    answer.pop_back();
+    Result<Json> content = parse_json(std::string_view{answer}.substr(1));
+    if (!content) return std::unexpected(std::move(content).error());
+    if (answer.front() == taken) {
+      if (auto* members = std::get_if<Json::Object>(&content->value)) return std::move(*members);
+    } else if (const auto* error = std::get_if<Json::Array>(&content->value)) {
+      return std::unexpected(error_of(*error));
+    }
+    return fail(Errc::corrupt, "an answer that nobody understands");
+  }
   void fail_with(const Error& error) { send(error_frame, error.text); }
 
   /// A parent that has gone does not keep us from ending what was begun.
@@ -63,6 +88,13 @@ class PipeOutput final : public TargetOutput {
   }
 
  private:
+  static Error error_of(const Json::Array& code_and_text) {
+    const auto* code = std::get_if<std::uint64_t>(&code_and_text.at(0).value);
+    const auto* text = std::get_if<std::string>(&code_and_text.at(1).value);
+    if (code == nullptr || text == nullptr) return {Errc::io, "an error that nobody understands"};
+    return {static_cast<Errc>(*code), *text};
+  }
+
   void send(char kind, std::string_view content) {
     const auto size = static_cast<std::uint32_t>(content.size());
     std::array<char, sizeof size> length{};
@@ -132,11 +164,11 @@ Result<ExitStatus> work_on(const TargetVerb& verb, const MailTarget& target,
 [[noreturn]] void be_the_process(const TargetVerb& verb, const MailTarget& target,
                                  const Settings& settings, const ToolFlags& flags,
                                  const TargetProcess::Circumstances& circumstances, pid_t parent,
-                                 Fd pipe) {
+                                 Fd pipe, std::optional<int> input) {
   ExitStatus status = ExitStatus::software;
   if (verb.access == TargetVerb::Access::reading) ::signal(SIGPIPE, SIG_DFL);
   ::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes is an error of writing
-  const Result<void> alone = let_go_of_all_but(pipe, verb.input, circumstances.output);
+  const Result<void> alone = let_go_of_all_but(pipe, input, circumstances.output);
   PipeOutput output{std::move(pipe), flags.form};
   try {
     const Result<ExitStatus> done =
@@ -160,13 +192,42 @@ Result<TargetProcess> TargetProcess::start(const TargetVerb& verb, const MailTar
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "make a pipe");
   Fd reading{ends[0]};
   Fd writing{ends[1]};
+  Fd answers_here, answers_there;
+  if (verb.take_over) {
+    // A socket: who has gone costs an error, and not a signal.
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+      return fail_errno(errno, "make a socket pair");
+    }
+    answers_here = Fd{ends[0]};
+    answers_there = Fd{ends[1]};
+  }
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) return fail_errno(errno, "fork");
   if (pid == 0) {
-    be_the_process(verb, target, settings, flags, circumstances, parent, std::move(writing));
+    const std::optional<int> input = answers_there.is_open() ? answers_there.get() : verb.input;
+    be_the_process(verb, target, settings, flags, circumstances, parent, std::move(writing), input);
   }
-  return TargetProcess{pid, std::move(reading)};
+  return TargetProcess{pid, std::move(reading), std::move(answers_here)};
+}
+
+void TargetProcess::answer(const Result<Json::Object>& members) {
+  hands_over_ = false;
+  std::string text;
+  if (members) {
+    text = taken + to_line({*members});
+  } else {
+    text = refused + to_line({Json::Array{{static_cast<std::uint64_t>(members.error().code)},
+                                          {members.error().text}}});
+  }
+  text += '\n';
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const ssize_t put = ::send(answers_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return;  // its end is seen where its output is read
+    rest.remove_prefix(static_cast<std::size_t>(put));
+  }
 }
 
 bool TargetProcess::take_in() {
@@ -207,6 +268,8 @@ void TargetProcess::understand_frame(char kind, std::string_view content) {
     text_ += content;
   } else if (kind == complaint_frame || kind == error_frame) {
     complaints_.push_back({std::string{content}, kind == error_frame});
+  } else if (kind == hand_over_frame) {
+    hands_over_ = true;
   } else if (kind == member_frame) {
     const std::size_t key_end = content.find('\n');
     if (key_end == content.npos) return;
@@ -220,6 +283,7 @@ void TargetProcess::end() {
   while (::waitpid(pid_, &how, 0) < 0 && errno == EINTR) {
   }
   pipe_ = Fd{};
+  answers_ = Fd{};
   if (WIFEXITED(how)) {
     status_ = static_cast<ExitStatus>(WEXITSTATUS(how));
   } else {

@@ -31,6 +31,11 @@ class TargetProcess {
   /// Reads once. False: the process has ended, and `end` tells how.
   [[nodiscard]] bool take_in();
 
+  /// Whether it waits for an answer to TargetOutput::hand_over().
+  [[nodiscard]] bool hands_over() const { return hands_over_; }
+  /// A process that has gone meanwhile does not get it.
+  void answer(const Result<Json::Object>& members);
+
   struct Complaint {
     std::string text;
     bool is_error = false;  // the one that ended the work
@@ -44,13 +49,16 @@ class TargetProcess {
   [[nodiscard]] ExitStatus status() const { return status_; }
 
  private:
-  TargetProcess(pid_t pid, Fd pipe) : pid_{pid}, pipe_{std::move(pipe)} {}
+  TargetProcess(pid_t pid, Fd pipe, Fd answers)
+      : pid_{pid}, pipe_{std::move(pipe)}, answers_{std::move(answers)} {}
   void understand();
   void understand_frame(char kind, std::string_view content);
   void end();
 
   pid_t pid_;
   Fd pipe_;
+  Fd answers_;  // not open: its verb does not hand over
+  bool hands_over_ = false;
   std::string received_;  // a frame that is not whole yet
   std::string text_;
   std::vector<Complaint> complaints_;

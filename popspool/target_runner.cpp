@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <limits>
 #include <set>
 #include <thread>
@@ -103,6 +104,7 @@ class TargetRunner {
     std::string name;
     bool is_unknown = false;  // no user
     State state = State::waiting;
+    std::optional<MailTarget> target;
     std::optional<TargetProcess> process;
     ExitStatus status = ExitStatus::ok;
     std::optional<std::string> error;
@@ -146,6 +148,7 @@ class TargetRunner {
         verb_, *target, settings_, run_.flags, {.is_alone = slots_.size() == 1, .output = *output});
     if (!process) return std::unexpected(std::move(process).error());
     slot.process.emplace(std::move(*process));
+    slot.target.emplace(std::move(*target));
     return {};
   }
 
@@ -162,12 +165,21 @@ class TargetRunner {
     if (::poll(polled.data(), polled.size(), -1) < 0) return;  // EINTR
     for (std::size_t i = 0; i < polled.size(); ++i) {
       if (polled[i].revents == 0) continue;
-      if (asked[i]->process->take_in()) continue;
+      if (asked[i]->process->take_in()) {
+        take_over(*asked[i]);
+        continue;
+      }
       asked[i]->state = State::ended;
       asked[i]->status = asked[i]->process->status();
       --running_;
       progress_.show(++ended_, shown(asked[i]->name));
     }
+  }
+
+  void take_over(Slot& slot) {
+    if (!slot.process->hands_over() || !verb_.take_over) return;
+    progress_.clear();
+    slot.process->answer(verb_.take_over(*slot.target, slot.process->members()));
   }
 
   void deliver() {
@@ -248,7 +260,8 @@ class TargetRunner {
     Json::Object object{{"target", {slot.name}},
                         {"status", {static_cast<std::uint64_t>(slot.status)}},
                         {"error", slot.error ? Json{*slot.error} : Json{}}};
-    object.insert(object.end(), members.begin(), members.end());
+    std::ranges::copy_if(members, std::back_inserter(object),
+                         [](const auto& member) { return !member.first.starts_with('.'); });
     progress_.clear();
     run_.terminal.print(has_printed_ ? ",\n  " : "\n  ");
     run_.terminal.print(to_line({std::move(object)}));

@@ -42,8 +42,12 @@ class TargetOutput {
   virtual void print(std::string_view text) = 0;
   /// To standard error, behind "popspool: VERB TARGET: "; escaped by the caller.
   virtual void complain(std::string_view text) = 0;
-  /// Members of the target's object with --json, in order; and for TargetVerb::gather.
+  /// Members of the target's object with --json, in order; and for TargetVerb::gather and
+  /// take_over. A key that begins with a dot is for these two only.
   virtual void add(std::string key, Json value) = 0;
+  /// Lets TargetVerb::take_over do its part with what was added, and waits until it has. Its error;
+  /// Errc::busy: popspool was ended meanwhile.
+  [[nodiscard]] virtual Result<Json::Object> hand_over() = 0;
 };
 
 /// What a verb works with on one target.
@@ -90,6 +94,11 @@ struct TargetVerb {
   /// Called here for each of those, in the order of the targets, when the process has ended; an
   /// error makes the target fail.
   std::function<Result<void>(const std::string& target, ExitStatus status)> conclude{};
+  /// For work that needs the rights of whoever called popspool in its middle: called here, with
+  /// what add() was given, when the target's process calls TargetOutput::hand_over(); it waits for
+  /// the answer, and goes on holding whatever it holds. Not together with `input`.
+  std::function<Result<Json::Object>(const MailTarget& target, const Json::Object& members)>
+      take_over{};
   /// For a verb that sums up: called here, in the order of the targets, with what add() was given;
   /// then --json prints nothing of it.
   std::function<void(const std::string& target, const Json::Object& members)> gather{};

@@ -12,6 +12,7 @@
 #include "popspool/old_ids.h"
 #include "popspool/popspool.h"
 #include "store/unique_id_import.h"
+#include "tool/counted.h"
 #include "tool/shown_text.h"
 
 namespace pop {
@@ -206,11 +207,16 @@ void tell(const TargetRun& run, const ImportPlan& plan, const MaildropIdFacts& f
   }
   if (run.flags.verbosity == Verbosity::quiet) return;
   std::string text = name + std::to_string(plan.imported()) + " of " +
-                     std::to_string(plan.wanted.size()) + " messages " +
-                     (dry ? "would get" : "have got") + " the other server's unique-id";
-  if (!plan.kept.empty()) text += "; " + std::to_string(plan.kept.size()) + " keep their own";
+                     counted(plan.wanted.size(), "message") +
+                     (dry                       ? " would get"
+                      : plan.wanted.size() == 1 ? " has got"
+                                                : " have got") +
+                     " the other server's unique-id";
+  if (!plan.kept.empty())
+    text += "; " + std::to_string(plan.kept.size()) +
+            (plan.kept.size() == 1 ? " keeps its own" : " keep their own");
   if (!plan.unplaced.empty()) {
-    text += "; of " + std::to_string(plan.unplaced.size()) + " ids there is no message";
+    text += "; of " + counted(plan.unplaced.size(), "id") + " there is no message";
   }
   run.output.print(text + "\n");
 }
@@ -330,8 +336,8 @@ Result<ExitStatus> verify_ids(const TargetRun& run, OldIds& source) {
                       {"now_at", each.now_at == 0 ? Json{} : Json{std::uint64_t{each.now_at}}}}});
   }
   if (source.untold() > 0) {
-    run.output.print(name_of(run) + "of " + std::to_string(source.untold()) +
-                     " messages the other server's unique-id cannot be told\n");
+    run.output.print(name_of(run) + "of " + counted(source.untold(), "message") +
+                     " the other server's unique-id cannot be told\n");
   }
   run.output.add("messages", {std::uint64_t{old->size()}});
   run.output.add("untold", {std::uint64_t{source.untold()}});
@@ -340,8 +346,11 @@ Result<ExitStatus> verify_ids(const TargetRun& run, OldIds& source) {
   const bool is_as_before = found.empty() && source.untold() == 0;
   if (run.flags.verbosity == Verbosity::verbose || !is_as_before) {
     run.output.print(name_of(run) + std::to_string(old->size() - found.size()) + " of " +
-                     std::to_string(old->size()) + " messages have number and unique-id as before" +
-                     (arrived > 0 ? "; " + std::to_string(arrived) + " more have arrived" : "") +
+                     counted(old->size(), "message") + (old->size() == 1 ? " has" : " have") +
+                     " number and unique-id as before" +
+                     (arrived > 0 ? "; " + std::to_string(arrived) +
+                                        (arrived == 1 ? " more has arrived" : " more have arrived")
+                                  : "") +
                      "\n");
   }
   return is_as_before ? ExitStatus::ok : ExitStatus::found;

@@ -18,6 +18,7 @@
 #include "store/session_lock.h"
 #include "store/spool_journal.h"
 #include "store/trash.h"
+#include "tool/counted.h"
 #include "tool/moment.h"
 #include "tool/shown_text.h"
 
@@ -233,21 +234,22 @@ class Undeletion {
                                        {"bytes", {message.size().count}},
                                        {"deleted", {moment_text(message.deleted)}}}});
       if (!lists) continue;
-      run_.output.print(name + message.unique_id + ", " + std::to_string(message.size().count) +
-                        " bytes, deleted " + moment_text(message.deleted) + "\n");
+      run_.output.print(name + message.unique_id + ", " + counted(message.size().count, "byte") +
+                        ", deleted " + moment_text(message.deleted) + "\n");
     }
     run_.output.add("restored", {std::move(messages)});
     run_.output.add("there", {there_});
     run_.output.add("damaged", {damaged_});
     if (of_other_form_ > 0) {
-      run_.output.complain(std::to_string(of_other_form_) +
-                           " messages were deleted from a maildrop of another format, and stay in "
-                           "the trash");
+      const bool is_one = of_other_form_ == 1;
+      run_.output.complain(counted(of_other_form_, "message") + (is_one ? " was" : " were") +
+                           " deleted from a maildrop of another format, and " +
+                           (is_one ? "stays" : "stay") + " in the trash");
     }
     if (run_.flags.verbosity != Verbosity::quiet && (lists || !chosen_.empty() || there_ > 0)) {
       run_.output.print(name + (dry ? "would bring back " : "brought back ") +
-                        std::to_string(chosen_.size()) + " messages; " + std::to_string(there_) +
-                        " are there already\n");
+                        counted(chosen_.size(), "message") + "; " + std::to_string(there_) +
+                        (there_ == 1 ? " is" : " are") + " there already\n");
     }
     return damaged_ > 0 || of_other_form_ > 0 ? ExitStatus::found : ExitStatus::ok;
   }

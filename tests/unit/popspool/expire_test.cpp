@@ -162,7 +162,7 @@ TEST_CASE("popspool expire removes by age and keeps every other byte", "[popspoo
   CHECK(planned.status == ExitStatus::ok);
   CHECK_THAT(planned.out, Catch::Contains(spool + ": message 1, ") &&
                               Catch::Contains("would expire 2 messages, ") &&
-                              Catch::Contains("; 1 stay\n"));
+                              Catch::Contains("; 1 stays\n"));
   CHECK(get_file(spool) == first + second + third);
   CHECK(std::distance(std::filesystem::directory_iterator{bed.spool_dir()},
                       std::filesystem::directory_iterator{}) == 1);
@@ -273,7 +273,7 @@ TEST_CASE("popspool expire says what has no date", "[popspool][expire]") {
   const ToolOutcome done = bed.call({"expire", "--older-than", "0s", spool});
   CHECK(done.status == ExitStatus::ok);
   CHECK(get_file(spool) == mail);
-  CHECK_THAT(done.err, Catch::Contains("1 messages tell no time of delivery"));
+  CHECK_THAT(done.err, Catch::Contains("1 message tells no time of delivery"));
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ TEST_CASE("popspool undelete brings back what was deleted, once", "[popspool][un
   CHECK(holds(spool, 2));
   CHECK_FALSE(holds(spool, 4));
   const ToolOutcome rest = bed.call({"undelete", "--since", "1d", spool});
-  CHECK_THAT(rest.out, Catch::Contains("brought back 1 messages; 1 are there already"));
+  CHECK_THAT(rest.out, Catch::Contains("brought back 1 message; 1 is there already"));
   CHECK(holds(spool, 4));
   const std::string all = get_file(spool);
   CHECK_THAT(bed.call({"undelete", spool}).out, Catch::Contains("brought back 0 messages; 2 are"));
@@ -98,7 +98,7 @@ TEST_CASE("popspool undelete doubles nothing that a delivery changes", "[popspoo
   std::ofstream{maildir / "new/1.a.host"} << "From a\nFrom b\nSubject: one\n\nbody\n";
   std::filesystem::permissions(maildir / "new/1.a.host", std::filesystem::perms{0600});
   bed.erase(maildir, "one");
-  for (const char* brought : {"brought back 1 messages; 0", "brought back 0 messages; 1"}) {
+  for (const char* brought : {"brought back 1 message; 0", "brought back 0 messages; 1"}) {
     CHECK_THAT(bed.call({"undelete", maildir.native()}).out, Catch::Contains(brought));
   }
 }
@@ -170,7 +170,7 @@ TEST_CASE("popspool expire --trash drops what has had its time there", "[popspoo
   CHECK_THAT(bed.call({"expire", "--trash", "-n", spool}).out,
              Catch::Contains("would drop 1 of 2 messages"));
   CHECK_THAT(bed.call({"expire", "--trash", spool}).out, Catch::Contains("dropped 1 of 2"));
-  CHECK_THAT(bed.call({"undelete", spool}).out, Catch::Contains("brought back 1 messages"));
+  CHECK_THAT(bed.call({"undelete", spool}).out, Catch::Contains("brought back 1 message"));
   CHECK(bed.call({"expire", "--trash", "--retrieved", spool}).status == ExitStatus::usage);
   CHECK(bed.call({"undelete", "--since", "x", spool}).status == ExitStatus::usage);
   CHECK(bed.call({"undelete", "--match", "x", spool}).status == ExitStatus::usage);
