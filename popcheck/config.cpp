@@ -41,38 +41,39 @@ Complaints read_in_part(Configuration& configuration, const std::string& file, F
   return {};
 }
 
-void add(Findings& all, Findings more) {
-  for (Finding& one : more) all.push_back(std::move(one));
+void add(LintFindings& all, LintFindings more) {
+  for (LintFinding& one : more) all.push_back(std::move(one));
 }
 
-Findings judged(const Configuration& configuration) {
-  Findings found = lint_settings(configuration, system_clock().wall());
+LintFindings judged(const Configuration& configuration) {
+  LintFindings found = lint_settings(configuration, system_clock().wall());
   add(found, lint_paths(configuration));
   return found;
 }
 
 /// A per-user file is judged by itself: what it is added to, nobody knows here.
-Findings findings_in(const std::string& file) {
+LintFindings findings_in(const std::string& file) {
   Configuration configuration;
   const FileKind kind = kind_of(file);
-  Findings found = findings_of(read_in_part(configuration, file, kind));
+  LintFindings found = lint_findings_of(read_in_part(configuration, file, kind));
   if (kind == FileKind::start_up || kind == FileKind::popserv) {
     add(found, judged(configuration));
   }
   for (const Complaint& remark : configuration.remarks) {
-    found.push_back({Gravity::notice, LintRule::changed_meaning, remark.place, remark.what, ""});
+    found.push_back(
+        {LintGravity::notice, LintRule::changed_meaning, remark.place, remark.what, ""});
   }
   sort_by_place(found);
   return found;
 }
 
 /// Where nobody names a file the default one may be missing, as for all programs.
-Findings findings_in_default_file() {
+LintFindings findings_in_default_file() {
   const std::string file{default_config_file};
   const Result<std::string> text = start_up_file_reader()(file);
   if (text || text.error().code != Errc::not_found) return findings_in(file);
-  Findings found{{Gravity::notice, LintRule::missing_path, Place{file},
-                  "the file is not there, so every option has its default", ""}};
+  LintFindings found{{LintGravity::notice, LintRule::missing_path, Place{file},
+                      "the file is not there, so every option has its default", ""}};
   add(found, judged({}));
   return found;
 }
@@ -80,11 +81,11 @@ Findings findings_in_default_file() {
 ExitStatus judge(const ConfigArguments& arguments, ReportForm form, const ToolRun& run) {
   std::vector<std::string> files = arguments.files;
   if (files.empty() && run.flags.config_file) files.push_back(*run.flags.config_file);
-  Findings found;
+  LintFindings found;
   for (const std::string& file : files) add(found, findings_in(file));
   if (files.empty()) found = findings_in_default_file();
-  print_findings(found, std::max(files.size(), std::size_t{1}), form, run);
-  return status_of(found);
+  print_lint(found, std::max(files.size(), std::size_t{1}), form, run);
+  return lint_status_of(found);
 }
 
 std::expected<Configuration, ExitStatus> read_whole(const std::string& file, const ToolRun& run) {

@@ -11,21 +11,21 @@ Json text_json(std::string_view text) {
   return Json{std::string{text}};
 }
 
-std::size_t count_of(const Findings& findings, Gravity gravity) {
-  return static_cast<std::size_t>(std::ranges::count(findings, gravity, &Finding::gravity));
+std::size_t count_of(const LintFindings& findings, LintGravity gravity) {
+  return static_cast<std::size_t>(std::ranges::count(findings, gravity, &LintFinding::gravity));
 }
 
-void print_text(const Findings& findings, const ToolRun& run) {
+void print_text(const LintFindings& findings, const ToolRun& run) {
   const bool is_quiet = run.flags.verbosity == Verbosity::quiet;
-  for (const Finding& one : findings) {
-    if (is_quiet && one.gravity == Gravity::notice) continue;
+  for (const LintFinding& one : findings) {
+    if (is_quiet && one.gravity == LintGravity::notice) continue;
     run.terminal.print(shown_text(to_string(one), Layout::one_line) + "\n");
     if (is_quiet || one.remedy.empty()) continue;
     run.terminal.print("    remedy: " + shown_text(one.remedy, Layout::one_line) + "\n");
   }
 }
 
-Json finding_json(const Finding& finding) {
+Json finding_json(const LintFinding& finding) {
   return {Json::Object{
       {"file", Json{finding.place.source}},
       {"line", Json{std::uint64_t{finding.place.line}}},
@@ -37,17 +37,17 @@ Json finding_json(const Finding& finding) {
   }};
 }
 
-Json findings_json(const Findings& findings, std::size_t files) {
+Json findings_json(const LintFindings& findings, std::size_t files) {
   Json::Array list;
-  for (const Finding& one : findings) list.push_back(finding_json(one));
-  const auto count = [&](Gravity gravity) {
+  for (const LintFinding& one : findings) list.push_back(finding_json(one));
+  const auto count = [&](LintGravity gravity) {
     return Json{std::uint64_t{count_of(findings, gravity)}};
   };
   return {Json::Object{{"findings", Json{std::move(list)}},
                        {"summary", Json{Json::Object{{"files", Json{std::uint64_t{files}}},
-                                                     {"errors", count(Gravity::error)},
-                                                     {"warnings", count(Gravity::warning)},
-                                                     {"notices", count(Gravity::notice)}}}}}};
+                                                     {"errors", count(LintGravity::error)},
+                                                     {"warnings", count(LintGravity::warning)},
+                                                     {"notices", count(LintGravity::notice)}}}}}};
 }
 
 // --- SARIF 2.1.0
@@ -95,9 +95,9 @@ bool is_file(const Place& place) {
   return place.source != "default" && place.source != "command line";
 }
 
-Json sarif_result(const Finding& finding) {
+Json sarif_result(const LintFinding& finding) {
   const std::string_view level =
-      finding.gravity == Gravity::notice ? "note" : name_of(finding.gravity);
+      finding.gravity == LintGravity::notice ? "note" : name_of(finding.gravity);
   const std::string text =
       finding.what + (finding.remedy.empty() ? "" : "; remedy: " + finding.remedy);
   Json::Object result{
@@ -112,9 +112,9 @@ Json sarif_result(const Finding& finding) {
   return {std::move(result)};
 }
 
-Json sarif_of(const Findings& findings) {
+Json sarif_of(const LintFindings& findings) {
   Json::Array results;
-  for (const Finding& one : findings) results.push_back(sarif_result(one));
+  for (const LintFinding& one : findings) results.push_back(sarif_result(one));
   const Json driver{Json::Object{{"name", text_json("popcheck")},
                                  {"version", text_json(POPPER_VERSION)},
                                  {"rules", sarif_rules()}}};
@@ -136,8 +136,8 @@ Result<ReportForm> report_form(const std::optional<std::string>& format, const T
   return fail(Errc::usage, "--format wants text, json or sarif");
 }
 
-void print_findings(const Findings& findings, std::size_t files, ReportForm form,
-                    const ToolRun& run) {
+void print_lint(const LintFindings& findings, std::size_t files, ReportForm form,
+                const ToolRun& run) {
   switch (form) {
     case ReportForm::text:
       return print_text(findings, run);
@@ -148,9 +148,9 @@ void print_findings(const Findings& findings, std::size_t files, ReportForm form
   }
 }
 
-ExitStatus status_of(const Findings& findings) {
+ExitStatus lint_status_of(const LintFindings& findings) {
   const bool needs_person = std::ranges::any_of(
-      findings, [](const Finding& one) { return one.gravity != Gravity::notice; });
+      findings, [](const LintFinding& one) { return one.gravity != LintGravity::notice; });
   return needs_person ? ExitStatus::found : ExitStatus::ok;
 }
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "conf/finding.h"
+#include "conf/lint_finding.h"
 #include "tool/json.h"
 #include "tool/run_tool.h"
 
@@ -18,11 +18,11 @@ enum class ReportForm : std::uint8_t { text, json, sarif };
                                              const ToolFlags& flags);
 
 /// Prints findings about so many files. -q leaves notices and remedies out of the text.
-void print_findings(const Findings& findings, std::size_t files, ReportForm form,
-                    const ToolRun& run);
+void print_lint(const LintFindings& findings, std::size_t files, ReportForm form,
+                const ToolRun& run);
 
 /// found when one of them needs a person: an error or a warning.
-[[nodiscard]] ExitStatus status_of(const Findings& findings);
+[[nodiscard]] ExitStatus lint_status_of(const LintFindings& findings);
 
 /// An object with file, line and column; null for what nobody has set.
 [[nodiscard]] Json json_of(const Place& place);

@@ -113,10 +113,10 @@ void tell_remarks(const Configuration& configuration, Log& log) {
 
 // What popcheck says of it, but for notices; what is missing is told by those who need it.
 void tell_findings(const Configuration& configuration, Log& log) {
-  for (const Findings& findings :
+  for (const LintFindings& findings :
        {lint_settings(configuration, system_clock().wall()), lint_paths(configuration)}) {
-    for (const Finding& one : findings) {
-      if (one.gravity == Gravity::notice || one.rule == LintRule::missing_path) continue;
+    for (const LintFinding& one : findings) {
+      if (one.gravity == LintGravity::notice || one.rule == LintRule::missing_path) continue;
       log.sentence(Severity::warning,
                    to_string(one) + (one.remedy.empty() ? "" : "; remedy: " + one.remedy));
     }

@@ -17,7 +17,7 @@ void look_for_overridden_settings(LintNotes& notes) {
     if (earlier && !adds_up) {
       // A file that others share may be corrected by the one that names it.
       const bool same_file = earlier->place.source == one.place.source;
-      notes.say({same_file ? Gravity::warning : Gravity::notice, LintRule::overridden,
+      notes.say({same_file ? LintGravity::warning : LintGravity::notice, LintRule::overridden,
                  earlier->place,
                  std::string{one.option->name} + " is set again at " + to_string(one.place) +
                      ", and that counts",
@@ -53,15 +53,15 @@ bool LintNotes::speaks_tls() const {
   });
 }
 
-Findings lint_settings(const Configuration& configuration,
-                       std::chrono::system_clock::time_point now) {
+LintFindings lint_settings(const Configuration& configuration,
+                           std::chrono::system_clock::time_point now) {
   LintNotes notes{configuration};
   look_for_overridden_settings(notes);
   look_for_contradictions(notes);
   look_for_dead_settings(notes);
   look_for_insecure_settings(notes, now);
   look_for_changed_meanings(notes);
-  Findings findings = notes.take();
+  LintFindings findings = notes.take();
   sort_by_place(findings);
   return findings;
 }

@@ -7,11 +7,11 @@
 namespace pop {
 namespace {
 
-constexpr auto error = Gravity::error;
-constexpr auto warning = Gravity::warning;
-constexpr auto notice = Gravity::notice;
+constexpr auto error = LintGravity::error;
+constexpr auto warning = LintGravity::warning;
+constexpr auto notice = LintGravity::notice;
 
-void contradict(LintNotes& notes, Gravity gravity, std::string_view option, std::string what,
+void contradict(LintNotes& notes, LintGravity gravity, std::string_view option, std::string what,
                 std::string remedy) {
   notes.say(gravity, LintRule::contradiction, option, std::move(what), std::move(remedy));
 }
@@ -282,7 +282,7 @@ constexpr std::array dependents{
 };
 
 void say_dead(LintNotes& notes, std::string_view option, std::string_view why,
-              std::string_view remedy, Gravity gravity = warning) {
+              std::string_view remedy, LintGravity gravity = warning) {
   notes.say(gravity, LintRule::dead_setting, option,
             std::string{option} + " has no effect: " + std::string{why}, std::string{remedy});
 }

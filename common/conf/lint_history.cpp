@@ -41,17 +41,17 @@ constexpr std::array old_meanings{
 void look_at_old_file(LintNotes& notes, const Assignment& written) {
   const auto found = std::ranges::find(old_meanings, written.option->name, &OldMeaning::option);
   if (found != old_meanings.end()) {
-    notes.say({Gravity::notice, LintRule::changed_meaning, written.place, std::string{found->what},
-               std::string{found->remedy}});
+    notes.say({LintGravity::notice, LintRule::changed_meaning, written.place,
+               std::string{found->what}, std::string{found->remedy}});
   }
   if (written.option->name == "tracefile" && !notes.settings().debug) {
-    notes.say({Gravity::notice, LintRule::changed_meaning, written.place,
+    notes.say({LintGravity::notice, LintRule::changed_meaning, written.place,
                "Qpopper turned debug on with it; here the log has no more than before",
                "set debug"});
   }
   const std::string* text = std::get_if<std::string>(&written.value);
   if (written.option->name == "config-file" && text && !text->starts_with('/')) {
-    notes.say({Gravity::notice, LintRule::changed_meaning, written.place,
+    notes.say({LintGravity::notice, LintRule::changed_meaning, written.place,
                "a relative name is taken from the directory of this file; Qpopper took the one it "
                "was started in",
                "write the whole path"});
@@ -65,7 +65,7 @@ void look_at_versions(LintNotes& notes) {
     case TlsVersion::tlsv1:
     case TlsVersion::sslv23:
     case TlsVersion::all:
-      return notes.say(Gravity::warning, LintRule::changed_meaning, "tls-version",
+      return notes.say(LintGravity::warning, LintRule::changed_meaning, "tls-version",
                        "the word named versions that can be broken; it is taken as TLS 1.2 and 1.3",
                        "tls-version = \"default\"");
     default:
@@ -82,7 +82,7 @@ void look_for_changed_meanings(LintNotes& notes) {
   look_at_versions(notes);
   const std::int64_t seconds = notes.settings().timeout.count();
   if (notes.is_set("timeout") && seconds < 600) {
-    notes.say(Gravity::notice, LintRule::changed_meaning, "timeout",
+    notes.say(LintGravity::notice, LintRule::changed_meaning, "timeout",
               "RFC 1939 wants 600 seconds at least; clients on slow lines are cut off",
               "timeout = 600");
   }

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "conf/configuration.h"
-#include "conf/finding.h"
+#include "conf/lint_finding.h"
 
 namespace pop {
 
@@ -33,17 +33,17 @@ class LintNotes {
   /// so.
   [[nodiscard]] bool speaks_tls() const;
 
-  void say(Finding finding) { findings_.push_back(std::move(finding)); }
+  void say(LintFinding finding) { findings_.push_back(std::move(finding)); }
   /// About an option.
-  void say(Gravity gravity, LintRule rule, std::string_view option, std::string what,
+  void say(LintGravity gravity, LintRule rule, std::string_view option, std::string what,
            std::string remedy) {
     say({gravity, rule, place_of(option), std::move(what), std::move(remedy)});
   }
-  [[nodiscard]] Findings take() { return std::move(findings_); }
+  [[nodiscard]] LintFindings take() { return std::move(findings_); }
 
  private:
   const Configuration& configuration_;
-  Findings findings_;
+  LintFindings findings_;
 };
 
 /// Settings that exclude each other, and settings without effect.

@@ -33,33 +33,33 @@ enum class PathUse : std::uint8_t {
   new_file,          // it may be missing, its directory may not
 };
 
-/// Gravity when it is not there: error where popper does not start then.
+/// LintGravity when it is not there: error where popper does not start then.
 struct PathRule {
   std::string_view option;
   PathUse use;
-  Gravity when_missing;
+  LintGravity when_missing;
 };
 
 constexpr std::array path_rules{
-    PathRule{"auth-file", PathUse::list, Gravity::error},
-    PathRule{"bulldir", PathUse::list, Gravity::warning},
-    PathRule{"cache-dir", PathUse::shared_directory, Gravity::warning},
-    PathRule{"kerberos-keytab", PathUse::secret, Gravity::warning},
-    PathRule{"kerberos-replay-file", PathUse::new_file, Gravity::notice},
-    PathRule{"mail-command", PathUse::program, Gravity::warning},
-    PathRule{"nonauth-file", PathUse::list, Gravity::error},
-    PathRule{"oauth-helper", PathUse::program, Gravity::error},
-    PathRule{"pid-file", PathUse::new_file, Gravity::warning},
-    PathRule{"session-program", PathUse::program, Gravity::error},
-    PathRule{"spool-dir", PathUse::shared_directory, Gravity::warning},
-    PathRule{"temp-dir", PathUse::shared_directory, Gravity::warning},
-    PathRule{"tls-client-ca-file", PathUse::list, Gravity::error},
-    PathRule{"tls-client-user-map", PathUse::list, Gravity::error},
-    PathRule{"tls-identity-file", PathUse::secret, Gravity::error},
-    PathRule{"tls-ocsp-file", PathUse::list, Gravity::warning},
-    PathRule{"tls-private-key-file", PathUse::secret, Gravity::error},
-    PathRule{"tls-server-cert-file", PathUse::list, Gravity::error},
-    PathRule{"tracefile", PathUse::new_file, Gravity::warning},
+    PathRule{"auth-file", PathUse::list, LintGravity::error},
+    PathRule{"bulldir", PathUse::list, LintGravity::warning},
+    PathRule{"cache-dir", PathUse::shared_directory, LintGravity::warning},
+    PathRule{"kerberos-keytab", PathUse::secret, LintGravity::warning},
+    PathRule{"kerberos-replay-file", PathUse::new_file, LintGravity::notice},
+    PathRule{"mail-command", PathUse::program, LintGravity::warning},
+    PathRule{"nonauth-file", PathUse::list, LintGravity::error},
+    PathRule{"oauth-helper", PathUse::program, LintGravity::error},
+    PathRule{"pid-file", PathUse::new_file, LintGravity::warning},
+    PathRule{"session-program", PathUse::program, LintGravity::error},
+    PathRule{"spool-dir", PathUse::shared_directory, LintGravity::warning},
+    PathRule{"temp-dir", PathUse::shared_directory, LintGravity::warning},
+    PathRule{"tls-client-ca-file", PathUse::list, LintGravity::error},
+    PathRule{"tls-client-user-map", PathUse::list, LintGravity::error},
+    PathRule{"tls-identity-file", PathUse::secret, LintGravity::error},
+    PathRule{"tls-ocsp-file", PathUse::list, LintGravity::warning},
+    PathRule{"tls-private-key-file", PathUse::secret, LintGravity::error},
+    PathRule{"tls-server-cert-file", PathUse::list, LintGravity::error},
+    PathRule{"tracefile", PathUse::new_file, LintGravity::warning},
 };
 
 std::string shown(const fs::path& path) {
@@ -81,7 +81,7 @@ class PathJudge {
   PathJudge(LintNotes& notes, Place place, std::string_view named, fs::path path)
       : notes_{notes}, place_{std::move(place)}, named_{named}, path_{std::move(path)} {}
 
-  void judge(PathUse use, Gravity when_missing) {
+  void judge(PathUse use, LintGravity when_missing) {
     const fs::path looked_at = use == PathUse::new_file ? path_.parent_path() : path_;
     struct stat st {};
     if (::stat(looked_at.c_str(), &st) != 0) {
@@ -130,15 +130,15 @@ class PathJudge {
   }
 
  private:
-  void say(Gravity gravity, LintRule rule, std::string what, std::string remedy) {
+  void say(LintGravity gravity, LintRule rule, std::string what, std::string remedy) {
     notes_.say({gravity, rule, place_, std::move(what), std::move(remedy)});
   }
   void say_no(const fs::path& path, std::string_view kind) {
-    say(Gravity::error, LintRule::missing_path,
+    say(LintGravity::error, LintRule::missing_path,
         named_ + ": " + shown(path) + " is " + std::string{kind}, "name another");
   }
   void unsafe(const fs::path& path, const std::string& what, std::string remedy) {
-    say(Gravity::error, LintRule::unsafe_path, named_ + ": " + shown(path) + " " + what,
+    say(LintGravity::error, LintRule::unsafe_path, named_ + ": " + shown(path) + " " + what,
         std::move(remedy));
   }
 
@@ -169,7 +169,7 @@ class PathJudge {
     struct statfs file_system {};
     if (::statfs(path_.c_str(), &file_system) != 0) return;
     if (file_system.f_type != TMPFS_MAGIC && file_system.f_type != RAMFS_MAGIC) return;
-    say(Gravity::warning, LintRule::unsafe_path,
+    say(LintGravity::warning, LintRule::unsafe_path,
         named_ + ": " + shown(path_) + " is in memory, so a restart of the machine empties it",
         "name a directory on a disk");
   }
@@ -200,14 +200,14 @@ void judge_credentials(LintNotes& notes) {
   if (::stat(settings.credential_file.c_str(), &st) != 0) {
     const int saved = errno;
     if (settings.auth_source != AuthSource::credentials && !notes.is_set("credential-file")) return;
-    return notes.say(
-        settings.auth_source == AuthSource::credentials ? Gravity::warning : Gravity::notice,
-        LintRule::missing_path, "credential-file",
-        errno_error(saved, "credential-file: " + shown(settings.credential_file)).text,
-        "popauth init");
+    return notes.say(settings.auth_source == AuthSource::credentials ? LintGravity::warning
+                                                                     : LintGravity::notice,
+                     LintRule::missing_path, "credential-file",
+                     errno_error(saved, "credential-file: " + shown(settings.credential_file)).text,
+                     "popauth init");
   }
   if ((st.st_mode & (S_IRWXG | S_IRWXO)) == 0) return;
-  notes.say(Gravity::error, LintRule::unsafe_path, "credential-file",
+  notes.say(LintGravity::error, LintRule::unsafe_path, "credential-file",
             "credential-file: " + shown(settings.credential_file) +
                 " is open to others than its owner, and it holds secrets",
             "chmod 600 " + shown(settings.credential_file));
@@ -222,7 +222,7 @@ void judge_gate_root(LintNotes& notes) {
     const bool others_write = (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
     const bool is_sticky_above = at != notes.settings().gate_root && (st.st_mode & S_ISVTX) != 0;
     if (is_there && (st.st_uid != 0 || (others_write && !is_sticky_above))) {
-      notes.say(Gravity::error, LintRule::unsafe_path, "gate-root",
+      notes.say(LintGravity::error, LintRule::unsafe_path, "gate-root",
                 "gate-root: " + shown(at) +
                     " must belong to root and be writable by no one else, or popper does not start",
                 "chown root " + shown(at) + "; chmod go-w " + shown(at));
@@ -238,12 +238,12 @@ void judge_users(LintNotes& notes) {
     if (name.empty() || (option == "credential-owner" && !notes.is_set(option))) continue;
     const struct passwd* const entry = ::getpwnam(name.c_str());
     if (!entry) {
-      notes.say(option == "credential-owner" ? Gravity::warning : Gravity::error,
+      notes.say(option == "credential-owner" ? LintGravity::warning : LintGravity::error,
                 LintRule::unknown_user, option,
                 std::string{option} + ": there is no user " + escaped(name, 80),
                 "useradd --system " + escaped(name, 80) + ", or name another");
     } else if (entry->pw_uid == 0 && option != "credential-owner") {
-      notes.say(Gravity::error, LintRule::insecure, option,
+      notes.say(LintGravity::error, LintRule::insecure, option,
                 std::string{option} + " must not be root", "name a user without rights");
     }
   }
@@ -260,7 +260,7 @@ void judge_configuration_files(LintNotes& notes) {
     if (::stat(one.place.source.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) continue;
     const fs::path path = fs::absolute(one.place.source);
     if (holds_secret(one) && (st.st_mode & S_IROTH) != 0) {
-      notes.say({Gravity::error, LintRule::insecure, one.place,
+      notes.say({LintGravity::error, LintRule::insecure, one.place,
                  std::string{one.option->name} + " is secret, and everybody may read this file",
                  "chmod o-r " + shown(path)});
     }
@@ -277,7 +277,7 @@ void judge_pam_service(LintNotes& notes) {
   for (const char* place : {"/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d"}) {
     if (fs::exists(fs::path{place} / settings.pam_service, unknown)) return;
   }
-  notes.say(Gravity::warning, LintRule::missing_path, "pam-service",
+  notes.say(LintGravity::warning, LintRule::missing_path, "pam-service",
             "pam-service: there is no /etc/pam.d/" + escaped(settings.pam_service, 80) +
                 ", so PAM uses its service \"other\", which usually refuses everybody",
             "make the file, or name a service that is there");
@@ -285,7 +285,7 @@ void judge_pam_service(LintNotes& notes) {
 
 }  // namespace
 
-Findings lint_paths(const Configuration& configuration) {
+LintFindings lint_paths(const Configuration& configuration) {
   LintNotes notes{configuration};
   judge_configuration_files(notes);
   judge_named_paths(notes);
@@ -293,7 +293,7 @@ Findings lint_paths(const Configuration& configuration) {
   judge_gate_root(notes);
   judge_users(notes);
   judge_pam_service(notes);
-  Findings findings = notes.take();
+  LintFindings findings = notes.take();
   sort_by_place(findings);
   return findings;
 }

@@ -8,7 +8,7 @@ namespace pop {
 namespace {
 
 void warn(LintNotes& notes, std::string_view option, std::string what, std::string remedy) {
-  notes.say(Gravity::warning, LintRule::insecure, option, std::move(what), std::move(remedy));
+  notes.say(LintGravity::warning, LintRule::insecure, option, std::move(what), std::move(remedy));
 }
 
 bool is_loopback(const ListenAddress& listener) {
@@ -25,7 +25,7 @@ void look_at_listeners(LintNotes& notes, std::chrono::system_clock::time_point n
     const ListenAddress& listener = notes.listeners()[i];
     const Entrance entrance = resolved(listener.tls, listener.kerberos, notes.settings());
     if (listener.old_devices && now >= listener.old_devices->until + std::chrono::days{1}) {
-      notes.say({Gravity::warning, LintRule::dead_setting, notes.place_of_listener(i),
+      notes.say({LintGravity::warning, LintRule::dead_setting, notes.place_of_listener(i),
                  "old-devices-until " + to_string(listener.old_devices->until) +
                      " is over, so nobody is served there",
                  "remove this table, or give it another day"});
@@ -33,7 +33,7 @@ void look_at_listeners(LintNotes& notes, std::chrono::system_clock::time_point n
     if (entrance.tls != ListenTls::none || entrance.kerberos == ListenKerberos::yes) continue;
     if (is_loopback(listener) || !takes_clear_passwords(notes.settings())) continue;
     notes.say(
-        {Gravity::warning, LintRule::insecure, notes.place_of_listener(i),
+        {LintGravity::warning, LintRule::insecure, notes.place_of_listener(i),
          "passwords cross the network to " + to_string(listener) + " in the clear: there is no TLS",
          "tls = \"stls\" with tls-server-cert-file, or clear-text-password = \"local\""});
   }
@@ -43,7 +43,7 @@ void look_at_passwords(LintNotes& notes) {
   const Settings& settings = notes.settings();
   if (notes.speaks_tls() && takes_clear_passwords(settings)) {
     const bool is_wanted = settings.clear_text_password == ClearText::always;
-    notes.say(is_wanted ? Gravity::warning : Gravity::notice, LintRule::insecure,
+    notes.say(is_wanted ? LintGravity::warning : LintGravity::notice, LintRule::insecure,
               "clear-text-password",
               "TLS is there, and a client that does not ask for it may still send its password in "
               "the clear",
@@ -123,7 +123,7 @@ void look_at_networks(LintNotes& notes) {
 void look_at_notices(LintNotes& notes) {
   const Settings& settings = notes.settings();
   if (settings.logudp_destination.empty() || !settings.logudp_secret.empty()) return;
-  notes.say(Gravity::notice, LintRule::insecure, "logudp-destination",
+  notes.say(LintGravity::notice, LintRule::insecure, "logudp-destination",
             "the packets are not signed, so anybody may forge logins", "logudp-secret = \"...\"");
 }
 

@@ -27,9 +27,9 @@ Configuration read(std::string_view text, const FileReader& files = no_files) {
 
 constexpr std::chrono::sys_days today{std::chrono::year{2026} / 11 / 22};
 
-std::string digest(const Findings& findings) {
+std::string digest(const LintFindings& findings) {
   std::string text;
-  for (const Finding& one : findings) {
+  for (const LintFinding& one : findings) {
     text += to_string(one.place) + " " + std::string{name_of(one.gravity)} + " " +
             std::string{name_of(one.rule)} + "\n";
   }
@@ -152,15 +152,15 @@ TEST_CASE("A file that another corrects is no mistake", "[conf][lint]") {
         "/g:1:1 notice overridden\n");
 }
 
-/// Findings about one path, as "gravity rule".
+/// LintFindings about one path, as "gravity rule".
 std::string about(const std::string& option, const fs::path& path) {
   Configuration configuration;
   configuration.settings.auth_source = AuthSource::shadow;
   const Option& known = option_named(option);
   store_value(configuration.settings, known, path.native());
   configuration.origins[index_of(known)] = {"f", 7, 1};
-  Findings findings = lint_paths(configuration);
-  std::erase_if(findings, [](const Finding& one) { return one.place.source != "f"; });
+  LintFindings findings = lint_paths(configuration);
+  std::erase_if(findings, [](const LintFinding& one) { return one.place.source != "f"; });
   return digest(findings);
 }
 
@@ -209,8 +209,8 @@ TEST_CASE("A configuration file that tells secrets, or may be changed by others,
         configuration, {file.native(), {"test"}}, FileScope::start_up,
         [](const std::string&) -> Result<std::string> { return "tls-passphrase = \"x\"\n"; });
     REQUIRE(complaints.empty());
-    Findings found = lint_paths(configuration);
-    std::erase_if(found, [&](const Finding& one) { return one.place.source != file.native(); });
+    LintFindings found = lint_paths(configuration);
+    std::erase_if(found, [&](const LintFinding& one) { return one.place.source != file.native(); });
     return digest(found);
   };
   CHECK(findings(0600) == "");
@@ -225,17 +225,17 @@ TEST_CASE("What is right of a file is judged beside what is wrong", "[conf][lint
       [](const std::string&) -> Result<std::string> {
         return "tiemout = 5\nhash-spool = 9\nblock-uid = -1\n= 3\nconfig-file = \"/f\"\n";
       });
-  CHECK(digest(findings_of(complaints)) ==
+  CHECK(digest(lint_findings_of(complaints)) ==
         "/f:1:1 error unknown-name\n/f:2:14 error bad-value\n/f:4:1 error syntax\n"
         "/f:5:1 error unreadable-file\n");
   CHECK(digest(lint_settings(configuration, today)) == "/f:3:1 warning insecure\n");
 }
 
-TEST_CASE("Findings come by file and line", "[conf][lint]") {
-  Findings findings;
+TEST_CASE("LintFindings come by file and line", "[conf][lint]") {
+  LintFindings findings;
   for (const Place& place :
        {Place{"b", 2, 1}, Place{"a", 1, 1}, Place{"b", 1, 5}, Place{"b", 1, 2}}) {
-    findings.push_back({Gravity::notice, LintRule::syntax, place, "", ""});
+    findings.push_back({LintGravity::notice, LintRule::syntax, place, "", ""});
   }
   sort_by_place(findings);
   CHECK(digest(findings) ==

@@ -12,7 +12,7 @@ namespace pop {
 
 /// error: the programs refuse it, or somebody gets in or mail is lost; warning: it does not do what
 /// it looks like; notice: right, but worth knowing.
-enum class Gravity : std::uint8_t { error, warning, notice };
+enum class LintGravity : std::uint8_t { error, warning, notice };
 
 /// What kind of thing was found. The names are stable.
 enum class LintRule : std::uint8_t {
@@ -56,29 +56,29 @@ inline constexpr std::array lint_rules{
 };
 
 /// One thing found in a configuration.
-struct Finding {
-  Gravity gravity;
+struct LintFinding {
+  LintGravity gravity;
   LintRule rule;
   Place place;         // source "default": nobody has set it
   std::string what;    // what it means: one line without a final period, foreign bytes escaped
   std::string remedy;  // what to write or do instead, or ""
-  bool operator==(const Finding&) const = default;
+  bool operator==(const LintFinding&) const = default;
 };
-using Findings = std::vector<Finding>;
+using LintFindings = std::vector<LintFinding>;
 
 /// "error", "warning" or "notice".
-[[nodiscard]] std::string_view name_of(Gravity gravity);
+[[nodiscard]] std::string_view name_of(LintGravity gravity);
 [[nodiscard]] constexpr std::string_view name_of(LintRule rule) {
   return lint_rules[static_cast<std::size_t>(rule)].name;
 }
 
 /// "FILE:LINE:COLUMN: warning: what [rule]".
-[[nodiscard]] std::string to_string(const Finding& finding);
+[[nodiscard]] std::string to_string(const LintFinding& finding);
 
 /// Errors of the parsers.
-[[nodiscard]] Findings findings_of(const Complaints& complaints);
+[[nodiscard]] LintFindings lint_findings_of(const Complaints& complaints);
 
 /// By file, in the order in which files come up first, then by line and column.
-void sort_by_place(Findings& findings);
+void sort_by_place(LintFindings& findings);
 
 }  // namespace pop

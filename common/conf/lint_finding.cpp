@@ -1,4 +1,4 @@
-#include "conf/finding.h"
+#include "conf/lint_finding.h"
 
 #include <algorithm>
 #include <tuple>
@@ -32,31 +32,31 @@ LintRule rule_of(ComplaintKind kind) {
 
 }  // namespace
 
-std::string_view name_of(Gravity gravity) {
+std::string_view name_of(LintGravity gravity) {
   constexpr std::array<std::string_view, 3> names{"error", "warning", "notice"};
   return names[static_cast<std::size_t>(gravity)];
 }
 
-std::string to_string(const Finding& finding) {
+std::string to_string(const LintFinding& finding) {
   return to_string(finding.place) + ": " + std::string{name_of(finding.gravity)} + ": " +
          finding.what + " [" + std::string{name_of(finding.rule)} + "]";
 }
 
-Findings findings_of(const Complaints& complaints) {
-  Findings findings;
+LintFindings lint_findings_of(const Complaints& complaints) {
+  LintFindings findings;
   for (const Complaint& one : complaints) {
-    findings.push_back({Gravity::error, rule_of(one.kind), one.place, one.what, ""});
+    findings.push_back({LintGravity::error, rule_of(one.kind), one.place, one.what, ""});
   }
   return findings;
 }
 
-void sort_by_place(Findings& findings) {
+void sort_by_place(LintFindings& findings) {
   std::vector<std::string> files;
-  for (const Finding& one : findings) {
+  for (const LintFinding& one : findings) {
     if (std::ranges::find(files, one.place.source) == files.end())
       files.push_back(one.place.source);
   }
-  const auto key = [&](const Finding& one) {
+  const auto key = [&](const LintFinding& one) {
     return std::tuple{std::ranges::find(files, one.place.source) - files.begin(), one.place.line,
                       one.place.column};
   };
