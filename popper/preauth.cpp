@@ -81,11 +81,13 @@ Result<void> take_client(SessionStart& start) {
   return {};
 }
 
-Result<void> confine(const Account& account, const Settings& settings) {
+Result<void> confine(const Account& account, const Settings& settings, BulletinAccess& bulletins) {
   const Result<SessionFilter> filter = SessionFilter::make();
   if (!filter) return std::unexpected(filter.error());
   const Result<SessionRights> rights = session_rights(account, settings);
   if (!rights) return std::unexpected(rights.error());
+  bulletins.groups = bulletin_groups(account, settings);
+  start_teller(bulletins, settings, account.name, *filter);
   return enter_rights(*rights, *filter);
 }
 
@@ -95,11 +97,12 @@ int serve_preauthenticated(const std::string& user, const Handover& handover,
                            std::optional<Log>& log) {
   catch_end_signals();
   SessionStart start;
+  BulletinAccess bulletins;
   Result<void> done = take_client(start);
   Result<Account> account = done ? account_of(user) : std::unexpected(done.error());
   if (account) {
     start.account = std::move(*account);
-    done = confine(start.account, handover.settings);
+    done = confine(start.account, handover.settings, bulletins);
   } else {
     done = std::unexpected(account.error());
   }
@@ -112,7 +115,7 @@ int serve_preauthenticated(const std::string& user, const Handover& handover,
   start.address = environment("REMOTE_ADDR");
   if (start.address.empty()) start.address = "unknown";
   start.connection = "preauth-" + std::to_string(::getpid());
-  return serve_session(std::move(start), handover, log) ? EXIT_SUCCESS : EXIT_FAILURE;
+  return serve_session(std::move(start), handover, bulletins, log) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 }  // namespace pop

@@ -12,6 +12,8 @@
 #include "auth/login_policy.h"
 #include "base/clock.h"
 #include "base/disk.h"
+#include "bull/bulletin_delivery.h"
+#include "bull/seen_numbers.h"
 #include "conf/configuration.h"
 #include "conf/scope.h"
 #include "mail/wire_text.h"
@@ -36,6 +38,9 @@ constexpr std::size_t gathered_at_most = std::size_t{32} * 1024;
 constexpr std::size_t small_write = 512;  // without chunky-writes; as large as Qpopper's
 constexpr std::size_t largest_piece = std::size_t{256} * 1024;
 constexpr std::size_t smallest_piece = std::size_t{4} * 1024;
+
+constexpr std::string_view bulletin_database_failed =
+    "-ERR [SYS/TEMP] Unable to open Bulletin database; contact your administrator\r\n";
 
 Settings user_settings(const SessionStart& start, const Settings& settings, Log& log) {
   const Account& account = start.account;
@@ -99,9 +104,12 @@ bool gathers(ChunkyWrites when, bool over_tls) {
 
 class Session {
  public:
-  Session(SessionStart start, Settings settings, const std::string& host, Log& log)
+  Session(SessionStart start, Settings settings, const std::string& host, BulletinAccess& bulletins,
+          Log& log)
       : account_{std::move(start.account)},
         settings_{std::move(settings)},
+        host_{host},
+        bulletins_{bulletins},
         facts_{facts_of(settings_, host, start)},
         log_{log,
              settings_,
@@ -132,6 +140,7 @@ class Session {
 
   [[nodiscard]] bool comes_too_early(const MaildropContext& context);
   [[nodiscard]] bool open();
+  [[nodiscard]] Result<void> take_bulletins();
   void serve();
   void answer_lines();
   void perform(const SendReply& reply) { answer(reply.text); }
@@ -159,6 +168,8 @@ class Session {
 
   Account account_;
   Settings settings_;
+  const std::string& host_;
+  BulletinAccess& bulletins_;
   CapabilityFacts facts_;
   SessionLog log_;
   SessionTimes times_;
@@ -177,6 +188,7 @@ class Session {
   std::vector<MessageNumber> unheard_;  // sent, and perhaps not arrived
   std::uint64_t retrieved_octets_ = 0;
   bool was_told_to_end_ = false;
+  bool has_lost_database_ = false;
 };
 
 bool Session::run() {
@@ -215,6 +227,12 @@ bool Session::open() {
     return false;
   }
   maildrop_ = std::move(*opened);
+  if (const Result<void> taken = take_bulletins(); !taken) {
+    maildrop_.reset();
+    refuse(has_lost_database_ ? bulletin_database_failed : reply::failure(taken.error()),
+           taken.error());
+    return false;
+  }
   for (const std::string& remark : maildrop_->remarks()) log_.warning(remark);
   const std::span<const MessageInfo> messages = maildrop_->messages();
   listing_.reserve(messages.size());
@@ -228,6 +246,34 @@ bool Session::open() {
   say(reply::welcome(account_.name, {dialogue_->messages_left(), dialogue_->octets_left()},
                      maildrop_->hidden()));
   return true;
+}
+
+// An error only where the client must not be served: without the bulletin database unless
+// bulldb-nonfatal allows it, or when the maildrop cannot be listed any more.
+Result<void> Session::take_bulletins() {
+  if (settings_.bulldir.empty() || !account_.folder.empty()) return {};
+  const MailUser user = mail_user(account_);
+  Disk& disk = system_disk();
+  PopbullNumbers in_file{disk, settings_, user};
+  DatabaseNumbers in_database{bulletins_, disk, settings_, user};
+  const bool has_database = bulletins_.teller || bulletins_.no_teller;
+  SeenNumbers& numbers = has_database ? static_cast<SeenNumbers&>(in_database) : in_file;
+  const Recipient recipient{account_.name, bulletins_.groups,
+                            settings_.group_bulletins ? ByGroup::yes : ByGroup::no};
+  const Result<BulletinsDelivered> delivered =
+      deliver_bulletins({settings_, disk, system_clock()}, recipient, host_, numbers, *maildrop_);
+  if (!delivered) {
+    has_lost_database_ = in_database.has_failed();
+    if (has_lost_database_ && !settings_.bulldb_nonfatal) {
+      return std::unexpected(delivered.error());
+    }
+    log_.failure("deliver bulletins to", delivered.error());
+    return {};
+  }
+  for (const std::string& remark : delivered->remarks) log_.warning(remark);
+  if (delivered->files.empty()) return {};
+  log_.bulletins(delivered->files);
+  return maildrop_->list_again();
 }
 
 void Session::serve() {
@@ -499,12 +545,14 @@ void Session::log_end(std::string_view how) {
 
 }  // namespace
 
-bool serve_session(SessionStart start, const Handover& handover, std::optional<Log>& log) {
+bool serve_session(SessionStart start, const Handover& handover, BulletinAccess& bulletins,
+                   std::optional<Log>& log) {
   Settings settings = user_settings(start, handover.settings, *log);
   const bool own_log = settings.debug != handover.settings.debug ||
                        settings.tracefile != handover.settings.tracefile;
   if (own_log) follow_user_settings(*log, handover.settings, settings);
-  const bool well = Session{std::move(start), std::move(settings), handover.host, *log}.run();
+  const bool well =
+      Session{std::move(start), std::move(settings), handover.host, bulletins, *log}.run();
   return well && !own_log;
 }
 

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/text.h"
 #include "pop3/command.h"
 
 namespace pop {
@@ -74,6 +75,12 @@ void SessionLog::error_reply(std::string_view reply) const {
 
 void SessionLog::failure(std::string_view doing, const Error& error) const {
   log_.failure(fmt::format("{} {}", doing, client_.user), error, {{"id", client_.connection}});
+}
+
+void SessionLog::bulletins(const std::vector<std::string>& files) const {
+  std::string names;
+  for (const std::string& file : files) names += (names.empty() ? "" : ", ") + escaped(file);
+  sentence(Severity::info, fmt::format("bulletins for {}: {}", shown_user(), names));
 }
 
 void SessionLog::timed_out(std::chrono::seconds silence) const {

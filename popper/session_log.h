@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "conf/settings.h"
@@ -51,6 +52,8 @@ class SessionLog {
   void failure(std::string_view doing, const Error& error) const;
   /// Something amiss that the client need not know of.
   void warning(const std::string& what) const { sentence(Severity::warning, what); }
+  /// That these files' bulletins are in the maildrop from now on.
+  void bulletins(const std::vector<std::string>& files) const;
   void timed_out(std::chrono::seconds silence) const;
   void output_failed(const Error& error) const;
   /// statistics: to be called before the update, also after an abort.

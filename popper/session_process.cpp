@@ -63,7 +63,7 @@ void begin_session_process() {
 }
 
 Result<void> take_user_over(SessionStart& start, const SessionBirth& birth,
-                            std::optional<Log>& log) {
+                            BulletinAccess& bulletins, std::optional<Log>& log) {
   const Settings& settings = birth.handover.settings;
   // A hash directory is shared, so it must not belong to the user who comes first.
   Result<void> hashed = make_hash_directories(system_disk(), settings, mail_user(start.account));
@@ -71,14 +71,17 @@ Result<void> take_user_over(SessionStart& start, const SessionBirth& birth,
   // Needs NSS, so it comes before the descriptors go.
   Result<SessionRights> rights = session_rights(start.account, settings);
   if (!rights) return std::unexpected(rights.error());
+  bulletins.groups = bulletin_groups(start.account, settings);
   Result<Fd> client = close_inherited(std::move(start.client), birth.handover, log);
   if (!client) return std::unexpected(client.error());
   start.client = std::move(*client);
   if (!settings.session_program.empty()) return become(rights->identity);
+  start_teller(bulletins, settings, start.account.name, birth.filter);
   return enter_rights(*rights, birth.filter);
 }
 
-bool serve_next(Channel& channel, const SessionBirth& birth, std::optional<Log>& log) {
+bool serve_next(Channel& channel, const SessionBirth& birth, BulletinAccess& bulletins,
+                std::optional<Log>& log) {
   Result<std::optional<Channel::Received>> received = channel.receive();
   if (!received || !*received) return false;
   Result<SessionStart> start = decode_session_start((*received)->record);
@@ -89,7 +92,7 @@ bool serve_next(Channel& channel, const SessionBirth& birth, std::optional<Log>&
   }
   start->client = std::move((*received)->descriptor);
   ::prctl(PR_SET_NAME, serving_name);
-  const bool well = serve_session(std::move(*start), birth.handover, log);
+  const bool well = serve_session(std::move(*start), birth.handover, bulletins, log);
   ::prctl(PR_SET_NAME, idle_name);
   return well;
 }
@@ -97,7 +100,8 @@ bool serve_next(Channel& channel, const SessionBirth& birth, std::optional<Log>&
 int serve_as_user(SessionStart start, const SessionBirth& birth, std::optional<Log>& log) {
   begin_session_process();
   ::mallopt(M_PERTURB, 0);  // the keeper's care for freed secrets; here is only the user's own mail
-  if (const Result<void> done = take_user_over(start, birth, log); !done) {
+  BulletinAccess bulletins;
+  if (const Result<void> done = take_user_over(start, birth, bulletins, log); !done) {
     log->failure("start a session for " + start.account.name, done.error(),
                  {{"id", start.connection}});
     if (start.client.is_open()) refuse_session(start.client, done.error());
@@ -106,7 +110,8 @@ int serve_as_user(SessionStart start, const SessionBirth& birth, std::optional<L
   if (!birth.handover.settings.session_program.empty()) {
     return become_session_program(std::move(start), birth.handover, *log);
   }
-  return serve_session(std::move(start), birth.handover, log) ? EXIT_SUCCESS : EXIT_FAILURE;
+  return serve_session(std::move(start), birth.handover, bulletins, log) ? EXIT_SUCCESS
+                                                                         : EXIT_FAILURE;
 }
 
 // --- Sessions with one of PAM's
@@ -208,7 +213,10 @@ int run_session_after_session(const SessionRights& rights, Channel channel,
                               const SessionBirth& birth, std::optional<Log>& log) {
   begin_session_process();
   overwrite_freed_memory();
+  const Settings& settings = birth.handover.settings;
+  BulletinAccess bulletins{bulletin_groups(rights.identity, settings), {}, {}};
   Result<Fd> kept = close_inherited(std::move(channel).release(), birth.handover, log);
+  if (kept) start_teller(bulletins, settings, {}, birth.filter);
   const Result<void> done =
       kept ? enter_rights(rights, birth.filter) : std::unexpected(kept.error());
   if (!done) {
@@ -216,7 +224,7 @@ int run_session_after_session(const SessionRights& rights, Channel channel,
     return EXIT_FAILURE;
   }
   Channel keeper{std::move(*kept)};
-  while (serve_next(keeper, birth, log)) {
+  while (serve_next(keeper, birth, bulletins, log)) {
     wipe_stack_below();
     if (!keeper.send(idle_report)) break;  // the keeper has gone
   }

@@ -37,6 +37,7 @@ std::vector<std::filesystem::path> writable_trees(const Account& account,
   add_tree(trees, settings.spool_dir);
   add_tree(trees, settings.temp_dir);
   add_tree(trees, settings.cache_dir);
+  add_tree(trees, settings.popbulldir);
   add_tree(trees, common_part(account.home));
   if (!account.maildrop.empty()) add_tree(trees, common_part(account.maildrop.parent_path()));
   return trees;

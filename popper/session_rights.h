@@ -26,7 +26,7 @@ struct SessionRights {
   [[nodiscard]] bool operator==(const SessionRights&) const = default;
 };
 
-/// The account's ids and, for the trees: the spool, temporary and cache directories, the home
+/// The account's ids and, for the trees: the spool, temporary, cache and .popbull directories, the home
 /// directory, and the directory of the account's own maildrop. For virtual users the latter two are
 /// widened by user_independent_part(), so that users of one uid have equal rights.
 /// Reads NSS and the spool directory's status. Errc::denied as session_identity().

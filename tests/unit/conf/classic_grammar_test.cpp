@@ -108,7 +108,7 @@ TEST_CASE("Every mistake is named with its place", "[conf][classic]") {
       {"set log-facility = lcal1",
        "f:1:20: \"lcal1\" is no value of log-facility; did you mean local1"},
       {"set announce-expire = 3", "f:1:23: announce-expire is not available in this version"},
-      {"set bulldir = /b", "f:1:15: bulldir is not available in this version"},
+      {"set bulldir = b", "f:1:15: bulldir must begin with a slash, not be \"b\""},
       {std::string("set shy\0", 8), "f:1:8: NUL byte: this is no text file"},
       {"\x7f"
        "ELF\x02\x01",

@@ -189,9 +189,7 @@ TEST_CASE("Usage errors say what is wrong, all at once", "[conf][cli]") {
       {{"-p5"}, "command line: -p: wants a number from 0 to 4, not \"5\"\n"},
       {{"-pnever"}, "command line: -p: wants a number from 0 to 4, not \"never\"\n"},
       {{"-l3"}, "command line: -l: wants a number from 0 to 2, not \"3\"\n"},
-      {{"-b/b", "-B"},
-       "command line: -b: bulldir is not available in this version\n"
-       "command line: -B: bulldb-nonfatal is not available in this version\n"},
+      {{"-bb"}, "command line: -b: bulldir must begin with a slash, not be \"b\"\n"},
       {{"-eexpire=3"}, "command line: -e: announce-expire is not available in this version\n"},
       {{"-e", "login_delay=x"},
        "command line: -e: announce-login-delay wants an integer, not \"x\"\n"},

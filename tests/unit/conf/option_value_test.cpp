@@ -158,8 +158,6 @@ TEST_CASE("What comes later may only keep its default", "[conf][value]") {
     REQUIRE(!refused);
     CHECK(refused.error() == std::string{option.name} + " is not available in this version");
   }
-  CHECK(complaint_about("bulldb-nonfatal", "true") ==
-        "bulldb-nonfatal is not available in this version");
 }
 
 TEST_CASE("Repeated tls-options add up, other integers are replaced", "[conf][value]") {

@@ -1,0 +1,50 @@
+#include "popper/bulletin_access.h"
+
+#include <utility>
+
+#include "bull/recipient.h"
+#include "bull/seen_database.h"
+
+namespace pop {
+
+std::vector<std::string> bulletin_groups(const Account& account, const Settings& settings) {
+  if (!settings.group_bulletins) return {};
+  if (account.is_virtual) return group_names({account.gid});
+  return group_names(account.name, account.gid);
+}
+
+std::vector<std::string> bulletin_groups(const Identity& identity, const Settings& settings) {
+  if (!settings.group_bulletins) return {};
+  return group_names(identity.groups);
+}
+
+void start_teller(BulletinAccess& access, const Settings& settings, const std::string& user,
+                  const SessionFilter& filter) {
+  if (settings.bulldir.empty() || seen_database_file(settings).empty()) return;
+  Result<BulletinTeller> teller = BulletinTeller::start(settings, user, filter);
+  if (teller) {
+    access.teller.emplace(std::move(*teller));
+  } else {
+    access.no_teller = std::move(teller).error();
+  }
+}
+
+Result<KnownNumbers> DatabaseNumbers::read() {
+  Result<std::optional<SeenRecord>> record =
+      access_.teller ? access_.teller->fetch(user_.name) : std::unexpected(*access_.no_teller);
+  if (!record) {
+    has_failed_ = true;
+    return std::unexpected(std::move(record).error());
+  }
+  if (!*record) return taken_over_numbers(disk_, settings_, user_);
+  return KnownNumbers{{SeenFile::Kind::number, std::move(**record)}};
+}
+
+Result<void> DatabaseNumbers::write(const SeenRecord& record) {
+  Result<void> stored = access_.teller ? access_.teller->store(user_.name, record)
+                                       : std::unexpected(*access_.no_teller);
+  has_failed_ = has_failed_ || !stored;
+  return stored;
+}
+
+}  // namespace pop
