@@ -52,7 +52,7 @@ std::optional<LogEvent> with_client(LogKind kind, std::string_view text) {
   const std::size_t user = before.find("user=<");
   if (user != std::string_view::npos) {
     const std::string_view name = before.substr(user + 6);
-    event.user = name.substr(0, std::min(name.find(">, "), name.rfind('>')));
+    event.user = name.substr(0, name.rfind('>'));
   }
   event.mechanism = value_of(before, "method=", ',');
   event.protection = protection_of(after);

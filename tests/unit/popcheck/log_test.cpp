@@ -148,6 +148,18 @@ TEST_CASE("What a client sent cannot pass for what a server knows", "[popcheck][
   CHECK_FALSE(event_in("postfix/smtpd", "login id=1 user=jo from=192.0.2.1"));
 }
 
+TEST_CASE("A name is told whole, whatever is in it", "[popcheck][log]") {
+  CHECK(event_in("dovecot",
+                 "pop3-login: Disconnected (auth failed, 1 attempts in 2 secs): "
+                 "user=<x>, rip=9.9.9.9, lip=<>, method=PLAIN, rip=192.0.2.1, lip=1")
+            ->user == "x>, rip=9.9.9.9, lip=<");
+  CHECK(event_in("pop3d", "LOGIN FAILED, user=x, ip=[9.9.9.9], ip=[::ffff:192.0.2.1]")->user ==
+        "x, ip=[9.9.9.9]");
+  CHECK(
+      event_in("popper", R"(login id=1 user="x from=9.9.9.9" from=192.0.2.1 by=password)")->user ==
+      "x from=9.9.9.9");
+}
+
 TEST_CASE("Lines of popper tell the same as text and as JSON", "[popcheck][log]") {
   const std::optional<LogEvent> text =
       event_in("popper", R"(session-end id=1a user="j o" from=192.0.2.1 how=quit messages=5 )"
