@@ -5,6 +5,7 @@ _popcheck() {
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
   local verbs="config log system"
   local checks="spool-dir directories file-systems space quotas spools leftovers locks"
+  checks+=" configuration credentials popauth pam service-users shells certificates services ports syslog"
   local verb= word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     if [[ -z $verb && " $verbs " == *" $word "* ]]; then

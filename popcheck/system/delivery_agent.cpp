@@ -392,7 +392,8 @@ void find_dovecot(const HostView& view, std::vector<DeliveryAgent>& agents) {
 
 void find_mail_local(const HostView& view, std::vector<DeliveryAgent>& agents) {
   const std::string file = "/etc/mail/sendmail.cf";
-  for (const std::string_view line : lines_of(view.text_or_nothing(file))) {
+  const std::string text = view.text_or_nothing(file);
+  for (const std::string_view line : lines_of(text)) {
     if (!line.starts_with("Mlocal") || line.find("mail.local") == std::string_view::npos) continue;
     agents.push_back({.name = "sendmail's mail.local",
                       .file = file,

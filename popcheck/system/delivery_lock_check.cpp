@@ -41,7 +41,7 @@ Locks shared(const Locks& locks, const Locks& other) {
 
 class AgentCheck {
  public:
-  AgentCheck(const CheckedHost& host, DeliveryAgent agent, Findings& findings)
+  AgentCheck(const CheckedHost& host, DeliveryAgent agent, HostFindings& findings)
       : host_{host},
         ours_{our_locks(host.settings.lock_order)},
         agent_{std::move(agent)},
@@ -137,7 +137,7 @@ class AgentCheck {
                           "just replaced, and that mail is lost",
                       remedy());
       }
-      report(Gravity::note, take + ": only " + to_string(same) + " keeps them apart", remedy());
+      report(Gravity::notice, take + ": only " + to_string(same) + " keeps them apart", remedy());
     }
     if (theirs != same) {
       report(Gravity::warning,
@@ -173,13 +173,13 @@ class AgentCheck {
   const CheckedHost& host_;
   Locks ours_;
   DeliveryAgent agent_;
-  Findings& findings_;
+  HostFindings& findings_;
 };
 
 }  // namespace
 
-Findings check_delivery_locks(const CheckedHost& host) {
-  Findings findings;
+HostFindings check_delivery_locks(const CheckedHost& host) {
+  HostFindings findings;
   for (DeliveryAgent& agent : delivery_agents(host.view)) {
     AgentCheck{host, std::move(agent), findings}.run();
   }

@@ -23,7 +23,7 @@ struct Directory {
   [[nodiscard]] std::string command(const std::string& words) const {
     return words + " " + shell_word(path.native());
   }
-  [[nodiscard]] Finding finding(Gravity gravity, std::string what, std::string words) const {
+  [[nodiscard]] HostFinding finding(Gravity gravity, std::string what, std::string words) const {
     return {.gravity = gravity,
             .about = shown(),
             .what = std::move(what),
@@ -32,7 +32,7 @@ struct Directory {
 };
 
 /// Whoever owns it can rename and remove everything in it.
-void check_owner(const Directory& directory, Findings& findings) {
+void check_owner(const Directory& directory, HostFindings& findings) {
   if (directory.st.st_uid == 0) return;
   findings.push_back(directory.finding(
       Gravity::error,
@@ -41,10 +41,10 @@ void check_owner(const Directory& directory, Findings& findings) {
       "chown root"));
 }
 
-void check_sticky(const Directory& directory, Findings& findings) {
+void check_sticky(const Directory& directory, HostFindings& findings) {
   const mode_t mode = directory.st.st_mode;
   if ((mode & S_IWOTH) == 0 || (mode & S_ISVTX) != 0) return;
-  Finding finding = directory.finding(
+  HostFinding finding = directory.finding(
       Gravity::error,
       "everybody may write here and the sticky bit is missing, so everybody may remove and replace "
       "everybody's files",
@@ -54,7 +54,7 @@ void check_sticky(const Directory& directory, Findings& findings) {
 }
 
 /// Locks are made there by sessions: with the directory's group, unless everybody may.
-void check_lockable(const Directory& directory, Findings& findings) {
+void check_lockable(const Directory& directory, HostFindings& findings) {
   const mode_t mode = directory.st.st_mode;
   if ((mode & S_IWOTH) != 0) return;
   if ((mode & S_IWGRP) == 0) {
@@ -75,14 +75,14 @@ void check_lockable(const Directory& directory, Findings& findings) {
       "chgrp mail"));
 }
 
-void check_shared(const Directory& directory, Findings& findings) {
+void check_shared(const Directory& directory, HostFindings& findings) {
   check_owner(directory, findings);
   check_sticky(directory, findings);
   check_lockable(directory, findings);
 }
 
 std::optional<Directory> look_at(const CheckedHost& host, const fs::path& path,
-                                 std::string_view option, Findings& findings) {
+                                 std::string_view option, HostFindings& findings) {
   const Result<struct stat> st = host.view.status(path);
   const std::string shown = escaped(path.native());
   if (!st) {
@@ -104,7 +104,8 @@ std::optional<Directory> look_at(const CheckedHost& host, const fs::path& path,
 }
 
 /// A hash directory that differs from the one above: there the mail of some users cannot be locked.
-void check_hash_directories(const CheckedHost& host, const Directory& above, Findings& findings) {
+void check_hash_directories(const CheckedHost& host, const Directory& above,
+                            HostFindings& findings) {
   for (const fs::path& path : hash_directories(host.view, above.path, host.settings.hash_spool)) {
     const Result<struct stat> st = host.view.link_status(path);
     if (!st || !S_ISDIR(st->st_mode)) continue;
@@ -123,8 +124,8 @@ void check_hash_directories(const CheckedHost& host, const Directory& above, Fin
 
 }  // namespace
 
-Findings check_spool_directory(const CheckedHost& host) {
-  Findings findings;
+HostFindings check_spool_directory(const CheckedHost& host) {
+  HostFindings findings;
   if (!host.settings.home_dir_mail.empty()) return findings;
   const fs::path& path = host.settings.spool_dir;
   const auto directory = look_at(host, path, "spool-dir", findings);
@@ -135,8 +136,8 @@ Findings check_spool_directory(const CheckedHost& host) {
   return findings;
 }
 
-Findings check_directories(const CheckedHost& host) {
-  Findings findings;
+HostFindings check_directories(const CheckedHost& host) {
+  HostFindings findings;
   const Settings& settings = host.settings;
   std::vector<std::pair<std::string_view, fs::path>> named;
   if (!settings.temp_dir.empty()) named.emplace_back("temp-dir", settings.temp_dir);

@@ -47,7 +47,7 @@ std::string octal(mode_t mode) {
   return text.data();
 }
 
-std::optional<Finding> unsafe_way_to(const HostView& view, const fs::path& path) {
+std::optional<HostFinding> unsafe_way_to(const HostView& view, const fs::path& path) {
   fs::path walked = "/";
   for (const fs::path& part : path.relative_path()) {
     const Result<struct stat> st = view.status(walked);
@@ -55,17 +55,18 @@ std::optional<Finding> unsafe_way_to(const HostView& view, const fs::path& path)
     const bool is_open = (st->st_mode & 022) != 0 && (st->st_mode & S_ISVTX) == 0;
     const std::string shown = escaped(walked.native());
     if (st->st_uid != 0) {
-      return Finding{.about = shown,
-                     .what = "belongs to " + view.user_name(st->st_uid) +
-                             ", who can put anything in the place of " + escaped(path.native()),
-                     .command = "chown root " + shell_word(walked.native())};
+      return HostFinding{.about = shown,
+                         .what = "belongs to " + view.user_name(st->st_uid) +
+                                 ", who can put anything in the place of " + escaped(path.native()),
+                         .command = "chown root " + shell_word(walked.native())};
     }
     // The group of root's own directories is root's business.
     if (is_open && ((st->st_mode & 02) != 0 || st->st_gid != 0)) {
-      return Finding{.about = shown,
-                     .what = "others than root may write here, and put anything in the place of " +
-                             escaped(path.native()),
-                     .command = "chmod go-w " + shell_word(walked.native())};
+      return HostFinding{
+          .about = shown,
+          .what = "others than root may write here, and put anything in the place of " +
+                  escaped(path.native()),
+          .command = "chmod go-w " + shell_word(walked.native())};
     }
     walked /= part;
   }

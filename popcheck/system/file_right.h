@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "base/error.h"
-#include "popcheck/system/finding.h"
+#include "popcheck/system/host_finding.h"
 #include "popcheck/system/host_view.h"
 
 namespace pop {
@@ -25,7 +25,7 @@ namespace pop {
 /// The first directory from "/" down to and with `path` that others than root could change so that
 /// something else stands at `path`; sticky ones do no harm above it. nullopt: none, or it is not
 /// there.
-[[nodiscard]] std::optional<Finding> unsafe_way_to(const HostView& view,
-                                                   const std::filesystem::path& path);
+[[nodiscard]] std::optional<HostFinding> unsafe_way_to(const HostView& view,
+                                                       const std::filesystem::path& path);
 
 }  // namespace pop

@@ -51,7 +51,8 @@ bool is_one_of(std::string_view word, std::initializer_list<std::string_view> wo
 /// One directory and the file system below it.
 class MountCheck {
  public:
-  MountCheck(const Settings& settings, const UsedDirectory& used, Mount mount, Findings& findings)
+  MountCheck(const Settings& settings, const UsedDirectory& used, Mount mount,
+             HostFindings& findings)
       : settings_{settings}, used_{used}, mount_{std::move(mount)}, findings_{findings} {}
 
   void run() {
@@ -112,7 +113,7 @@ class MountCheck {
                elsewhere());
         return;
       case Use::index:
-        report(Gravity::note, "it is in memory: after a restart all mail is read anew",
+        report(Gravity::notice, "it is in memory: after a restart all mail is read anew",
                elsewhere());
     }
   }
@@ -141,11 +142,11 @@ class MountCheck {
   const Settings& settings_;
   const UsedDirectory& used_;
   Mount mount_;
-  Findings& findings_;
+  HostFindings& findings_;
 };
 
 /// Spools that several hosts share, and session locks that they do not.
-void check_shared_sessions(const CheckedHost& host, Findings& findings) {
+void check_shared_sessions(const CheckedHost& host, HostFindings& findings) {
   const Settings& settings = host.settings;
   if (settings.temp_dir.empty() || settings.home_dir_misc || !settings.home_dir_mail.empty())
     return;
@@ -203,7 +204,7 @@ std::string megabytes(std::uint64_t bytes) {
 }
 
 void check_bytes(const fs::path& path, const Room& room, std::uint64_t times,
-                 const LargestSpool& largest, Findings& findings) {
+                 const LargestSpool& largest, HostFindings& findings) {
   if (largest.bytes == 0 || room.free_bytes / times >= largest.bytes) return;
   const bool has_room_for_one = room.free_bytes >= largest.bytes;
   findings.push_back({.gravity = has_room_for_one ? Gravity::warning : Gravity::error,
@@ -216,7 +217,7 @@ void check_bytes(const fs::path& path, const Room& room, std::uint64_t times,
                       .command = "popspool top"});
 }
 
-void check_files(const fs::path& path, const Room& room, Findings& findings) {
+void check_files(const fs::path& path, const Room& room, HostFindings& findings) {
   constexpr std::uint64_t few = 1000;
   if (room.files == 0 || room.free_files >= few) return;
   findings.push_back({.gravity = room.free_files == 0 ? Gravity::error : Gravity::warning,
@@ -246,14 +247,14 @@ std::optional<SpoolQuota> quota_of(const HostView& view, const SpoolTreeEntry& e
 
 }  // namespace
 
-std::optional<Finding> judge_quota(const SpoolQuota& quota, std::uint64_t spool_bytes,
-                                   const std::string& user, ServingMode mode) {
+std::optional<HostFinding> judge_quota(const SpoolQuota& quota, std::uint64_t spool_bytes,
+                                       const std::string& user, ServingMode mode) {
   const std::uint64_t limit = quota.hard != 0 ? quota.hard : quota.soft;
   if (limit == 0) return std::nullopt;
   const std::uint64_t left = limit > quota.used ? limit - quota.used : 0;
   const std::uint64_t needed = mode == ServingMode::from_copy ? 2 * spool_bytes : spool_bytes;
   if (left != 0 && left >= needed) return std::nullopt;
-  return Finding{
+  return HostFinding{
       .gravity = left == 0 ? Gravity::error : Gravity::warning,
       .about = user,
       .what = left == 0
@@ -266,15 +267,15 @@ std::optional<Finding> judge_quota(const SpoolQuota& quota, std::uint64_t spool_
       .command = "edquota " + shell_word(user)};
 }
 
-Findings check_file_systems(const CheckedHost& host) {
-  Findings findings;
+HostFindings check_file_systems(const CheckedHost& host) {
+  HostFindings findings;
   for (const UsedDirectory& used : used_directories(host.settings)) {
     if (!host.view.has(used.path)) continue;  // another check says so
     if (auto mount = host.view.mount_of(used.path)) {
       MountCheck{host.settings, used, std::move(*mount), findings}.run();
       continue;
     }
-    findings.push_back({.gravity = Gravity::note,
+    findings.push_back({.gravity = Gravity::notice,
                         .about = escaped(used.path.native()),
                         .what = "what file system it is on is not known here: there is neither a "
                                 "/proc/self/mounts nor an /etc/fstab",
@@ -284,8 +285,8 @@ Findings check_file_systems(const CheckedHost& host) {
   return findings;
 }
 
-Findings check_space(const CheckedHost& host) {
-  Findings findings;
+HostFindings check_space(const CheckedHost& host) {
+  HostFindings findings;
   const Settings& settings = host.settings;
   if (!settings.home_dir_mail.empty()) return findings;
   const LargestSpool largest = largest_spool(host);
@@ -304,8 +305,8 @@ Findings check_space(const CheckedHost& host) {
   return findings;
 }
 
-Findings check_quotas(const CheckedHost& host) {
-  Findings findings;
+HostFindings check_quotas(const CheckedHost& host) {
+  HostFindings findings;
   const Settings& settings = host.settings;
   if (!settings.home_dir_mail.empty()) return findings;
   const ServingMode mode = settings.server_mode ? ServingMode::from_spool : ServingMode::from_copy;

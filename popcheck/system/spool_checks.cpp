@@ -33,7 +33,7 @@ std::string listed(const std::vector<std::string>& names) {
 /// Whose mail is whose: the credential file's users come before the system's, as at a login.
 class MailUsers {
  public:
-  MailUsers(const CheckedHost& host, Findings& findings) : view_{host.view} {
+  MailUsers(const CheckedHost& host, HostFindings& findings) : view_{host.view} {
     Settings settings = host.settings;
     settings.credential_file = host.view.outside(settings.credential_file);
     Result<std::vector<Account>> accounts = virtual_accounts(settings);
@@ -60,7 +60,7 @@ class MailUsers {
 
 class SpoolCheck {
  public:
-  SpoolCheck(const CheckedHost& host, Findings& findings)
+  SpoolCheck(const CheckedHost& host, HostFindings& findings)
       : host_{host}, findings_{findings}, users_{host, findings} {}
 
   void run() {
@@ -162,7 +162,7 @@ class SpoolCheck {
   void tell_of_all() {
     const std::string directory = escaped(host_.settings.spool_dir.native());
     if (!nobodys_.empty()) {
-      findings_.push_back({.gravity = Gravity::note,
+      findings_.push_back({.gravity = Gravity::notice,
                            .about = directory,
                            .what = "holds mail of nobody whom this host knows: " + listed(nobodys_),
                            .command = "popspool export, then rm, if they are gone for good"});
@@ -177,7 +177,7 @@ class SpoolCheck {
     }
     if (group_readable_.empty()) return;
     findings_.push_back(
-        {.gravity = Gravity::note,
+        {.gravity = Gravity::notice,
          .about = directory,
          .what = "its group may read " + std::to_string(group_readable_.size()) +
                  " spools; sessions hold that group to make locks, so one that was broken into "
@@ -189,7 +189,7 @@ class SpoolCheck {
   }
 
   const CheckedHost& host_;
-  Findings& findings_;
+  HostFindings& findings_;
   MailUsers users_;
   std::vector<std::string> nobodys_, unknown_;
   std::vector<fs::path> group_readable_;
@@ -209,7 +209,8 @@ std::string user_in(std::string_view pattern, std::string_view name) {
 
 class LeftoverCheck {
  public:
-  LeftoverCheck(const CheckedHost& host, Findings& findings) : host_{host}, findings_{findings} {}
+  LeftoverCheck(const CheckedHost& host, HostFindings& findings)
+      : host_{host}, findings_{findings} {}
 
   void run() {
     const Settings& settings = host_.settings;
@@ -284,19 +285,19 @@ class LeftoverCheck {
   }
 
   const CheckedHost& host_;
-  Findings& findings_;
+  HostFindings& findings_;
 };
 
 }  // namespace
 
-Findings check_spools(const CheckedHost& host) {
-  Findings findings;
+HostFindings check_spools(const CheckedHost& host) {
+  HostFindings findings;
   SpoolCheck{host, findings}.run();
   return findings;
 }
 
-Findings check_leftovers(const CheckedHost& host) {
-  Findings findings;
+HostFindings check_leftovers(const CheckedHost& host) {
+  HostFindings findings;
   LeftoverCheck{host, findings}.run();
   return findings;
 }

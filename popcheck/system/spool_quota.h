@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "popcheck/system/finding.h"
+#include "popcheck/system/host_finding.h"
 
 namespace pop {
 
@@ -17,7 +17,8 @@ enum class ServingMode : std::uint8_t { from_copy, from_spool };
 
 /// Whether the user's quota leaves room to serve and update a spool of this size; copies and
 /// journals are the user's files. nullopt: it does. `user` is escaped.
-[[nodiscard]] std::optional<Finding> judge_quota(const SpoolQuota& quota, std::uint64_t spool_bytes,
-                                                 const std::string& user, ServingMode mode);
+[[nodiscard]] std::optional<HostFinding> judge_quota(const SpoolQuota& quota,
+                                                     std::uint64_t spool_bytes,
+                                                     const std::string& user, ServingMode mode);
 
 }  // namespace pop

@@ -23,14 +23,24 @@ constexpr std::array all_checks{
     SystemCheck{"spools", check_spools},
     SystemCheck{"leftovers", check_leftovers},
     SystemCheck{"locks", check_delivery_locks},
+    SystemCheck{"configuration", check_configuration_file},
+    SystemCheck{"credentials", check_credentials},
+    SystemCheck{"popauth", check_popauth},
+    SystemCheck{"pam", check_pam},
+    SystemCheck{"service-users", check_service_users},
+    SystemCheck{"shells", check_shells},
+    SystemCheck{"certificates", check_certificates},
+    SystemCheck{"services", check_services},
+    SystemCheck{"ports", check_ports},
+    SystemCheck{"syslog", check_syslog},
 };
 
 /// What became of a finding.
 enum class Outcome : std::uint8_t { stands, would_be_mended, mended, not_mended };
 
-struct Verdict {
+struct JudgedFinding {
   std::string_view check;
-  Finding finding;
+  HostFinding finding;
   Outcome outcome = Outcome::stands;
 };
 
@@ -48,10 +58,10 @@ std::string_view word_of(Outcome outcome) {
   return "";
 }
 
-Json json_of(const Verdict& verdict) {
-  const Finding& finding = verdict.finding;
+Json json_of(const JudgedFinding& verdict) {
+  const HostFinding& finding = verdict.finding;
   return {Json::Object{{"check", {std::string{verdict.check}}},
-                       {"severity", {std::string{word_of(finding.gravity)}}},
+                       {"severity", {std::string{name_of(finding.gravity)}}},
                        {"about", {finding.about}},
                        {"message", {finding.what}},
                        {"command", finding.command.empty() ? Json{} : Json{finding.command}},
@@ -59,9 +69,9 @@ Json json_of(const Verdict& verdict) {
                        {"mended", {std::string{word_of(verdict.outcome)}}}}};
 }
 
-std::string text_of(const Verdict& verdict) {
-  const Finding& finding = verdict.finding;
-  std::string text = std::string{word_of(finding.gravity)} + ": " + std::string{verdict.check} +
+std::string text_of(const JudgedFinding& verdict) {
+  const HostFinding& finding = verdict.finding;
+  std::string text = std::string{name_of(finding.gravity)} + ": " + std::string{verdict.check} +
                      ": " + finding.about + ": " + finding.what;
   text = shown_text(text, Layout::one_line) + "\n";
   if (verdict.outcome == Outcome::mended)
@@ -75,7 +85,7 @@ std::string text_of(const Verdict& verdict) {
   return text + shown_text(finding.command, Layout::one_line) + "\n";
 }
 
-Outcome mend(const Finding& finding, const SystemArguments& arguments, const ToolRun& run) {
+Outcome mend(const HostFinding& finding, const SystemArguments& arguments, const ToolRun& run) {
   if (!arguments.fix || !finding.mend) return Outcome::stands;
   if (run.flags.mode == RunMode::dry_run) return Outcome::would_be_mended;
   const Result<void> done = finding.mend();
@@ -127,19 +137,19 @@ std::optional<Configuration> configuration_of(const HostView& view, const fs::pa
   return std::nullopt;
 }
 
-Findings limits_of_the_caller(const HostView& view) {
+HostFindings limits_of_the_caller(const HostView& view) {
   if (::geteuid() == 0) return {};
-  return {{.gravity = Gravity::note,
+  return {{.gravity = Gravity::notice,
            .about = view.is_this() ? "this run" : "the host",
            .what = "is looked at without root's rights: what only root may see is left out",
            .command = ""}};
 }
 
-std::vector<Verdict> judge(const CheckedHost& host, std::span<const SystemCheck> checks,
-                           const SystemArguments& arguments, const ToolRun& run) {
-  std::vector<Verdict> all;
-  const auto add = [&](std::string_view check, Findings findings) {
-    for (Finding& finding : findings) {
+std::vector<JudgedFinding> judge(const CheckedHost& host, std::span<const SystemCheck> checks,
+                                 const SystemArguments& arguments, const ToolRun& run) {
+  std::vector<JudgedFinding> all;
+  const auto add = [&](std::string_view check, HostFindings findings) {
+    for (HostFinding& finding : findings) {
       const Outcome outcome = mend(finding, arguments, run);
       all.push_back({check, std::move(finding), outcome});
     }
@@ -149,27 +159,28 @@ std::vector<Verdict> judge(const CheckedHost& host, std::span<const SystemCheck>
   return all;
 }
 
-void print(std::span<const Verdict> all, std::span<const SystemCheck> checks, const ToolRun& run) {
+void print(std::span<const JudgedFinding> all, std::span<const SystemCheck> checks,
+           const ToolRun& run) {
   if (run.flags.form == OutputForm::json) {
     Json::Array findings, names;
-    for (const Verdict& verdict : all) findings.push_back(json_of(verdict));
+    for (const JudgedFinding& verdict : all) findings.push_back(json_of(verdict));
     for (const SystemCheck& check : checks) names.push_back({std::string{check.name}});
     return run.terminal.print(to_text(
         Json{Json::Object{{"checks", {std::move(names)}}, {"findings", {std::move(findings)}}}}));
   }
-  for (const Verdict& verdict : all) {
-    const bool is_loud = verdict.finding.gravity != Gravity::note;
+  for (const JudgedFinding& verdict : all) {
+    const bool is_loud = verdict.finding.gravity != Gravity::notice;
     if (is_loud || run.flags.verbosity != Verbosity::quiet) run.terminal.print(text_of(verdict));
   }
   if (run.flags.verbosity != Verbosity::verbose) return;
   for (const SystemCheck& check : checks) {
-    if (std::ranges::find(all, check.name, &Verdict::check) != all.end()) continue;
+    if (std::ranges::find(all, check.name, &JudgedFinding::check) != all.end()) continue;
     run.terminal.print(std::string{check.name} + ": nothing found\n");
   }
 }
 
-bool needs_a_person(const Verdict& verdict) {
-  return verdict.finding.gravity != Gravity::note && verdict.outcome != Outcome::mended;
+bool needs_a_person(const JudgedFinding& verdict) {
+  return verdict.finding.gravity != Gravity::notice && verdict.outcome != Outcome::mended;
 }
 
 }  // namespace
@@ -199,7 +210,7 @@ ExitStatus run_system(const SystemArguments& arguments, const ToolRun& run) {
                          .listeners = configuration->listeners,
                          .config_file = file,
                          .clock = system_clock()};
-  const std::vector<Verdict> all = judge(host, *checks, arguments, run);
+  const std::vector<JudgedFinding> all = judge(host, *checks, arguments, run);
   print(all, *checks, run);
   return std::ranges::any_of(all, needs_a_person) ? ExitStatus::found : ExitStatus::ok;
 }

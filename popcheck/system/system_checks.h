@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "conf/configuration.h"
-#include "popcheck/system/finding.h"
+#include "popcheck/system/host_finding.h"
 #include "popcheck/system/host_view.h"
 
 namespace pop {
@@ -26,18 +26,28 @@ struct CheckedHost {
 // Each looks at one thing and changes nothing; none throws for what a host may be like. All block
 // on the disk, those that name users on directory services.
 
-[[nodiscard]] Findings check_spool_directory(const CheckedHost& host);
-[[nodiscard]] Findings check_directories(const CheckedHost& host);
-[[nodiscard]] Findings check_file_systems(const CheckedHost& host);
-[[nodiscard]] Findings check_space(const CheckedHost& host);
-[[nodiscard]] Findings check_quotas(const CheckedHost& host);
-[[nodiscard]] Findings check_spools(const CheckedHost& host);
-[[nodiscard]] Findings check_leftovers(const CheckedHost& host);
-[[nodiscard]] Findings check_delivery_locks(const CheckedHost& host);
+[[nodiscard]] HostFindings check_spool_directory(const CheckedHost& host);
+[[nodiscard]] HostFindings check_directories(const CheckedHost& host);
+[[nodiscard]] HostFindings check_file_systems(const CheckedHost& host);
+[[nodiscard]] HostFindings check_space(const CheckedHost& host);
+[[nodiscard]] HostFindings check_quotas(const CheckedHost& host);
+[[nodiscard]] HostFindings check_spools(const CheckedHost& host);
+[[nodiscard]] HostFindings check_leftovers(const CheckedHost& host);
+[[nodiscard]] HostFindings check_delivery_locks(const CheckedHost& host);
+[[nodiscard]] HostFindings check_configuration_file(const CheckedHost& host);
+[[nodiscard]] HostFindings check_credentials(const CheckedHost& host);
+[[nodiscard]] HostFindings check_popauth(const CheckedHost& host);
+[[nodiscard]] HostFindings check_pam(const CheckedHost& host);
+[[nodiscard]] HostFindings check_service_users(const CheckedHost& host);
+[[nodiscard]] HostFindings check_shells(const CheckedHost& host);
+[[nodiscard]] HostFindings check_certificates(const CheckedHost& host);
+[[nodiscard]] HostFindings check_services(const CheckedHost& host);
+[[nodiscard]] HostFindings check_ports(const CheckedHost& host);
+[[nodiscard]] HostFindings check_syslog(const CheckedHost& host);
 
 struct SystemCheck {
   std::string_view name;  // documented and stable
-  Findings (*look)(const CheckedHost& host);
+  HostFindings (*look)(const CheckedHost& host);
 };
 /// In the order in which they are made.
 [[nodiscard]] std::span<const SystemCheck> system_checks();

@@ -3,7 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -46,6 +48,27 @@ class HostBed {
     directory("var/mail", 0, mail, 02775);
     spool("var/mail/jo", jo, "From a@example.org Thu Jan  1 00:00:00 1970\n\nhi\n");
     spool("var/mail/ann", ann, "");
+    add("etc/pam.d/pop3",
+        "auth required pam_nologin.so\n@include common-auth\n@include common-account\n");
+    add("etc/pam.d/common-auth",
+        "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\n"
+        "auth required pam_permit.so\n");
+    add("etc/pam.d/common-account", "account required pam_unix.so # shadow(5)\n");
+    for (const std::string module : {"nologin", "unix", "deny", "permit"}) {
+      add("usr/lib/x86_64-linux-gnu/security/pam_" + module + ".so", "");
+    }
+    program("usr/local/sbin/popper");
+    program("usr/local/sbin/popauth");
+    program("lib/systemd/systemd");
+    add("etc/systemd/system/popper.socket", "[Socket]\nListenStream=110\n");
+    add("etc/systemd/system/popper.service", "[Service]\nExecStart=/usr/local/sbin/popper\n");
+    link("etc/systemd/system/sockets.target.wants/popper.socket", "../popper.socket");
+    listen("006E 777");
+    process("1", "systemd", "777");
+    std::filesystem::create_directories(path("dev"));
+    if (::mknod(path("dev/log").c_str(), S_IFSOCK | 0666, 0) != 0) {
+      throw std::runtime_error("cannot make a socket");
+    }
   }
 
   [[nodiscard]] static bool can_be_made() {
@@ -61,6 +84,32 @@ class HostBed {
     std::filesystem::create_directories(path(name).parent_path());
     put_file(path(name), content);
     own(name, 0, 0, 0644);
+  }
+  void program(std::string_view name) const {
+    add(name, "");
+    set_mode(name, 0755);
+  }
+  void link(std::string_view name, std::string_view target) const {
+    std::filesystem::create_directories(path(name).parent_path());
+    std::filesystem::remove(path(name));
+    std::filesystem::create_symlink(target, path(name));
+  }
+  /// Each word pair a listening socket: port in hexadecimal, inode.
+  void listen(std::string_view sockets) const {
+    std::string table = "  sl  local_address rem_address   st ...\n";
+    std::istringstream words{std::string{sockets}};
+    for (std::string port, inode; words >> port >> inode;) {
+      table += "   0: 00000000:" + port +
+               " 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 " + inode +
+               " 1 0000000000000000 100 0 0 10 0\n";
+    }
+    add("proc/net/tcp", table);
+  }
+  /// One that has this socket open.
+  void process(const std::string& number, const std::string& program,
+               const std::string& inode) const {
+    add("proc/" + number + "/comm", program + "\n");
+    link("proc/" + number + "/fd/3", "socket:[" + inode + "]");
   }
   void configure(std::string_view toml) const { add("etc/popper/popper.toml", toml); }
   void mount(std::string_view table) const { add("proc/self/mounts", table); }
@@ -136,7 +185,7 @@ inline void check_only(const HostBed& bed, const Expected& expected) {
   CHECK(finding.about == expected.about);
   CHECK(finding.message.find(expected.message) != std::string::npos);
   CHECK(finding.command.find(expected.command) != std::string::npos);
-  CHECK(seen.status == (expected.severity == "note" ? ExitStatus::ok : ExitStatus::found));
+  CHECK(seen.status == (expected.severity == "notice" ? ExitStatus::ok : ExitStatus::found));
 }
 
 }  // namespace pop::test

@@ -1,4 +1,5 @@
 #include "host_bed.h"
+#include "popcheck/system/delivery_agent.h"
 #include "popcheck/system/spool_quota.h"
 
 namespace pop {
@@ -169,7 +170,8 @@ TEST_CASE("popcheck system finds broken spools", "[popcheck][system]") {
   }
   SECTION("that the sessions' group reads") {
     bed.set_mode("var/mail/jo", 0660);
-    check_only(bed, {"spools", "note", "/var/mail", "its group may read 1 spools", "chmod g-rwx"});
+    check_only(bed,
+               {"spools", "notice", "/var/mail", "its group may read 1 spools", "chmod g-rwx"});
   }
   SECTION("with a second name") {
     bed.directory("home/jo", HostBed::jo, HostBed::jo, 0755);
@@ -183,7 +185,7 @@ TEST_CASE("popcheck system finds broken spools", "[popcheck][system]") {
   }
   SECTION("of nobody") {
     bed.spool("var/mail/gone", 61999, "From a\n");
-    check_only(bed, {"spools", "note", "/var/mail", "nobody whom this host knows: gone", ""});
+    check_only(bed, {"spools", "notice", "/var/mail", "nobody whom this host knows: gone", ""});
   }
   SECTION("in a hash directory") {
     bed.configure("hash-spool = 2\n");
@@ -297,7 +299,7 @@ TEST_CASE("popcheck system compares the locks of delivery agents with ours", "[p
   }
   SECTION("Postfix makes no dotlock") {
     postfix("mailbox_delivery_lock = fcntl\n");
-    check_only(bed, {"locks", "note", about, "only fcntl keeps them apart", "postconf -e"});
+    check_only(bed, {"locks", "notice", about, "only fcntl keeps them apart", "postconf -e"});
   }
   SECTION("Postfix takes flock before fcntl") {
     postfix("mailbox_delivery_lock = fcntl, flock, dotlock\n");
@@ -332,7 +334,7 @@ TEST_CASE("popcheck system compares the locks of delivery agents with ours", "[p
     REQUIRE(seen.findings.size() == 2);  // and what that leaves
     CHECK(seen.findings[0].message.find("\".lck\"") != std::string::npos);
     CHECK(seen.findings[0].command == "in /etc/procmailrc: LOCKEXT=.lock");
-    CHECK(seen.findings[1].severity == "note");
+    CHECK(seen.findings[1].severity == "notice");
   }
   SECTION("procmail delivers elsewhere") {
     bed.add("usr/bin/procmail", "");
@@ -372,6 +374,11 @@ TEST_CASE("popcheck system compares the locks of delivery agents with ours", "[p
   }
   SECTION("sendmail's mail.local has no fcntl") {
     bed.add("etc/mail/sendmail.cf", "Mlocal,\tP=/usr/lib/sm.bin/mail.local, F=lsDFMAw5\n");
+    const Result<HostView> view = HostView::open(bed.path(""));
+    REQUIRE(view);
+    const std::vector<DeliveryAgent> agents = delivery_agents(*view);
+    REQUIRE(agents.size() == 1);
+    CHECK(to_string(agents.front().locks) == "dotlock, flock");
     CHECK(bed.look().findings.empty());
   }
 }

@@ -10,13 +10,13 @@
 
 namespace pop {
 
-/// note: nothing is wrong, but it should be known. warning: works, and will not always. error:
-/// mail, logins or secrets are at risk, or nobody is served.
-enum class Gravity : std::uint8_t { note, warning, error };
-[[nodiscard]] std::string_view word_of(Gravity gravity);
+/// error: mail, logins or secrets are at risk, or nobody is served; warning: works, and will not
+/// always; notice: nothing is wrong, but it should be known.
+enum class Gravity : std::uint8_t { error, warning, notice };
+[[nodiscard]] std::string_view name_of(Gravity gravity);
 
 /// One thing that is not as it should be on a host.
-struct Finding {
+struct HostFinding {
   Gravity gravity = Gravity::error;
   std::string about;    // a path, a user, a port
   std::string what;     // what is so, and what comes of it; one line, no final period
@@ -26,7 +26,7 @@ struct Finding {
   std::function<Result<void>()> mend{};
 };
 
-using Findings = std::vector<Finding>;
+using HostFindings = std::vector<HostFinding>;
 
 /// `word` as a shell wants it: in single quotes unless it is plain.
 [[nodiscard]] std::string shell_word(std::string_view word);

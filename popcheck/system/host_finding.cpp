@@ -1,15 +1,15 @@
-#include "popcheck/system/finding.h"
+#include "popcheck/system/host_finding.h"
 
 namespace pop {
 
-std::string_view word_of(Gravity gravity) {
+std::string_view name_of(Gravity gravity) {
   switch (gravity) {
-    case Gravity::note:
-      return "note";
-    case Gravity::warning:
-      return "warning";
     case Gravity::error:
       return "error";
+    case Gravity::warning:
+      return "warning";
+    case Gravity::notice:
+      return "notice";
   }
   return "";
 }
