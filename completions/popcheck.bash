@@ -3,7 +3,7 @@
 _popcheck() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
-  local verbs="config log system"
+  local verbs="config convert log system"
   local checks="spool-dir directories file-systems space quotas spools leftovers locks"
   checks+=" configuration credentials popauth pam service-users shells certificates services ports syslog"
   local verb= word
@@ -23,7 +23,11 @@ _popcheck() {
       COMPREPLY=($(compgen -f -- "$cur"))
       return
       ;;
-    --explain)
+    --from)
+      COMPREPLY=($(compgen -W "qpopper popserv inetd xinetd dovecot courier" -- "$cur"))
+      return
+      ;;
+    --explain | --flags)
       return
       ;;
     --format)
@@ -40,6 +44,7 @@ _popcheck() {
     config)
       COMPREPLY=($(compgen -f -W "--effective --explain --diff --format $shared" -- "$cur"))
       ;;
+    convert) COMPREPLY=($(compgen -f -W "--from --flags $shared" -- "$cur")) ;;
     log)
       COMPREPLY=($(compgen -f -W "--journal --html --since --until --rows $shared" -- "$cur"))
       ;;

@@ -6,6 +6,7 @@ namespace {
 /// What the command line fills in before the chosen verb runs.
 struct CommandLine {
   ConfigArguments config;
+  ConvertArguments convert;
   LogArguments log;
   SystemArguments system;
 };
@@ -22,6 +23,10 @@ ExitStatus run_popcheck(std::vector<std::string> arguments, Terminal& terminal) 
            .help = "Tell everything that is wrong with configuration files",
            .declare = [&line](Arguments& declared) { declare_config(declared, line.config); },
            .run = [&line](const ToolRun& run) { return run_config(line.config, run); }},
+          {.name = "convert",
+           .help = "Turn another server's configuration into ours",
+           .declare = [&line](Arguments& declared) { declare_convert(declared, line.convert); },
+           .run = [&line](const ToolRun& run) { return run_convert(line.convert, run); }},
           {.name = "log",
            .help = "Tell from logs of POP3 servers who uses POP, and how",
            .declare = [&line](Arguments& declared) { declare_log(declared, line.log); },

@@ -36,6 +36,15 @@ void declare_system(Arguments& arguments, SystemArguments& system);
 /// popcheck system [CHECK...]: what is not as it should be on a host.
 [[nodiscard]] ExitStatus run_system(const SystemArguments& arguments, const ToolRun& run);
 
+struct ConvertArguments {
+  std::optional<std::string> from, flags;
+  std::vector<std::string> files;
+};
+/// Declares what popcheck convert takes.
+void declare_convert(Arguments& arguments, ConvertArguments& convert);
+/// popcheck convert FILE...: another server's configuration as ours.
+[[nodiscard]] ExitStatus run_convert(const ConvertArguments& arguments, const ToolRun& run);
+
 /// The whole command line; main() runs it, tests run it with streams of their own.
 [[nodiscard]] ExitStatus run_popcheck(std::vector<std::string> arguments, Terminal& terminal);
 
