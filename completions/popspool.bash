@@ -90,7 +90,8 @@ _popspool() {
     repair) COMPREPLY=($(compgen -u -W "--decide $targets $shared" -- "$cur")) ;;
     expire)
       COMPREPLY=($(compgen -u -W "--older-than --retrieved --unretrieved --retrieved-for
-        --larger-than --header --max-messages --max-size --policy --trash $targets $shared" -- "$cur"))
+        --with --without --larger-than --header --max-messages --max-size --policy --trash
+        $targets $shared" -- "$cur"))
       ;;
     deliver) COMPREPLY=($(compgen -u -W "-r --sender -s --size-limit $shared" -- "$cur")) ;;
     lock) COMPREPLY=($(compgen -u -c -W "-w --wait $shared" -- "$cur")) ;;

@@ -50,6 +50,8 @@ Result<ExpiryRule> rule_of(const ExpireArguments& arguments) {
   options.take("larger-than", arguments.larger_than, parse_octets, rule.larger_than);
   options.take("max-messages", arguments.max_messages, parse_count, rule.max_messages);
   options.take("max-size", arguments.max_size, parse_octets, rule.max_octets);
+  options.take("with", arguments.with, parse_mail_flags, rule.with);
+  options.take("without", arguments.without, parse_mail_flags, rule.without);
   std::optional<std::string> header;
   options.take("header", arguments.header, parse_header_condition, header);
   if (options.wrong()) return fail(Errc::usage, *options.wrong());
@@ -195,8 +197,9 @@ Result<ExitStatus> sweep(const TargetRun& run) {
 std::string task_of(const ExpireArguments& arguments) {
   std::string task = "expire";
   for (const std::optional<std::string>* value :
-       {&arguments.older_than, &arguments.retrieved_for, &arguments.larger_than,
-        &arguments.max_messages, &arguments.max_size, &arguments.header, &arguments.policy}) {
+       {&arguments.older_than, &arguments.retrieved_for, &arguments.larger_than, &arguments.with,
+        &arguments.without, &arguments.max_messages, &arguments.max_size, &arguments.header,
+        &arguments.policy}) {
     task += " " + value->value_or("-");
   }
   task += arguments.retrieved ? " retrieved" : "";

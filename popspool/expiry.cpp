@@ -7,14 +7,17 @@
 #include <grp.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <numeric>
 
 #include "base/text.h"
 #include "conf/configuration.h"
+#include "mail/bookkeeping.h"
 #include "popspool/message_reading.h"
 #include "popspool/mime_text.h"
 #include "store/maildir_location.h"
+#include "store/maildir_name.h"
 #include "store/retrieval_record.h"
 
 namespace pop {
@@ -27,6 +30,9 @@ bool is_longer_ago(std::optional<std::int64_t> moment, std::optional<std::chrono
 
 bool fulfils(const AgingMessage& message, const ExpiryRule& rule, std::int64_t now) {
   if (rule.retrieved && *rule.retrieved != message.retrieved_since.has_value()) return false;
+  const std::uint8_t flags = message.flags.bits;
+  if (rule.with && (flags & rule.with->bits) != rule.with->bits) return false;
+  if (rule.without && (flags & rule.without->bits) != 0) return false;
   if (rule.larger_than && message.octets <= *rule.larger_than) return false;
   return is_longer_ago(message.delivered, rule.older_than, now) &&
          is_longer_ago(message.retrieved_since, rule.retrieved_for, now);
@@ -70,6 +76,28 @@ bool asks_for_record(std::span<const ExpiryRule> rules) {
   return std::ranges::any_of(rules,
                              [](const ExpiryRule& rule) { return rule.retrieved_for.has_value(); });
 }
+
+bool asks_for_flags(std::span<const ExpiryRule> rules) {
+  return std::ranges::any_of(rules,
+                             [](const ExpiryRule& rule) { return rule.with || rule.without; });
+}
+
+struct Letter {
+  char letter;
+  MailFlags::Flag flag;
+};
+constexpr std::array<Letter, 3> status_letters{
+    {{'R', MailFlags::seen}, {'O', MailFlags::old}, {'D', MailFlags::deleted}}};
+constexpr std::array<Letter, 4> x_status_letters{{{'A', MailFlags::answered},
+                                                  {'F', MailFlags::flagged},
+                                                  {'D', MailFlags::deleted},
+                                                  {'T', MailFlags::draft}}};
+constexpr std::array<Letter, 6> maildir_letters{{{'S', MailFlags::seen},
+                                                 {'R', MailFlags::answered},
+                                                 {'F', MailFlags::flagged},
+                                                 {'T', MailFlags::deleted},
+                                                 {'D', MailFlags::draft},
+                                                 {'P', MailFlags::passed}}};
 
 /// nullopt: there is no maildrop.
 Result<std::optional<FilePlace>> record_place(const MaildropContext& context,
@@ -120,7 +148,9 @@ class Expirer {
 
  private:
   Result<std::vector<ChosenMessage>> choose(SpoolView& view) {
-    const std::vector<AgingMessage> messages = look_at(view);
+    const Result<std::vector<AgingMessage>> looked = look_at(view);
+    if (!looked) return std::unexpected(looked.error());
+    const std::vector<AgingMessage>& messages = *looked;
     const Result<std::vector<Expiry>> expired = expired_messages(
         messages, rules_, now_,
         [&](std::size_t message, std::size_t rule) { return fits_header(view, message, rule); });
@@ -135,25 +165,43 @@ class Expirer {
     return chosen;
   }
 
-  std::vector<AgingMessage> look_at(SpoolView& view) const {
+  Result<std::vector<AgingMessage>> look_at(SpoolView& view) const {
+    const bool needs_flags = asks_for_flags(rules_);
     std::vector<AgingMessage> messages;
     messages.reserve(view.messages().size());
     for (const ViewedMessage& viewed : view.messages()) {
       const MessageNumber number{static_cast<std::uint32_t>(messages.size() + 1)};
       AgingMessage message{.octets = viewed.size.count,
                            .delivered = view.delivered(number),
-                           .retrieved_since = std::nullopt};
+                           .retrieved_since = std::nullopt,
+                           .flags = {}};
       if (viewed.retrieved) message.retrieved_since = known_.since(viewed.unique_id, now_);
+      if (needs_flags) {
+        const Result<MailFlags> flags = flags_of(view, viewed, number);
+        if (!flags) return std::unexpected(flags.error());
+        message.flags = *flags;
+      }
       messages.push_back(message);
     }
     return messages;
   }
 
-  Result<bool> fits_header(SpoolView& view, std::size_t message, std::size_t rule) const {
-    const Result<std::unique_ptr<MessageReader>> reader =
-        view.open({static_cast<std::uint32_t>(message + 1)});
+  static Result<std::string> header_of(SpoolView& view, MessageNumber number) {
+    const Result<std::unique_ptr<MessageReader>> reader = view.open(number);
     if (!reader) return std::unexpected(reader.error());
-    const Result<std::string> header = read_all(**reader, Extent::header);
+    return read_all(**reader, Extent::header);
+  }
+
+  static Result<MailFlags> flags_of(SpoolView& view, const ViewedMessage& viewed,
+                                    MessageNumber number) {
+    if (!viewed.file.empty()) return flags_of_file(viewed.file);
+    const Result<std::string> header = header_of(view, number);
+    if (!header) return std::unexpected(header.error());
+    return flags_in_header(*header);
+  }
+
+  Result<bool> fits_header(SpoolView& view, std::size_t message, std::size_t rule) const {
+    const Result<std::string> header = header_of(view, {static_cast<std::uint32_t>(message + 1)});
     if (!header) return std::unexpected(header.error());
     return headers_.fit(rule, *header);
   }
@@ -228,6 +276,35 @@ Result<std::vector<Expiry>> expired_messages(std::span<const AgingMessage> messa
   }
   std::ranges::sort(expired, {}, &Expiry::message);
   return expired;
+}
+
+MailFlags flags_in_header(std::string_view header) {
+  MailFlags flags;
+  const auto add = [&](const auto& letters, std::string_view value) {
+    for (const Letter& each : letters) {
+      if (value.find(each.letter) != value.npos) flags.bits |= each.flag;
+    }
+  };
+  while (!header.empty() && !header.starts_with('\n') && !header.starts_with("\r\n")) {
+    const std::size_t end = std::min(header.find('\n'), header.size() - 1) + 1;
+    const std::string_view line = header.substr(0, end);
+    const std::string_view name = bookkeeping_name(line);
+    const std::string_view value = line.substr(std::min(line.find(':'), line.size()));
+    if (equal_ignoring_case(name, "Status")) add(status_letters, value);
+    if (equal_ignoring_case(name, "X-Status")) add(x_status_letters, value);
+    header.remove_prefix(end);
+  }
+  return flags;
+}
+
+MailFlags flags_of_file(std::string_view file) {
+  MailFlags flags;
+  if (file.starts_with("cur/")) flags.bits |= MailFlags::old;
+  const MaildirName name = parse_maildir_name(file.substr(file.find('/') + 1));
+  for (const Letter& each : maildir_letters) {
+    if (name.has_flag(each.letter)) flags.bits |= each.flag;
+  }
+  return flags;
 }
 
 Result<HeaderConditions> HeaderConditions::compile(std::span<const ExpiryRule> rules) {

@@ -21,6 +21,7 @@ struct AgingMessage {
   std::uint64_t octets = 0;
   std::optional<std::int64_t> delivered;
   std::optional<std::int64_t> retrieved_since;  // set for a message that was retrieved
+  MailFlags flags;
 };
 
 /// A message that a rule lets go: both count from 0.
@@ -39,6 +40,11 @@ using FitsHeader = std::function<Result<bool>(std::size_t message, std::size_t r
                                                            std::span<const ExpiryRule> rules,
                                                            std::int64_t now,
                                                            const FitsHeader& fits_header);
+
+/// The marks of a message of a spool, by the `Status:` and `X-Status:` of its header; and those of
+/// one of a Maildir, by "new/NAME" or "cur/NAME".
+[[nodiscard]] MailFlags flags_in_header(std::string_view header);
+[[nodiscard]] MailFlags flags_of_file(std::string_view file);
 
 /// The expressions of rules, compiled.
 class HeaderConditions {

@@ -69,6 +69,10 @@ void declare_expire(Arguments& arguments, ExpireArguments& expire) {
   arguments.flag("--unretrieved", expire.unretrieved, "Messages that no session has retrieved");
   arguments.option("--retrieved-for", expire.retrieved_for, "AGE",
                    "Messages that an earlier run, longer ago, saw to be retrieved");
+  arguments.option("--with", expire.with, "FLAGS",
+                   "Messages with all of these: seen, old, answered, flagged, deleted, draft, "
+                   "passed");
+  arguments.option("--without", expire.without, "FLAGS", "Messages with none of these");
   arguments.option("--larger-than", expire.larger_than, "SIZE",
                    "Messages of more octets, as 500000 or 10M");
   arguments.option("--header", expire.header, "NAME:EXPRESSION",

@@ -83,8 +83,8 @@ struct RepairArguments {
                                      const ToolRun& run);
 
 struct ExpireArguments {
-  std::optional<std::string> older_than, retrieved_for, larger_than, max_messages, max_size, header,
-      policy;  // a file
+  std::optional<std::string> older_than, retrieved_for, larger_than, with, without, max_messages,
+      max_size, header, policy;  // a file
   bool retrieved = false, unretrieved = false, trash = false;
   TargetSelection selection;
 };

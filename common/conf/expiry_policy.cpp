@@ -9,9 +9,9 @@
 namespace pop {
 namespace {
 
-constexpr std::array<std::string_view, 7> rule_keys{"header",       "larger-than", "max-messages",
-                                                    "max-size",     "older-than",  "retrieved",
-                                                    "retrieved-for"};
+constexpr std::array<std::string_view, 9> rule_keys{"header",        "larger-than", "max-messages",
+                                                    "max-size",      "older-than",  "retrieved",
+                                                    "retrieved-for", "with",        "without"};
 constexpr std::array<std::string_view, 3> part_keys{"groups", "rules", "users"};
 
 std::string shown(std::string_view foreign) {
@@ -39,6 +39,18 @@ std::optional<std::uint64_t> product(std::string_view text, std::span<const Unit
   if (!number || *number > most / unit->factor) return std::nullopt;
   return *number * unit->factor;
 }
+
+struct NamedFlag {
+  std::string_view name;
+  MailFlags::Flag flag;
+};
+constexpr std::array<NamedFlag, 7> named_flags{{{"seen", MailFlags::seen},
+                                                {"old", MailFlags::old},
+                                                {"answered", MailFlags::answered},
+                                                {"flagged", MailFlags::flagged},
+                                                {"deleted", MailFlags::deleted},
+                                                {"draft", MailFlags::draft},
+                                                {"passed", MailFlags::passed}}};
 
 /// Reads one parsed document.
 class PolicyReader {
@@ -146,6 +158,10 @@ class PolicyReader {
       take(key, node, count_of(node), rule.max_messages);
     } else if (name == "retrieved") {
       take(key, node, truth_of(node), rule.retrieved);
+    } else if (name == "with") {
+      take(key, node, parse_mail_flags(text_of(node)), rule.with);
+    } else if (name == "without") {
+      take(key, node, parse_mail_flags(text_of(node)), rule.without);
     } else if (name == "header") {
       read_headers(key, node, rule);
     } else {
@@ -198,7 +214,8 @@ class PolicyReader {
 }  // namespace
 
 bool ExpiryRule::has_condition() const {
-  return older_than || retrieved_for || retrieved || larger_than || !headers.empty();
+  return older_than || retrieved_for || retrieved || with || without || larger_than ||
+         !headers.empty();
 }
 
 Judged<std::chrono::seconds> parse_age(std::string_view text) {
@@ -215,6 +232,22 @@ Judged<std::uint64_t> parse_octets(std::string_view text) {
   if (plain && *plain <= most) return *plain;
   if (const auto octets = product(text, size_units, most)) return *octets;
   return std::unexpected(std::string{"octets, as in 5000 or \"10M\": with k, M, G or T"});
+}
+
+Judged<MailFlags> parse_mail_flags(std::string_view text) {
+  MailFlags flags;
+  for (bool more = true; more;) {
+    const std::size_t comma = text.find(',');
+    more = comma != text.npos;
+    const auto named = std::ranges::find(named_flags, text.substr(0, comma), &NamedFlag::name);
+    if (named == named_flags.end()) {
+      return std::unexpected(std::string{
+          "seen, old, answered, flagged, deleted, draft or passed, with commas between"});
+    }
+    flags.bits |= named->flag;
+    if (more) text.remove_prefix(comma + 1);
+  }
+  return flags;
 }
 
 Judged<std::string> parse_header_condition(std::string_view text) {

@@ -12,6 +12,24 @@
 
 namespace pop {
 
+/// A set of marks that mail programs keep on messages.
+struct MailFlags {
+  /// seen: retrieved. old: was there in an earlier session. passed: forwarded. Not every form of a
+  /// maildrop has all of them.
+  enum Flag : std::uint8_t {
+    seen = 1,
+    old = 2,
+    answered = 4,
+    flagged = 8,
+    deleted = 16,
+    draft = 32,
+    passed = 64,
+  };
+  std::uint8_t bits = 0;
+
+  [[nodiscard]] bool operator==(const MailFlags&) const = default;
+};
+
 /// Which messages of a maildrop have had their time. What is not set makes no condition. Without a
 /// limit all that fulfil the conditions go; with one, the oldest of them until the whole maildrop
 /// keeps to it.
@@ -19,6 +37,7 @@ struct ExpiryRule {
   std::optional<std::chrono::seconds> older_than;     // since its delivery
   std::optional<std::chrono::seconds> retrieved_for;  // since a run first saw it retrieved
   std::optional<bool> retrieved;
+  std::optional<MailFlags> with, without;    // has all of these; has none of these
   std::optional<std::uint64_t> larger_than;  // octets, as LIST counts them
   std::vector<std::string> headers;          // each "Name: EXPRESSION"; each must fit a field
   std::optional<std::uint64_t> max_messages, max_octets;  // limits
@@ -48,6 +67,8 @@ struct ExpiryPolicy {
 [[nodiscard]] Judged<std::chrono::seconds> parse_age(std::string_view text);
 /// "1000", "64k", "10M", "2G": octets; units are powers of 1024.
 [[nodiscard]] Judged<std::uint64_t> parse_octets(std::string_view text);
+/// Names of MailFlags with commas between.
+[[nodiscard]] Judged<MailFlags> parse_mail_flags(std::string_view text);
 /// A "Name: EXPRESSION"; the expression is not looked at.
 [[nodiscard]] Judged<std::string> parse_header_condition(std::string_view text);
 

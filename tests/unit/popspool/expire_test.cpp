@@ -277,4 +277,37 @@ TEST_CASE("popspool expire says what has no date", "[popspool][expire]") {
 }
 
 }  // namespace
+TEST_CASE("popspool expire goes by the marks of a spool and of a Maildir", "[popspool][expire]") {
+  CHECK(flags_in_header("Status: RO\nX-Status: AF\n\nStatus: D\n").bits ==
+        (MailFlags::seen | MailFlags::old | MailFlags::answered | MailFlags::flagged));
+  CHECK(flags_in_header("status: D\nX-Status: T\n").bits ==
+        (MailFlags::deleted | MailFlags::draft));
+  CHECK(flags_in_header("Subject: RO\n\n").bits == 0);
+  CHECK(flags_of_file("cur/1.M1.host:2,FRT").bits ==
+        (MailFlags::old | MailFlags::flagged | MailFlags::answered | MailFlags::deleted));
+  CHECK(flags_of_file("new/1.M1.host").bits == 0);
+  const PopspoolBed bed;
+  const std::string from = "From a@example.org Thu Jan  1 00:00:00 1970\n";
+  const std::string spool =
+      bed.add_spool("jo", from + "Subject: 1\nX-Status: A\n\nx\n\n" + from +
+                              "Subject: 2\nX-Status: AF\n\nx\n\n" + from + "Subject: 3\n\nx\n\n");
+  const auto planned = [&](const std::vector<std::string>& conditions) {
+    std::vector<std::string> command{"expire", "-n", spool};
+    command.insert(command.begin() + 2, conditions.begin(), conditions.end());
+    return bed.call(command).out;
+  };
+  CHECK_THAT(planned({"--with", "answered"}), Catch::Contains("would expire 2 messages, "));
+  CHECK_THAT(planned({"--with", "answered,flagged"}), Catch::Contains("message 2, "));
+  CHECK_THAT(planned({"--without", "flagged"}),
+             Catch::Contains("would expire 2 messages, ") && !Catch::Contains("message 2, "));
+  for (const std::string& wrong : {std::string{}, std::string{"answered,"}, std::string{"red"}}) {
+    CHECK(bed.call({"expire", "-n", "--with", wrong, spool}).status == ExitStatus::usage);
+  }
+  test::put_file(bed.path("policy"),
+                 "[[policy]]\nrules = [{with = \"answered\", without = \"flagged\"}]\n");
+  CHECK(bed.call({"expire", "--policy", bed.path("policy"), spool}).out ==
+        spool + ": expired 1 message, " + "32 octets; 2 stay\n");
+  CHECK_THAT(get_file(spool), !Catch::Contains("Subject: 1"));
+}
+
 }  // namespace pop
