@@ -179,7 +179,8 @@ class Adaptation {
         kept += encoded_field(is_list ? FieldKind::addresses : FieldKind::text,
                               std::string{field.name}, unfolded(field));
       } else {
-        kept += lines(field);
+        // Without blanks before the colon: "From :" would pass for a separator.
+        kept += std::string{field.name} + std::string{lines(field).substr(lines(field).find(':'))};
         if (!kept.ends_with('\n')) kept += '\n';
       }
     }
@@ -237,12 +238,15 @@ class Adaptation {
   std::vector<HeaderField> fields_;
 };
 
-/// CRLF as LF, and a line end at the end.
+/// CRLF as LF, however many CRs it has, and a line end at the end.
 std::string with_unix_lines(std::string_view text) {
   std::string lines;
   lines.reserve(text.size() + 1);
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
+    if (text[i] == '\r') {
+      const std::size_t next = text.find_first_not_of('\r', i);
+      if (next == text.npos || text[next] == '\n') continue;
+    }
     lines += text[i];
   }
   if (!lines.ends_with('\n')) lines += '\n';
@@ -295,15 +299,15 @@ Result<Composition> compose(const Notice& notice, const Supplement& supplement) 
 }
 
 Result<Composition> adapt(std::string_view message, const Supplement& supplement) {
-  // Checked as it is, so that line numbers are those of its file.
-  std::string raw = with_unix_lines(message);
-  const bool has_envelope = raw.starts_with("From ");
-  if (has_envelope) raw.erase(0, raw.find('\n') + 1);
-  const Adaptation given{std::move(raw), has_envelope ? 1U : 0U};
+  const std::string lines = with_unix_lines(message);
+  const bool has_envelope = lines.starts_with("From ");
+  // Checked with the fields that will be left out, so that line numbers are those of its file.
+  const Adaptation given{has_envelope ? lines.substr(lines.find('\n') + 1) : lines,
+                         has_envelope ? 1U : 0U};
   if (Result<void> sound = given.check(); !sound) return std::unexpected(sound.error());
   IncomingText incoming;
   std::string text;
-  incoming.feed(message, text);
+  incoming.feed(lines, text);
   incoming.finish(text);
   return Adaptation{std::move(text), 0}.finish(supplement);
 }

@@ -217,6 +217,15 @@ TEST_CASE("A file's name says what the subject says", "[popbull][compose]") {
   CHECK(ascii_of("plain") == "plain");
 }
 
+TEST_CASE("A CR at the end of some lines only does not stay in the header", "[popbull][adapt]") {
+  const std::string message = adapted("X-A: b\nFrom: a@b\r\nSubject: x\r\n\r\nHello\r\n");
+  CHECK(message.find('\r') == std::string::npos);
+}
+
+TEST_CASE("A blank before a colon goes, lest the field be a separator", "[popbull][adapt]") {
+  CHECK_THAT(adapted("Subject : x\nFrom : a@b\n\nx\n"), StartsWith("Subject: x\nFrom: a@b\n"));
+}
+
 TEST_CASE("A header alone is a message", "[popbull][adapt]") {
   CHECK_THAT(adapted(head), EndsWith("\n\n"));
   CHECK_THAT(adapted(head + "\n"), EndsWith("\n\n"));
