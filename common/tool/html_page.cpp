@@ -98,7 +98,7 @@ std::string bar_chart(std::string_view title, const std::vector<Bar>& bars) {
 
 std::string column_chart(std::string_view title, const std::vector<Bar>& columns) {
   constexpr std::uint64_t whole = 900, above = 18, height = 180, below = 20;
-  constexpr std::uint64_t most_names = 8, widest = 60;
+  constexpr std::uint64_t most_names = 8, widest = 60, name_width = 70;
   const std::uint64_t longest = longest_of(columns);
   const std::uint64_t count = std::max<std::uint64_t>(columns.size(), whole / widest);
   const std::uint64_t name_each = (columns.size() + most_names - 1) / most_names;
@@ -112,7 +112,7 @@ std::string column_chart(std::string_view title, const std::vector<Bar>& columns
            number(above + height - drawn) + "\" width=\"" +
            number(std::max<std::uint64_t>(next - x - gap, 1)) + "\" height=\"" + number(drawn) +
            "\"><title>" + html_text(column.name + ": " + column.label) + "</title></rect>\n";
-    if (i % name_each == 0) {
+    if (i % name_each == 0 && x + name_width <= whole) {
       svg += "<text x=\"" + number(x) + "\" y=\"" + number(above + height + 15) + "\">" +
              html_text(column.name) + "</text>\n";
     }

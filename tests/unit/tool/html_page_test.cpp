@@ -32,6 +32,14 @@ TEST_CASE("Charts of nothing and of much are drawn inside their frame", "[tool][
   CHECK(svg.find("height=\"181\"") == std::string::npos);
 }
 
+TEST_CASE("No name of a column is cut off at the edge", "[tool][html]") {
+  std::vector<Bar> columns;
+  for (int i = 10; i < 55; ++i) columns.push_back({"2025-12-" + std::to_string(i), 1, ""});
+  const std::string svg = column_chart("days", columns);
+  CHECK(svg.find(">2025-12-46</text>") != std::string::npos);
+  CHECK(svg.find(">2025-12-52</text>") == std::string::npos);
+}
+
 TEST_CASE("A bar of a little is seen, one of nothing is not", "[tool][html]") {
   const std::string svg = bar_chart("x", {{"much", 1000000, ""}, {"one", 1, ""}, {"none", 0, ""}});
   CHECK(svg.find("width=\"440\"") != std::string::npos);
