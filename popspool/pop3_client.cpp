@@ -67,7 +67,8 @@ class Conversation {
     if (!received_.empty()) {
       return fail(Errc::corrupt, "the server went on in clear after it was asked for TLS");
     }
-    Result<TlsClient> tls = TlsClient::connect(socket_.get(), server.host, server.ca_file);
+    Result<TlsClient> tls =
+        TlsClient::connect(socket_.get(), {.host = server.host, .ca_file = server.ca_file});
     if (!tls) return std::unexpected(std::move(tls).error());
     tls_.emplace(std::move(*tls));
     return {};

@@ -1,20 +1,18 @@
-// The only file that knows libsasl2. Its plug-ins ask for secrets by "auxiliary properties", which
+// The server's end of libsasl2. Its plug-ins ask for secrets by "auxiliary properties", which
 // ours takes from the credential file, and for nothing else.
 
 #include "auth/sasl_server.h"
 
-#include <dlfcn.h>
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "auth/account.h"
+#include "auth/sasl_modules.h"
 #include "auth/saslprep.h"
 #include "base/base64.h"
 #include "base/text.h"
@@ -33,79 +31,12 @@ constexpr std::size_t longest_name = 1024;
 // As the plug-ins of libsasl2 ask for them; SCRAM takes the first where both are there.
 constexpr std::string_view plain_property = "*userPassword", keys_property = "*authPassword";
 
-// --- What libsasl2 may load and read
-
-/// The file that has the mechanisms whose names begin so.
-struct Module {
-  std::string_view mechanisms, file;
-};
-constexpr std::array modules{
-    Module{"SCRAM-", "libscram"},
-    Module{"CRAM-MD5", "libcrammd5"},
-    Module{"DIGEST-MD5", "libdigestmd5"},
-    Module{"ANONYMOUS", "libanonymous"},
-};
-
-/// Where the library's own packages put them: beside it. Its environment variable does not count.
-const std::string& module_directory() {
-  static const std::string directory = [] {
-    Dl_info place{};
-    if (::dladdr(reinterpret_cast<const void*>(&::sasl_server_init), &place) == 0) {
-      return std::string{"/usr/lib/sasl2"};
-    }
-    return std::filesystem::path{place.dli_fname}.parent_path().native() + "/sasl2";
-  }();
-  return directory;
-}
-
-int tell_path(void*, const char** path) {
-  *path = module_directory().c_str();
-  return SASL_OK;
-}
-
-bool is_installed(const SaslMechanism& mechanism) {
-  const auto* const module = std::ranges::find_if(
-      modules, [&](const Module& one) { return mechanism.name.starts_with(one.mechanisms); });
-  if (module == modules.end()) return false;
-  std::error_code unknown;
-  return std::filesystem::exists(module_directory() + "/" + std::string{module->file} + ".so",
-                                 unknown);
-}
-
-int verify_file(void*, const char* path, sasl_verify_type_t type) {
-  if (type != SASL_VRFY_PLUGIN) return SASL_CONTINUE;
-  const std::string_view file{path};
-  const std::string_view name = file.substr(file.rfind('/') + 1);
-  const bool is_ours = std::ranges::any_of(modules, [name](const Module& module) {
-    return name.starts_with(module.file) && name.substr(module.file.size()).starts_with(".so");
-  });
-  return is_ours ? SASL_OK : SASL_CONTINUE;
-}
-
 // Every question about the library's own configuration ends here.
 int answer_option(void*, const char*, const char* option, const char** value, unsigned* size) {
   if (std::string_view{option} != "auxprop_plugin") return SASL_FAIL;
   *value = plugin_name;
   if (size != nullptr) *size = static_cast<unsigned>(std::strlen(plugin_name));
   return SASL_OK;
-}
-
-int say_nothing(void*, int, const char*) {
-  return SASL_OK;
-}
-
-// The library gives every function the type of its name back.
-template <class Function>
-sasl_callback_t callback(unsigned long id, Function* function, void* context = nullptr) {
-  return {id, reinterpret_cast<int (*)()>(reinterpret_cast<void (*)()>(function)), context};
-}
-
-const sasl_callback_t* global_callbacks() {
-  static const std::array<sasl_callback_t, 5> callbacks{
-      callback(SASL_CB_VERIFYFILE, verify_file), callback(SASL_CB_GETOPT, answer_option),
-      callback(SASL_CB_GETPATH, tell_path), callback(SASL_CB_LOG, say_nothing),
-      sasl_callback_t{SASL_CB_LIST_END, nullptr, nullptr}};
-  return callbacks.data();
 }
 
 // --- One exchange
@@ -412,9 +343,9 @@ sasl_security_properties_t security_properties(const Settings& settings) {
 
 Result<void> LibraryExchange::open(const std::string& host) {
   connection_ = std::make_shared<Connection>();
-  connection_->callbacks = {callback(SASL_CB_CANON_USER, take_name, this),
-                            callback(SASL_CB_PROXY_POLICY, refuse_proxies, this),
-                            callback(SASL_CB_GETOPT, answer_option),
+  connection_->callbacks = {sasl_callback(SASL_CB_CANON_USER, take_name, this),
+                            sasl_callback(SASL_CB_PROXY_POLICY, refuse_proxies, this),
+                            sasl_callback(SASL_CB_GETOPT, answer_option),
                             sasl_callback_t{SASL_CB_LIST_END, nullptr, nullptr}};
   sasl_conn_t* raw = nullptr;
   if (::sasl_server_new(service, host.c_str(), nullptr, nullptr, nullptr,
@@ -536,7 +467,8 @@ void SaslServer::load() {
   loaded_.emplace();
   // Without a name of ours it looks for no configuration file.
   if (::sasl_auxprop_add_plugin(plugin_name, make_plugin) != SASL_OK) return;
-  if (::sasl_server_init(global_callbacks(), nullptr) != SASL_OK) return;
+  static const auto callbacks = sasl_global_callbacks(answer_option);
+  if (::sasl_server_init(callbacks.data(), nullptr) != SASL_OK) return;
   ::sasl_server_plugin_info(nullptr, collect_name, &*loaded_);
 }
 
@@ -545,7 +477,7 @@ bool SaslServer::has(const SaslMechanism& mechanism) const {
   if (mechanism.proof == Proof::certificate) return settings_.tls_client_user != ClientUser::nobody;
   if (mechanism.proof == Proof::token) return !settings_.oauth_helper.empty();
   if (mechanism.proof == Proof::ticket) return false;
-  if (!loaded_) return is_installed(mechanism);
+  if (!loaded_) return is_sasl_module_installed(mechanism);
   return std::ranges::find(*loaded_, without_plus(mechanism.name)) != loaded_->end();
 }
 
@@ -592,13 +524,14 @@ std::string missing_sasl_modules(const Settings& settings) {
   for (const SaslMechanism& mechanism : sasl_mechanisms) {
     const bool needs_one = mechanism.proof == Proof::secret || mechanism.proof == Proof::none;
     if (!needs_one || mechanism.binds_channel) continue;
-    if (!is_wanted(mechanism, settings) || is_installed(mechanism)) continue;
+    if (!is_wanted(mechanism, settings) || is_sasl_module_installed(mechanism)) continue;
     if (mechanism.proof == Proof::none && settings.sasl_no_anonymous) continue;
     if (!missing.empty()) missing += ", ";
     missing += mechanism.name;
   }
   if (missing.empty()) return {};
-  return "sasl-mechanisms: libsasl2 has no module for " + missing + " in " + module_directory() +
+  return "sasl-mechanisms: libsasl2 has no module for " + missing + " in " +
+         std::string{sasl_module_directory()} +
          ", so these are not offered: install libsasl2-modules";
 }
 

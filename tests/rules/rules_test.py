@@ -54,6 +54,7 @@ class IncludeRules(unittest.TestCase):
             ("popper/keeper.cpp", "security/pam_appl.h", False),
             ("common/auth/pam_transaction.h", "security/pam_appl.h", True),
             ("common/auth/sasl_server.cpp", "sasl/sasl.h", True),
+            ("common/auth/sasl_client.cpp", "sasl/sasl.h", True),
             ("popper/keeper.cpp", "sasl/sasl.h", False),
             ("popper/main.cpp", "CLI/CLI.hpp", False),
             ("common/base/text.h", "fmt/format.h", False),
