@@ -3,7 +3,7 @@
 _popcheck() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
-  local verbs="config convert log system"
+  local verbs="config convert log system server"
   local checks="spool-dir directories file-systems space quotas spools leftovers locks"
   checks+=" configuration credentials popauth pam service-users shells certificates services ports syslog"
   local verb= word
@@ -17,6 +17,22 @@ _popcheck() {
     cur=
   elif [[ $prev == "=" && $COMP_CWORD -gt 1 ]]; then
     prev=${COMP_WORDS[COMP_CWORD-2]}
+  fi
+  if [[ $verb == server ]]; then
+    case $prev in
+      --ca | --certificate | --password-file)
+        COMPREPLY=($(compgen -f -- "$cur"))
+        return
+        ;;
+      --tls)
+        COMPREPLY=($(compgen -W "auto stls implicit none" -- "$cur"))
+        return
+        ;;
+      --format)
+        COMPREPLY=($(compgen -W "text json nagios openmetrics junit" -- "$cur"))
+        return
+        ;;
+    esac
   fi
   case $prev in
     -f | --config | --html)
@@ -49,6 +65,11 @@ _popcheck() {
       COMPREPLY=($(compgen -f -W "--journal --html --since --until --rows $shared" -- "$cur"))
       ;;
     system) COMPREPLY=($(compgen -W "--fix --root $checks $shared" -- "$cur")) ;;
+    server)
+      COMPREPLY=($(compgen -W "--quick --login --full --tls --ca --server-name --certificate --days
+        --user --password-file --mechanism --address --deliver-by --format -w --warning -c --critical
+        -t --timeout $shared" -- "$cur"))
+      ;;
   esac
 }
 

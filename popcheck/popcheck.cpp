@@ -9,6 +9,7 @@ struct CommandLine {
   ConvertArguments convert;
   LogArguments log;
   SystemArguments system;
+  ServerArguments server;
 };
 
 }  // namespace
@@ -35,6 +36,10 @@ ExitStatus run_popcheck(std::vector<std::string> arguments, Terminal& terminal) 
            .help = "Tell what on this host is not as mail service needs it",
            .declare = [&line](Arguments& declared) { declare_system(declared, line.system); },
            .run = [&line](const ToolRun& run) { return run_system(line.system, run); }},
+          {.name = "server",
+           .help = "Ask a running POP3 server whether it does what it should",
+           .declare = [&line](Arguments& declared) { declare_server(declared, line.server); },
+           .run = [&line](const ToolRun& run) { return run_server(line.server, run); }},
       }};
   return run_tool(tool, std::move(arguments), terminal);
 }

@@ -27,6 +27,7 @@ struct LogArguments {
 void declare_log(Arguments& arguments, LogArguments& log);
 /// popcheck log FILE... | --journal: who uses POP and how, from logs of POP3 servers.
 [[nodiscard]] ExitStatus run_log(const LogArguments& arguments, const ToolRun& run);
+
 struct SystemArguments {
   std::optional<std::string> root;  // of the host to look at; nothing: this one
   std::vector<std::string> checks;  // none: all
@@ -44,6 +45,19 @@ struct ConvertArguments {
 void declare_convert(Arguments& arguments, ConvertArguments& convert);
 /// popcheck convert FILE...: another server's configuration as ours.
 [[nodiscard]] ExitStatus run_convert(const ConvertArguments& arguments, const ToolRun& run);
+
+struct ServerArguments {
+  std::vector<std::string> server;  // one HOST or HOST:PORT
+  bool quick = false, login = false, full = false;
+  std::optional<std::string> tls, ca_file, server_name, certificate, days;
+  std::optional<std::string> user, password_file, mechanism;
+  std::optional<std::string> address, deliver_by;
+  std::optional<std::string> format, warning, critical, timeout;
+};
+/// Declares what popcheck server takes.
+void declare_server(Arguments& arguments, ServerArguments& server);
+/// popcheck server HOST: whether a running POP3 server does what it should.
+[[nodiscard]] ExitStatus run_server(const ServerArguments& arguments, const ToolRun& run);
 
 /// The whole command line; main() runs it, tests run it with streams of their own.
 [[nodiscard]] ExitStatus run_popcheck(std::vector<std::string> arguments, Terminal& terminal);

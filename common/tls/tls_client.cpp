@@ -34,7 +34,7 @@ std::unexpected<Error> too_late(const std::string& doing) {
 }
 
 std::unexpected<Error> failed(std::string doing, int saved_errno) {
-  const std::string why = take_tls_failure();
+  const std::string why = take_tls_failure(TlsEnd::client);
   if (!why.empty()) return fail(Errc::io, doing + ": " + why);
   if (saved_errno == EAGAIN) return fail(Errc::io, doing + ": no answer in time");
   if (saved_errno != 0) return fail_errno(saved_errno, doing);
@@ -122,7 +122,7 @@ void TlsClient::FreeConnection::operator()(ssl_st* connection) const noexcept {
 Result<TlsClient::Context> TlsClient::make_context(const Wishes& wishes) {
   forget_tls_failures();
   Context context{SSL_CTX_new(TLS_client_method())};
-  if (!context) return fail(Errc::io, "prepare TLS: " + take_tls_failure());
+  if (!context) return fail(Errc::io, "prepare TLS: " + take_tls_failure(TlsEnd::client));
   SSL_CTX_set_verify(context.get(),
                      wishes.trust == Wishes::Trust::required ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
                      nullptr);
@@ -139,7 +139,7 @@ Result<TlsClient::Context> TlsClient::make_context(const Wishes& wishes) {
   if (loaded == 1) return context;
   return fail(Errc::not_found, "read certificates of " +
                                    (ca_file ? escaped(*ca_file) : std::string{"the system"}) +
-                                   ": " + take_tls_failure());
+                                   ": " + take_tls_failure(TlsEnd::client));
 }
 
 Result<TlsClient> TlsClient::connect(int socket, const Wishes& wishes) {
@@ -147,7 +147,7 @@ Result<TlsClient> TlsClient::connect(int socket, const Wishes& wishes) {
   if (!context) return std::unexpected(std::move(context).error());
   Connection connection{SSL_new(context->get())};
   if (!connection || SSL_set_fd(connection.get(), socket) != 1) {
-    return fail(Errc::io, "prepare TLS: " + take_tls_failure());
+    return fail(Errc::io, "prepare TLS: " + take_tls_failure(TlsEnd::client));
   }
   Result<void> named = wishes.trust == Wishes::Trust::required
                            ? expect_host(connection.get(), wishes.host)
@@ -257,7 +257,7 @@ Result<TlsClient::Binding> TlsClient::channel_binding() const {
     constexpr std::string_view label = "EXPORTER-Channel-Binding";
     if (SSL_export_keying_material(connection, reinterpret_cast<unsigned char*>(octets.data()),
                                    size, label.data(), label.size(), nullptr, 0, 1) != 1) {
-      return fail(Errc::io, "tls-exporter: " + take_tls_failure());
+      return fail(Errc::io, "tls-exporter: " + take_tls_failure(TlsEnd::client));
     }
     return Binding{"tls-exporter", Secret{{octets.data(), size}}};
   }

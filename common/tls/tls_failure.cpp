@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string_view>
 
 #include "base/text.h"
@@ -46,11 +47,20 @@ constexpr std::array explanations{
     Explanation{SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, "the client refuses our version of TLS"},
 };
 
-std::string text_of(unsigned long code, std::string_view detail) {
+constexpr std::array explanations_for_clients{
+    Explanation{SSL_R_WRONG_VERSION_NUMBER, "the server does not speak TLS here"},
+    Explanation{SSL_R_UNEXPECTED_EOF_WHILE_READING, "the server hung up"},
+    Explanation{SSL_R_UNSUPPORTED_PROTOCOL, "the server speaks no version of TLS that is wanted"},
+    Explanation{SSL_R_TLSV1_ALERT_PROTOCOL_VERSION,
+                "the server speaks no version of TLS that is wanted"},
+};
+
+std::string text_of(unsigned long code, std::string_view detail,
+                    std::span<const Explanation> known) {
   const int reason = ERR_GET_REASON(code);
   if (ERR_GET_LIB(code) == ERR_LIB_SSL) {
-    const auto* known = std::ranges::find(explanations, reason, &Explanation::reason);
-    if (known != explanations.end()) return std::string{known->text};
+    const auto found = std::ranges::find(known, reason, &Explanation::reason);
+    if (found != known.end()) return std::string{found->text};
   }
   const char* words = ERR_reason_error_string(code);
   std::string text = words != nullptr ? words : "error " + std::to_string(code);
@@ -61,13 +71,16 @@ std::string text_of(unsigned long code, std::string_view detail) {
 
 }  // namespace
 
-std::string take_tls_failure() {
+std::string take_tls_failure(TlsEnd ours) {
+  const std::span<const Explanation> known =
+      ours == TlsEnd::server ? std::span<const Explanation>{explanations}
+                             : std::span<const Explanation>{explanations_for_clients};
   std::string text;
   const char* detail = "";
   int flags = 0;
   while (const unsigned long code = ERR_get_error_all(nullptr, nullptr, nullptr, &detail, &flags)) {
     const bool has_detail = (flags & ERR_TXT_STRING) != 0;
-    const std::string next = text_of(code, has_detail ? detail : "");
+    const std::string next = text_of(code, has_detail ? detail : "", known);
     if (text.find(next) != std::string::npos) continue;
     if (!text.empty()) text += "; ";
     text += next;

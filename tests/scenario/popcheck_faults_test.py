@@ -1,0 +1,232 @@
+"""Each fault of a server is named by popcheck server, and by the right name; what hostile servers
+do ends in time."""
+
+import datetime
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import certificates
+from certificates import openssl
+from faulty_pop3_server import PASSWORD, USER, FaultyServer
+
+POPCHECK = os.path.abspath(os.environ.get("POPCHECK", os.path.join(
+    os.path.dirname(os.environ.get("POPPER", "build/bin/popper")), "popcheck")))
+PATIENCE = 120
+
+# What a server does wrong, at which level it shows, and the checks that must say so, and no others.
+FAULTS = [
+    ("lines end with LF", "quick", {"line-ends"}),
+    ("the greeting is no answer", "quick", {"greeting"}),
+    ("the greeting refuses", "quick", {"greeting"}),
+    ("a stamp comes twice", "quick", {"banner-timestamp"}),
+    ("a stamp is no message-id", "quick", {"banner-timestamp"}),
+    ("a capability comes twice", "quick", {"capa"}),
+    ("small letters are not known", "quick", {"case"}),
+    ("every word is a command", "quick", {"unknown-command"}),
+    ("mail is counted before login", "quick", {"state"}),
+    ("a long line is taken", "quick", {"long-line"}),
+    ("pipelined commands are lost", "quick", {"pipelining"}),
+    ("QUIT keeps the connection", "quick", {"quit"}),
+    ("a reply line too long", "quick", {"reply-length"}),
+    ("a response code that is none", "quick", {"response-codes"}),
+    ("nobody is let in", "login", {"login", "login-offers"}),
+    ("a mechanism is announced and not known", "login", {"login-offers"}),
+    ("SCRAM lets in without a proof", "login", {"server-proof"}),
+    ("logins are delayed unannounced", "login", {"login-delay"}),
+    ("CAPA is refused after login", "login", {"capa-login"}),
+    ("STAT counts in words", "login", {"stat"}),
+    ("STAT counts wrong", "login", {"stat-list"}),
+    ("LIST is out of order", "login", {"list"}),
+    ("LIST of one says something else", "login", {"list-single"}),
+    ("an id has 71 characters", "login", {"uidl"}),
+    ("all have one id", "login", {"uidl-unique"}),
+    ("UIDL of one says something else", "login", {"uidl-single"}),
+    ("ids change with the session", "login", {"uidl-stable"}),
+    ("what is not there is answered", "login", {"bad-number"}),
+    ("NOOP is refused", "login", {"noop"}),
+    ("RETR sends more than LIST says", "full", {"retr-size", "top"}),
+    ("dots are not doubled", "full", {"dot-stuffing"}),
+    ("RETR is another each time", "full", {"retr-again", "top"}),
+    ("TOP sends a line too many", "full", {"top"}),
+    ("DELE renumbers", "full", {"dele"}),
+    ("RSET takes nothing back", "full", {"rset"}),
+    ("a second session is let in", "full", {"in-use"}),
+    ("in use is not named so", "full", {"in-use"}),
+    ("a wrong password is not named so", "full", {"wrong-password"}),
+    ("any password will do", "full", {"wrong-password"}),
+]
+FAULTS_OF_DELIVERY = [
+    ("what is sent does not come", {"delivery"}),
+    ("tabs become blanks", {"delivered-bytes"}),
+    ("a deletion needs no QUIT", {"abort"}),
+    ("QUIT deletes nothing", {"deletion"}),
+    ("QUIT deletes one more", {"deletion"}),
+]
+FAULTS_OF_TLS = [
+    ("STLS is refused", {"stls"}),
+    ("STLS is announced under TLS", {"capa-tls"}),
+    ("what came in clear is done under TLS", {"stls-injection"}),
+    ("what comes behind STLS is answered in clear", {"stls-injection"}),
+    ("TLS 1.0 is spoken", {"tls-version"}),
+]
+
+
+class FaultsTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="popcheck.")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.authority = certificates.Authority(os.path.join(cls.folder, "ca"))
+        cls.pair = cls.authority.issue("host", "127.0.0.1")
+        cls.passwords = os.path.join(cls.folder, "passwords")
+        with open(cls.passwords, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+            out.write(f"# who may\nother:x\n{USER}:{PASSWORD}\n")
+
+    def probe(self, server, level, *arguments, timeout=60, status=None):
+        given = [POPCHECK, "server", f"127.0.0.1:{server.port}", "--" + level, "--json",
+                 "-t", str(timeout), *arguments]
+        if level != "quick":
+            given += ["--user", USER, "--password-file", self.passwords]
+        done = subprocess.run(given, stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=PATIENCE, check=False)
+        self.assertIn(done.returncode, (0, 1), done.stderr.decode())
+        report = json.loads(done.stdout)
+        self.assertNotIn(PASSWORD.encode(), done.stdout + done.stderr)
+        if status is not None:
+            self.assertEqual(done.returncode, status, done.stdout.decode())
+        return report
+
+    def named(self, report):
+        return {finding["check"] for finding in report["findings"]
+                if finding["verdict"] in ("warning", "critical")}
+
+    def verdicts(self, report):
+        return {finding["check"]: finding["verdict"] for finding in report["findings"]}
+
+    def arrivals(self):
+        path = os.path.join(self.folder, "arrivals")
+        if os.path.exists(path):
+            os.unlink(path)
+        return path
+
+    def test_a_good_server_has_no_faults(self):
+        arrivals = self.arrivals()
+        with FaultyServer(arrivals=arrivals) as server:
+            report = self.probe(server, "full", "--tls", "none", "--mechanism", "PLAIN",
+                                "--deliver-by", "tee " + arrivals, status=0)
+        self.assertEqual(self.named(report), set(), report)
+        verdicts = self.verdicts(report)
+        for check in ("connect", "greeting", "pipelining", "login", "uidl-stable", "dot-stuffing",
+                      "delivery", "delivered-bytes", "abort", "deletion", "in-use", "rset",
+                      "wrong-password"):
+            self.assertEqual(verdicts[check], "good", check)
+        self.assertEqual((report["messages"], report["mechanisms"]), (3, ["PLAIN"]))
+
+    def test_faults_are_named(self):
+        for fault, level, checks in FAULTS:
+            with self.subTest(fault=fault), FaultyServer(fault) as server:
+                mechanism = [] if "mechanism" in fault or "SCRAM" in fault else ["--mechanism", "USER"]
+                if "mechanism" in fault:
+                    mechanism = ["--mechanism", "CRAM-MD5"]
+                    checks = checks | {"login"}
+                if "SCRAM" in fault:
+                    mechanism = ["--mechanism", "SCRAM-SHA-256"]
+                    checks = checks | {"login"}
+                timeout = 6 if "keeps" in fault else 60
+                report = self.probe(server, level, "--tls", "none", *mechanism, timeout=timeout,
+                                    status=1)
+                self.assertEqual(self.named(report), checks, report["findings"])
+
+    def test_faults_of_delivery_are_named(self):
+        for fault, checks in FAULTS_OF_DELIVERY:
+            arrivals = self.arrivals()
+            with self.subTest(fault=fault), FaultyServer(fault, arrivals=arrivals) as server:
+                report = self.probe(server, "full", "--tls", "none", "--mechanism", "USER",
+                                    "--deliver-by", "tee " + arrivals,
+                                    timeout=4 if "come" in fault else 60, status=1)
+                self.assertEqual(self.named(report), checks, report["findings"])
+
+    def test_faults_of_tls_are_named(self):
+        for fault, checks in FAULTS_OF_TLS:
+            with self.subTest(fault=fault), FaultyServer(fault, tls=self.pair) as server:
+                report = self.probe(server, "quick", "--ca", self.authority.certificate,
+                                    "--days", "3", status=1)
+                self.assertEqual(self.named(report), checks, report["findings"])
+
+    def test_a_good_server_has_no_faults_under_tls(self):
+        for implicit in (False, True):
+            with self.subTest(implicit=implicit), \
+                    FaultyServer(tls=self.pair, implicit=implicit) as server:
+                report = self.probe(server, "login", "--ca", self.authority.certificate,
+                                    "--tls", "implicit" if implicit else "stls",
+                                    "--certificate", self.pair[0], "--days", "3,2",
+                                    "--mechanism", "PLAIN", status=0)
+                self.assertEqual(self.named(report), set(), report)
+                verdicts = self.verdicts(report)
+                for check in ("tls-version", "certificate-name", "certificate-chain",
+                              "certificate-dates", "certificate-file"):
+                    self.assertEqual(verdicts[check], "good", check)
+                self.assertEqual(report["tls"]["protocol"], "TLSv1.3")
+                self.assertEqual(report["mechanisms"], ["PLAIN"])
+
+    def test_faults_of_certificates_are_named(self):
+        ca = ["--ca", self.authority.certificate, "--days", "3"]
+        stranger = self.authority.issue("stranger", "pop.example.org")
+        for what, pair, arguments, checks in [
+                ("for another host", stranger, ca, {"certificate-name"}),
+                ("its name is given", stranger, [*ca, "--server-name", "pop.example.org"], set()),
+                ("signed by nobody known", self.pair, ["--days", "3"], {"certificate-chain"}),
+                ("expired", self.expired(), ca, {"certificate-dates"}),
+                ("soon expired", self.pair, [*ca[:2], "--days", "30"], {"certificate-dates"}),
+                ("not the one on disk", self.pair, [*ca, "--certificate", stranger[0]],
+                 {"certificate-file"})]:
+            with self.subTest(what), FaultyServer(tls=pair) as server:
+                report = self.probe(server, "quick", *arguments, status=1 if checks else 0)
+                self.assertEqual(self.named(report), checks, report["findings"])
+
+    def expired(self):
+        path = self.authority.path
+        openssl("req", *certificates.EC, "-nodes", "-subj", "/CN=127.0.0.1",
+                "-keyout", path("old.key"), "-out", path("old.csr"))
+        for name in ("index", "index.attr"):
+            with open(path(name), "w"):
+                pass
+        with open(path("ca.conf"), "w") as out:
+            out.write(f"[ca]\ndefault_ca=this\n[this]\ndatabase={path('index')}\n"
+                      f"new_certs_dir={self.authority.folder}\nserial={path('serial')}\n"
+                      "default_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n"
+                      "[names]\nsubjectAltName=IP:127.0.0.1\n")
+        then = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=3)
+        openssl("ca", "-batch", "-notext", "-config", path("ca.conf"), "-in", path("old.csr"),
+                "-out", path("old.pem"), "-cert", self.authority.certificate,
+                "-keyfile", self.authority.key, "-rand_serial", "-extensions", "names",
+                "-startdate", "20200101000000Z", "-enddate", then.strftime("%Y%m%d%H%M%SZ"))
+        return path("old.pem"), path("old.key")
+
+    def test_a_password_goes_nowhere_without_trust(self):
+        for tls, arguments in [(None, []), (self.pair, [])]:
+            with self.subTest(tls=tls is not None), FaultyServer(tls=tls) as server:
+                report = self.probe(server, "login", *arguments, status=1)
+                self.assertIn("login", self.named(report))
+                self.assertEqual(report["mechanisms"], [])
+                self.assertEqual(server.passwords, 0)
+
+    def test_hostile_servers_cost_no_more_than_the_time_given(self):
+        for fault in ("the server is silent", "a line never ends"):
+            with self.subTest(fault=fault), FaultyServer(fault) as server:
+                report = self.probe(server, "quick", timeout=2, status=1)
+                self.assertEqual(self.named(report), {"greeting"}, report["findings"])
+
+    def test_nobody_there(self):
+        with FaultyServer() as server:
+            pass
+        report = self.probe(server, "quick", status=1)
+        self.assertEqual(self.named(report), {"connect"})
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
