@@ -39,10 +39,21 @@ bool is_installed(const HostView& view, const std::string& module) {
   return false;
 }
 
+/// Which parts of a service a program goes through.
+using PamGroups = std::vector<PamGroup>;
+
+PamGroups groups_of_popper(const Settings& settings) {
+  PamGroups groups{PamGroup::auth, PamGroup::account};
+  if (settings.pam_session) groups.push_back(PamGroup::session);
+  return groups;
+}
+
 class PamCheck {
  public:
-  PamCheck(const CheckedHost& host, std::string option, std::string name, HostFindings& findings)
+  PamCheck(const CheckedHost& host, std::string option, std::string name, PamGroups groups,
+           HostFindings& findings)
       : view_{host.view},
+        groups_{std::move(groups)},
         option_{std::move(option)},
         name_{std::move(name)},
         service_{read_pam_service(host.view, name_)},
@@ -140,7 +151,8 @@ class PamCheck {
   void check_modules() {
     std::vector<std::string> missing;
     for (const PamLine& line : service_.lines) {
-      if (is_installed(view_, line.module)) continue;
+      const bool is_used = std::ranges::find(groups_, line.group) != groups_.end();
+      if (!is_used || line.may_be_missing || is_installed(view_, line.module)) continue;
       if (std::ranges::find(missing, line.module) != missing.end()) continue;
       missing.push_back(line.module);
       report(Gravity::error, escaped(line.file),
@@ -163,6 +175,7 @@ class PamCheck {
   }
 
   const HostView& view_;
+  PamGroups groups_;
   std::string option_, name_;
   PamService service_;
   HostFindings& findings_;
@@ -287,10 +300,11 @@ std::vector<std::string> listed_shells(const std::string& text) {
 HostFindings check_pam(const CheckedHost& host) {
   HostFindings findings;
   if (host.settings.auth_source != AuthSource::pam) return findings;
-  PamCheck{host, "pam-service", host.settings.pam_service, findings}.run();
-  const bool has_poppassd = host.view.has("/etc/pam.d/" + host.settings.poppassd_pam_service);
-  if (has_poppassd) {
-    PamCheck{host, "poppassd-pam-service", host.settings.poppassd_pam_service, findings}.run();
+  const Settings& settings = host.settings;
+  PamCheck{host, "pam-service", settings.pam_service, groups_of_popper(settings), findings}.run();
+  if (host.view.has("/etc/pam.d/" + settings.poppassd_pam_service)) {
+    const PamGroups groups{PamGroup::auth, PamGroup::account, PamGroup::password};
+    PamCheck{host, "poppassd-pam-service", settings.poppassd_pam_service, groups, findings}.run();
   }
   return findings;
 }
@@ -305,7 +319,7 @@ HostFindings check_shells(const CheckedHost& host) {
   HostFindings findings;
   if (host.settings.auth_source != AuthSource::pam) return findings;
   HostFindings ignored;
-  if (!PamCheck{host, "pam-service", host.settings.pam_service, ignored}.asks_for_shells()) {
+  if (!PamCheck{host, "pam-service", host.settings.pam_service, {}, ignored}.asks_for_shells()) {
     return findings;
   }
   const std::vector<std::string> shells = listed_shells(host.view.text_or_nothing("/etc/shells"));

@@ -22,7 +22,10 @@ Result<void> change_mode(const HostView& view, const fs::path& path, const struc
   struct stat now {};
   const bool is_known = ::fstat(file->get(), &now) == 0 && now.st_dev == before.st_dev &&
                         now.st_ino == before.st_ino && now.st_mode == before.st_mode;
-  if (!is_known || S_ISLNK(name->st_mode)) {
+  if (S_ISLNK(name->st_mode)) {
+    return fail(Errc::denied, escaped(path.native()) + ": is a symbolic link");
+  }
+  if (!is_known) {
     return fail(Errc::changed, escaped(path.native()) + ": has changed meanwhile");
   }
   if (S_ISREG(now.st_mode) && now.st_nlink != 1) {

@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/openat2.h>
 #include <mntent.h>
 #include <sys/syscall.h>
@@ -55,21 +54,6 @@ std::vector<Account> parse_passwd(std::string_view text) {
     accounts.push_back(std::move(account));
   }
   return accounts;
-}
-
-struct NamedGroup {
-  std::string name;
-  gid_t gid = 0;
-};
-/// group(5).
-std::vector<NamedGroup> parse_groups(std::string_view text) {
-  std::vector<NamedGroup> groups;
-  for (const auto line : std::views::split(text, '\n')) {
-    const std::vector<std::string_view> fields = fields_of({line.begin(), line.end()});
-    const auto gid = fields.size() < 3 ? std::nullopt : decimal(fields[2]);
-    if (gid) groups.push_back({std::string{fields[0]}, static_cast<gid_t>(*gid)});
-  }
-  return groups;
 }
 
 /// Whether `place` is `path` or a directory above it.
@@ -253,34 +237,6 @@ std::vector<Account> HostView::users() const {
 std::string HostView::user_name(uid_t uid) const {
   const Result<Account> account = user(uid);
   return account ? escaped(account->name, 80) : std::to_string(uid);
-}
-
-std::string HostView::group_name(gid_t gid) const {
-  if (is_this_) {
-    struct group entry {};
-    struct group* found = nullptr;
-    std::vector<char> buffer(1U << 20U);
-    (void)::getgrgid_r(gid, &entry, buffer.data(), buffer.size(), &found);
-    return found != nullptr ? escaped(found->gr_name, 80) : std::to_string(gid);
-  }
-  for (const NamedGroup& group : parse_groups(text_or_nothing("/etc/group"))) {
-    if (group.gid == gid) return escaped(group.name, 80);
-  }
-  return std::to_string(gid);
-}
-
-std::optional<gid_t> HostView::group(const std::string& name) const {
-  if (is_this_) {
-    struct group entry {};
-    struct group* found = nullptr;
-    std::vector<char> buffer(1U << 20U);
-    (void)::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-    return found != nullptr ? std::optional{found->gr_gid} : std::nullopt;
-  }
-  for (const NamedGroup& group : parse_groups(text_or_nothing("/etc/group"))) {
-    if (group.name == name) return group.gid;
-  }
-  return std::nullopt;
 }
 
 std::optional<Mount> HostView::mount_of(const fs::path& path) const {

@@ -63,8 +63,6 @@ class HostView {
   [[nodiscard]] std::vector<Account> users() const;
   /// The number where there is no name.
   [[nodiscard]] std::string user_name(uid_t uid) const;
-  [[nodiscard]] std::string group_name(gid_t gid) const;
-  [[nodiscard]] std::optional<gid_t> group(const std::string& name) const;
 
   /// The mount that a path lies on; nullopt: nobody knows.
   [[nodiscard]] std::optional<Mount> mount_of(const std::filesystem::path& path) const;

@@ -109,7 +109,8 @@ class ServiceReader {
                               .control = words[1],
                               .module = words[2],
                               .arguments = {words.begin() + 3, words.end()},
-                              .file = file});
+                              .file = file,
+                              .may_be_missing = words[0].starts_with('-')});
   }
 
   const HostView& view_;

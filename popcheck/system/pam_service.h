@@ -18,6 +18,7 @@ struct PamLine {
   std::string module;   // as it stands: "pam_unix.so", or a path
   std::vector<std::string> arguments;
   std::string file;
+  bool may_be_missing = false;  // "-auth": said to be no matter where the module is not installed
 };
 
 struct PamService {

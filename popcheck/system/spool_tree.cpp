@@ -48,7 +48,8 @@ void visit_spool_tree(const HostView& view, const fs::path& top, std::int64_t me
     for (const std::string& name : view.names(place)) {
       const fs::path path = place / name;
       const Result<struct stat> st = view.link_status(path);
-      if (!st || std::ranges::find(hashed, path) != hashed.end()) continue;
+      if (!st) continue;
+      if (S_ISDIR(st->st_mode) && std::ranges::find(hashed, path) != hashed.end()) continue;
       visit({path, name, *st});
     }
   }

@@ -139,6 +139,14 @@ TEST_CASE("popcheck system finds a broken PAM service", "[popcheck][system]") {
     check_only(bed, {"pam", "error", "/etc/pam.d/common-auth",
                      "pam_ldap.so, which is not installed", "pam_ldap.so"});
   }
+  SECTION("with modules that nobody asks, or that may be missing") {
+    bed.add("etc/pam.d/common-account",
+            "account required pam_unix.so\nsession required pam_loginuid.so\n"
+            "-account optional pam_systemd_home.so\n");
+    CHECK(bed.look().findings.empty());
+    bed.configure("pam-session = true\n");
+    check_only(bed, {"pam", "error", "/etc/pam.d/common-account", "pam_loginuid.so", ""});
+  }
   SECTION("that includes what is not there") {
     std::filesystem::remove(bed.path("etc/pam.d/common-account"));
     bed.add("etc/pam.d/pop3",
