@@ -347,13 +347,10 @@ TEST_CASE("Lines are whole wherever a read ends, and giant ones are left out", "
 TEST_CASE("Compressed logs are read as if they were not", "[popcheck][log]") {
   const PopcheckBed bed;
   std::string text;
-  for (int i = 0; i < 200000; ++i) text += "a line " + std::to_string(i) + "\n";
-  const std::string plain = bed.add("log", text);
-  for (const char* const program : {"gzip", "bzip2", "xz", "zstd"}) {
-    CAPTURE(program);
-    const std::string packed = bed.path(program).native();
-    const std::string command = std::string{program} + " -c < " + plain + " > " + packed;
-    REQUIRE(std::system(command.c_str()) == 0);
+  for (int i = 0; i < 3000; ++i) text += "a line " + std::to_string(i) + "\n";
+  for (const char* const name : {"lines.gz", "lines.bz2", "lines.xz", "lines.zst"}) {
+    CAPTURE(name);
+    const std::filesystem::path packed = std::filesystem::path{POP_EXAMPLE_LOGS} / name;
     LogReading reading;
     const Fd file{::open(packed.c_str(), O_RDONLY | O_CLOEXEC)};
     CHECK(lines_of(file, reading) == text);
