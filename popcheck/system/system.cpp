@@ -137,11 +137,11 @@ std::optional<Configuration> configuration_of(const HostView& view, const fs::pa
   return std::nullopt;
 }
 
-HostFindings limits_of_the_caller(const HostView& view) {
+HostFindings limits_of_the_caller() {
   if (::geteuid() == 0) return {};
   return {{.gravity = Gravity::notice,
-           .about = view.is_this() ? "this run" : "the host",
-           .what = "is looked at without root's rights: what only root may see is left out",
+           .about = "this run",
+           .what = "has not the rights of root: what only root may see is left out",
            .command = ""}};
 }
 
@@ -154,7 +154,7 @@ std::vector<JudgedFinding> judge(const CheckedHost& host, std::span<const System
       all.push_back({check, std::move(finding), outcome});
     }
   };
-  add("caller", limits_of_the_caller(host.view));
+  add("caller", limits_of_the_caller());
   for (const SystemCheck& check : checks) add(check.name, check.look(host));
   return all;
 }

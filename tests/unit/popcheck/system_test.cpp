@@ -1,6 +1,7 @@
 #include "host_bed.h"
 #include "popcheck/system/delivery_agent.h"
 #include "popcheck/system/spool_quota.h"
+#include "popcheck/system/system_checks.h"
 
 namespace pop {
 namespace {
@@ -381,6 +382,20 @@ TEST_CASE("popcheck system compares the locks of delivery agents with ours", "[p
     CHECK(to_string(agents.front().locks) == "dotlock, flock");
     CHECK(bed.look().findings.empty());
   }
+}
+
+TEST_CASE("popcheck system has documented names for its checks", "[popcheck][system]") {
+  if (!HostBed::can_be_made()) return;
+  const test::CheckOutcome none =
+      test::call_popcheck({"system", "--json", "--root", "/nonexistent"});
+  CHECK(none.status == ExitStatus::no_input);
+  std::vector<std::string_view> names;
+  for (const SystemCheck& check : system_checks()) names.push_back(check.name);
+  // They stand in scripts: one may come, none may go.
+  CHECK(names == std::vector<std::string_view>{
+                     "spool-dir", "directories", "file-systems", "space", "quotas", "spools",
+                     "leftovers", "locks", "configuration", "credentials", "popauth", "pam",
+                     "service-users", "shells", "certificates", "services", "ports", "syslog"});
 }
 
 TEST_CASE("popcheck system looks at what is named only", "[popcheck][system]") {
