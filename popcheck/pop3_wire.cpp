@@ -39,11 +39,12 @@ Result<void> wait_for(int socket, short event, TimePoint until) {
   pollfd waited{.fd = socket, .events = event, .revents = 0};
   for (;;) {
     const auto left = std::chrono::ceil<milliseconds>(until - system_clock().steady());
-    if (left.count() <= 0) return too_late();
-    const int ready =
-        ::poll(&waited, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 60'000)));
+    // Who comes late himself must still see what came in time.
+    const auto patience = std::clamp<std::int64_t>(left.count(), 0, 60'000);
+    const int ready = ::poll(&waited, 1, static_cast<int>(patience));
     const int saved = errno;
     if (ready > 0) return {};
+    if (left.count() <= 0) return too_late();
     if (ready < 0 && saved != EINTR) return fail_errno(saved, "poll");
   }
 }

@@ -103,8 +103,6 @@ class FaultyServer:
         with open(self.arrivals, "rb") as stream:
             text = stream.read()
         os.unlink(self.arrivals)
-        if self.fault == "what is sent does not come":
-            return
         if self.fault == "tabs become blanks":
             text = text.replace(b"\t", b" ")
         self.messages.append((b"id-%d" % next(self.names), text.replace(b"\n", b"\r\n")))
