@@ -64,7 +64,12 @@ Result<void> convert_file(Conversion& conversion, const std::string& file,
                                  ": tell with --from what it is: qpopper, popserv, inetd, xinetd, "
                                  "dovecot or courier");
   }
+  const std::size_t notes = conversion.notes().size();
+  const std::string before = conversion.to_toml();
   source->convert(conversion, foreign);
+  if (conversion.notes().size() == notes && conversion.to_toml() == before) {
+    conversion.note({foreign.name}, "nothing in it is about POP3");
+  }
   return {};
 }
 

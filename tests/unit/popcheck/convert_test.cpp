@@ -160,6 +160,15 @@ TEST_CASE("popcheck convert reads Courier's pair of files", "[popcheck][convert]
   check_readable(outcome.out);
 }
 
+TEST_CASE("popcheck convert says that a file is not about POP3", "[popcheck][convert]") {
+  const PopcheckBed bed;
+  const std::string file =
+      bed.add("inetd.conf", "ftp stream tcp nowait root /usr/sbin/ftpd ftpd\n");
+  const CheckOutcome outcome = call_popcheck({"convert", file});
+  CHECK(outcome.out.find("nothing in it is about POP3") != std::string::npos);
+  CHECK(outcome.status == ExitStatus::found);
+}
+
 TEST_CASE("popcheck convert refuses what it cannot tell", "[popcheck][convert]") {
   const PopcheckBed bed;
   CHECK(call_popcheck({"convert"}).status == ExitStatus::usage);
