@@ -29,20 +29,25 @@ extern "C" void note_end_signal(int /*signal*/) {
   end_signal_came = 1;
 }
 
+// It has done all when it has interrupted the wait.
+extern "C" void wake_up(int /*signal*/) {}
+
 sigset_t end_signals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGUSR1);
   return set;
 }
 
 enum class Waited : std::uint8_t { ready, timed_out, told_to_end };
 
 // The signals are let in during the wait and nowhere else, in one step.
-Waited wait_for(int socket, short events, std::chrono::seconds patience) {
+Waited wait_for(int socket, short events, std::chrono::seconds patience,
+                const std::function<bool()>& end_is_wanted) {
   const timespec limit{patience.count(), 0};
-  while (end_signal_came == 0) {
+  while (end_signal_came == 0 && !end_is_wanted()) {
     pollfd waiting{socket, events, 0};
     const int ready = ::ppoll(&waiting, 1, &limit, &mask_while_waiting);
     if (ready > 0) return Waited::ready;
@@ -80,11 +85,14 @@ void catch_end_signals() {
   ::sigprocmask(SIG_BLOCK, &set, &mask_while_waiting);
   sigdelset(&mask_while_waiting, SIGTERM);
   sigdelset(&mask_while_waiting, SIGHUP);
+  sigdelset(&mask_while_waiting, SIGUSR1);
   end_signal_came = 0;
   struct sigaction action {};
   action.sa_handler = note_end_signal;
   ::sigaction(SIGTERM, &action, nullptr);
   ::sigaction(SIGHUP, &action, nullptr);
+  action.sa_handler = wake_up;
+  ::sigaction(SIGUSR1, &action, nullptr);
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &action, nullptr);
 }
@@ -143,10 +151,10 @@ Result<void> ClientStream::write(std::string_view first, std::string_view second
 ClientStream::Input ClientStream::read_octets(std::span<char> buffer) {
   bool quiet = false;
   while (true) {
-    if (end_is_pending()) return {Arrival::told_to_end};
+    if (end_is_pending() || end_wanted_()) return {Arrival::told_to_end};
     const std::chrono::seconds soon =
         when_quiet_ && !quiet ? std::min(patience_, quiet_after) : patience_;
-    switch (wait_for(input_.get(), POLLIN, soon)) {
+    switch (wait_for(input_.get(), POLLIN, soon, end_wanted_)) {
       case Waited::timed_out:
         if (quiet || soon == patience_) return {Arrival::timed_out};
         quiet = true;
@@ -172,7 +180,7 @@ ssize_t ClientStream::send(std::span<const iovec> pieces) const {
     message.msg_iovlen = pieces.size();
     return ::sendmsg(input_.get(), &message, MSG_NOSIGNAL);
   }
-  if (wait_for(output_.get(), POLLOUT, patience_) != Waited::ready) {
+  if (wait_for(output_.get(), POLLOUT, patience_, end_wanted_) != Waited::ready) {
     errno = ETIMEDOUT;
     return -1;
   }
@@ -223,7 +231,7 @@ Result<void> ClientStream::write_octets(std::string_view first, std::string_view
     if (saved == EINTR) continue;
     if (saved == ETIMEDOUT) return fail(Errc::busy, "the client does not read");
     if (saved != EAGAIN) return std::unexpected(Error{Errc::io, errno_error(saved, "send").text});
-    if (wait_for(output().get(), POLLOUT, patience_) != Waited::ready) {
+    if (wait_for(output().get(), POLLOUT, patience_, end_wanted_) != Waited::ready) {
       return fail(Errc::busy, "the client does not read");
     }
   }

@@ -41,7 +41,8 @@ class ClientStream {
     Arrival arrival;
     std::size_t size = 0;
   };
-  /// SIGTERM and SIGHUP, caught by catch_end_signals(), end the wait.
+  /// SIGTERM and SIGHUP, caught by catch_end_signals(), end the wait. SIGUSR1 makes it look whether
+  /// ends_when() says so.
   [[nodiscard]] Input read(std::span<char> buffer);
 
   /// Writes all of it, in order, with as few calls as the kernel takes. Errc::busy when the client
@@ -58,6 +59,9 @@ class ClientStream {
   /// From now on the layer carries all octets of both directions; `ahead` was read before and is
   /// the layer's. What the layer cannot decode breaks the connection.
   void carry_by(std::unique_ptr<SaslLayer> layer, std::string_view ahead);
+
+  /// Asked before each wait, and must be quick: true ends it as SIGTERM does.
+  void ends_when(std::function<bool()> wanted) { end_wanted_ = std::move(wanted); }
 
   void set_patience(std::chrono::seconds patience) { patience_ = patience; }
   /// Runs when the client has been silent for some time, and is likely to be so for longer.
@@ -76,13 +80,14 @@ class ClientStream {
   Fd input_, output_;
   std::chrono::seconds patience_;
   std::function<void()> when_quiet_;
+  std::function<bool()> end_wanted_ = [] { return false; };
   std::unique_ptr<SaslLayer> layer_;
   std::string decoded_;  // and not yet given
   bool broken_ = false;  // the layer
 };
 
 /// From now on SIGTERM and SIGHUP end a session's wait instead of the process, and SIGPIPE does
-/// nothing. Between waits they are kept back, so that they never interrupt a commit.
+/// nothing; SIGUSR1 interrupts the wait. Between waits they are kept back, so that they never interrupt a commit.
 void catch_end_signals();
 
 }  // namespace pop

@@ -126,8 +126,15 @@ Result<void> Gate::run() {
     go_on();
     take_due();
     context_.census.tell_oldest_idle(oldest_idle());
+    tell_activity();
   }
   return {};
+}
+
+void Gate::tell_activity() {
+  ScoreboardPage& page = context_.activity.page();
+  page.strangers.store(strangers_.size(), std::memory_order_relaxed);
+  page.queued.store(queued_.size() + queued_doubtful_.size(), std::memory_order_relaxed);
 }
 
 void Gate::take_events() {

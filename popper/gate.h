@@ -20,6 +20,7 @@
 #include "conf/network_list.h"
 #include "daemon/connection_census.h"
 #include "daemon/connection_limits.h"
+#include "daemon/scoreboard.h"
 #include "daemon/login_failures.h"
 #include "ipc/channel.h"
 #include "ipc/frame.h"
@@ -64,6 +65,7 @@ struct GateContext {
   ConnectionLimits limits;
   Census& census;
   Pulse* pulse = nullptr;  // nullptr: nobody watches
+  Activity activity{};     // what is counted
 };
 
 /// Owns every connection up to login, in one loop that never blocks on any of
@@ -121,6 +123,7 @@ class Gate {
     GuessKeys guess;                      // same; of an exchange, as far as its keeper knows
     std::uint32_t mechanisms = 0;         // that the dialogue offers
     std::uint64_t keeper = 0;             // that has the exchange of AUTH
+    Time queued{};                        // when its attempt began to wait for a keeper
     bool has_waited = false;              // for what others have tried
     bool is_past_waiting = false;         // in this exchange
     bool is_with_acceptor = false;        // the exchange of AUTH
@@ -301,6 +304,7 @@ class Gate {
   void plan_look(std::uint64_t id, Relayed& relayed);
   void go_on();
   [[nodiscard]] std::size_t open_connections() const;
+  void tell_activity();
 
   // Keepers
   void queue(std::uint64_t id, Stranger& stranger);

@@ -6,9 +6,11 @@
 #include <array>
 #include <csignal>
 #include <string>
+#include <utility>
 
 #include "auth/voucher.h"
 #include "daemon/role.h"
+#include "daemon/scoreboard.h"
 #include "popper/gate.h"
 #include "popper/gate_events.h"
 #include "popper/kerberos.h"
@@ -38,6 +40,9 @@ std::vector<Placed> what_resolvers_need(const Generation&) {
 std::vector<Placed> what_keepers_need(const Generation& generation) {
   std::vector<Placed> needs{{generation.stamps.get(), inherited::stamps},
                             {generation.vouchers.get(), inherited::vouchers}};
+  if (generation.scoreboard.is_open()) {
+    needs.push_back({generation.scoreboard.get(), inherited::scoreboard});
+  }
   if (generation.notifier) {
     needs.push_back({generation.notifier->keepers_end(), inherited::notices});
   }
@@ -97,9 +102,14 @@ Result<std::shared_ptr<const Generation>> Generation::create(const Handover& han
   Result<std::shared_ptr<NotifierProcess>> notifier =
       keeps_notifier ? earlier->notifier : NotifierProcess::create(handover);
   if (!notifier) return std::unexpected(notifier.error());
-  return std::make_shared<const Generation>(Generation{handover.settings, std::move(*settings),
-                                                       std::move(*stamps), std::move(*vouchers),
-                                                       std::move(*notifier), std::move(tls)});
+  Result<Fd> scoreboard = Fd{};
+  const std::filesystem::path& board = handover.settings.scoreboard;
+  if (!board.empty()) scoreboard = Scoreboard::open_file(board);
+  std::optional<Error> no_scoreboard;
+  if (!scoreboard) no_scoreboard = std::exchange(scoreboard, Fd{}).error();
+  return std::make_shared<const Generation>(Generation{
+      handover.settings, std::move(*settings), std::move(*stamps), std::move(*vouchers),
+      std::move(*scoreboard), std::move(no_scoreboard), std::move(*notifier), std::move(tls)});
 }
 
 GateGroup::GateGroup(std::shared_ptr<const Generation> generation, const Listeners& listeners,
@@ -181,10 +191,13 @@ Result<void> GateGroup::start_gate() {
   if (!pulse) return std::unexpected(pulse.error());
   const Result<std::size_t> table = census_.take_free();
   if (!table) return std::unexpected(table.error());
-  const std::array<Placed, 4> inherits{{{generation_->settings.get(), inherited::settings},
-                                        {ends->second.fd(), inherited::control},
-                                        {pulse->memory.get(), inherited::pulse},
-                                        {census_.writable(*table), inherited::census}}};
+  std::vector<Placed> inherits{{generation_->settings.get(), inherited::settings},
+                               {ends->second.fd(), inherited::control},
+                               {pulse->memory.get(), inherited::pulse},
+                               {census_.writable(*table), inherited::census}};
+  if (generation_->scoreboard.is_open()) {
+    inherits.push_back({generation_->scoreboard.get(), inherited::scoreboard});
+  }
   const Result<pid_t> gate = spawn_role(gate_role, inherits);
   if (!gate) return std::unexpected(gate.error());
   census_.assign(*table, *gate);

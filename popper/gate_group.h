@@ -27,6 +27,8 @@ namespace pop {
 struct Generation {
   Settings values;
   Fd settings, stamps, vouchers;              // settings: without what only the notifier may know
+  Fd scoreboard;                              // not open: none
+  std::optional<Error> no_scoreboard;         // why there is none, though one is wanted
   std::shared_ptr<NotifierProcess> notifier;  // or nullptr
   std::shared_ptr<TlsSupply> tls;             // or nullptr
 

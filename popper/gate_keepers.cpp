@@ -154,6 +154,7 @@ void Gate::queue(std::uint64_t id, Stranger& stranger) {
   }
   (is_doubtful(stranger) ? queued_doubtful_ : queued_).push_back(id);
   set_state(id, stranger, State::queued);
+  stranger.conversation->queued = context_.clock.steady();
   unwatch(stranger);
   dispatch();
 }
@@ -226,6 +227,8 @@ void Gate::dispatch() {
     if (!id) return;
     Stranger& stranger = strangers_.at(*id);
     if (must_wait(*id, stranger)) continue;
+    observe(context_.activity.counters().queue_time,
+            context_.clock.steady() - stranger.conversation->queued);
     send_attempt(free_keeper_for(*stranger.attempt), *id, stranger);
   }
 }

@@ -13,6 +13,7 @@
 #include "daemon/signals.h"
 #include "popper/gate.h"
 #include "popper/role_log.h"
+#include "popper/session_board.h"
 #include "tls/tls_context.h"
 #include "tls/tls_files.h"
 #include "tls/tls_policy.h"
@@ -72,15 +73,22 @@ void wait_for_word(const Channel& acceptor) {
   (void)::poll(&waiting, 1, static_cast<int>(longest_start.count()));
 }
 
+/// What others see of it; by default nobody looks.
+struct Watched {
+  Pulse* pulse = nullptr;
+  Activity activity{};
+};
+
 template <class Equip>
-int serve(const Handover& handover, Log& log, Result<Census> census, Pulse* pulse, Equip equip) {
+int serve(const Handover& handover, Log& log, Result<Census> census, Watched watched, Equip equip) {
   ::prctl(PR_SET_NAME, "pop-gate");
   const Result<ConnectionLimits> limits = ConnectionLimits::from_open_files(handover.settings);
   if (!limits || !census) {
     log.failure("start a gate", !limits ? limits.error() : census.error());
     return EXIT_FAILURE;
   }
-  Result<Gate> gate = Gate::create({handover, log, system_clock(), *limits, *census, pulse});
+  Result<Gate> gate = Gate::create({handover, log, system_clock(), *limits, *census, watched.pulse,
+                                    std::move(watched.activity)});
   Result<void> done = gate ? prepare_tls(handover.settings) : std::unexpected(gate.error());
   if (done) done = shut_in(handover);
   if (!done) {
@@ -109,7 +117,11 @@ int run_gate() {
   Result<Census> census = Census::open(counts);
   counts = Fd{};
   Log log = open_log(handover->log, handover->settings);
-  return serve(*handover, log, std::move(census), &*pulse,
+  Watched watched{&*pulse};
+  if (Fd scoreboard = take_inherited_scoreboard(handover->settings); scoreboard.is_open()) {
+    watched.activity = take_own_page(std::move(scoreboard), PlaceKind::gate, log);
+  }
+  return serve(*handover, log, std::move(census), std::move(watched),
                [&](Gate& gate) { gate.obey(std::move(master)); });
 }
 
@@ -120,7 +132,7 @@ int run_single_gate(const Handover& handover, Log& log, SingleGate single) {
     log.failure("serve TLS", tls.error());
     return EXIT_FAILURE;
   }
-  return serve(handover, log, Census::alone(), nullptr, [&](Gate& gate) {
+  return serve(handover, log, Census::alone(), {}, [&](Gate& gate) {
     gate.retire();  // after the one
     gate.serve_tls(std::move(*tls));
     if (single.resolver) gate.ask_names_of(std::move(*single.resolver));

@@ -156,6 +156,7 @@ void Gate::adopt(Fd client, const Door& door) {
     return say_last_words(client, door.entrance.tls);
   }
   make_non_blocking(client.get());
+  count_up(context_.activity.counters().connections);
   const std::uint64_t id = ++last_id_;
   Stranger& stranger = strangers_[id];
   stranger.socket = std::move(client);

@@ -140,6 +140,7 @@ void Gate::note_failed_handshake(std::uint64_t id, const Stranger& stranger, std
   if (stranger.stream && stranger.stream->has_answered()) {
     handshakes_.note_failure(stranger.key, context_.clock.steady());
   }
+  count_up(context_.activity.counters().refused_handshakes);
   log_failed_handshake(id, stranger, std::move(why));
 }
 

@@ -15,6 +15,7 @@ inline constexpr int notices = 7;       // keeper, where notices are wanted; not
 inline constexpr int census = 8;        // gate and keeper
 inline constexpr int orders = 9;        // keeper: from the master
 inline constexpr int vouchers = 10;     // keeper and Kerberos acceptor
+inline constexpr int scoreboard = 11;   // gate and keeper, where there is one
 inline constexpr int client = 4;        // what serves a single one
 inline constexpr int certificates = 5;  // same, where it cannot read them itself
 }  // namespace inherited

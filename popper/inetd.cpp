@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "daemon/listener.h"
 #include "daemon/role.h"
+#include "daemon/scoreboard_reader.h"
 #include "daemon/signals.h"
 #include "ipc/channel.h"
 #include "popper/gate.h"
@@ -21,6 +22,7 @@
 #include "popper/notify/notice_sender.h"
 #include "popper/resolver.h"
 #include "popper/role_log.h"
+#include "popper/session_board.h"
 #include "popper/session_process.h"
 
 namespace pop {
@@ -97,6 +99,18 @@ void serve_gate(Keeper& keeper, Channel& gate, Log& log) {
   }
 }
 
+// Only once the gate has been forked, so that it cannot have it.
+SessionBoard open_board(const Settings& settings, Log& log) {
+  ::signal(wake_signal, SIG_IGN);  // until the session can be woken by it
+  if (settings.scoreboard.empty()) return {};
+  Result<Fd> file = Scoreboard::open_file(settings.scoreboard);
+  Result<Scoreboard> board =
+      file ? Scoreboard::map(std::move(*file)) : std::unexpected(file.error());
+  if (board) return {std::move(*board), log};
+  log.sentence(Severity::info, "no scoreboard: " + board.error().text);
+  return {};
+}
+
 }  // namespace
 
 int serve_single_client(SingleClient single, const Handover& handover, std::optional<Log>& log) {
@@ -123,8 +137,11 @@ int serve_single_client(SingleClient single, const Handover& handover, std::opti
     return EXIT_FAILURE;
   }
   SaslServer sasl{handover.settings, handover.host};
+  SessionBoard board = open_board(handover.settings, *log);
+  Activity activity = board.own();
+  count_up(activity.counters().connections);
   std::optional<SessionStart> login;
-  Keeper keeper{{handover, **checker, *stamps, *vouchers, *log, 0, &sasl},
+  Keeper keeper{{handover, **checker, *stamps, *vouchers, *log, 0, &sasl, activity},
                 Keeper::Logins::one,
                 [&](SessionStart start) {
                   login = std::move(start);
@@ -144,6 +161,9 @@ int serve_single_client(SingleClient single, const Handover& handover, std::opti
     log->failure("start a session", filter.error());
     return EXIT_FAILURE;
   }
+  login->serial = board.next_serial();
+  login->activity = &activity;
+  board.become_session(scoreboard_facts(*login, handover.settings));
   return run_session(*std::move(login), {handover, *filter}, log);
 }
 

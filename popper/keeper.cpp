@@ -445,6 +445,7 @@ Verdict Keeper::judge(Attempt attempt, Result<Account> account) {
     return reject(attempt, started.error());
   }
   remember_judged(attempt.connection);
+  count(attempt, LoginOutcome::accepted);
   if (logins_ == Logins::one) phase_ = Phase::over;
   return {attempt.connection, Verdict::Outcome::accepted, "", guess};
 }
@@ -492,6 +493,7 @@ Result<void> Keeper::start(Attempt& attempt, Account account) {
                       .mechanism = std::move(attempt.sasl_name),
                       .layer_bits = layer_bits,
                       .mechanisms = attempt.mechanisms,
+                      .proved_by = attempt.mechanism,
                       .layer = std::move(attempt.layer)});
   if (started) relay_end_ = std::move(relay_ends->second);
   return started;
@@ -506,6 +508,7 @@ std::string Keeper::refusal_of(const Attempt& attempt, Errc why, const std::stri
 // Log analysers know both sentences, in this order.
 Verdict Keeper::reject(const Attempt& attempt, const Error& why) {
   remember_judged(attempt.connection);
+  count(attempt, why.code == Errc::denied ? LoginOutcome::rejected : LoginOutcome::expired);
   const std::string user = name_in_sentence(attempt.user);
   log_refusal(attempt, refusal_of(attempt, why.code, user));
   context_.log.sentence(Severity::notice,
@@ -525,11 +528,19 @@ Verdict Keeper::reject(const Attempt& attempt, const Error& why) {
 
 Verdict Keeper::put_off(const Attempt& attempt, const Error& why) {
   remember_judged(attempt.connection);
+  count(attempt, LoginOutcome::unavailable);
   std::string reply = reply::login_unavailable();
   log_refusal(attempt, reply);
   context_.log.failure("log " + name_in_sentence(attempt.user) + " in", why,
                        {{"id", connection_name(attempt.connection)}});
   return {attempt.connection, Verdict::Outcome::unavailable, bare(std::move(reply)), {}};
+}
+
+void Keeper::count(const Attempt& attempt, LoginOutcome outcome) {
+  SharedCounters& counters = context_.activity.counters();
+  const std::size_t mechanism = login_mechanism(attempt.mechanism);
+  count_up(counters.logins[static_cast<std::size_t>(outcome)][mechanism]);
+  observe(counters.login_time, system_clock().steady() - attempt.begun);
 }
 
 void Keeper::log_refusal(const Attempt& attempt, std::string_view reply) const {

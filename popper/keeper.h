@@ -17,6 +17,7 @@
 #include "auth/voucher.h"
 #include "base/clock.h"
 #include "conf/network_list.h"
+#include "daemon/scoreboard.h"
 #include "ipc/channel.h"
 #include "ipc/frame.h"
 #include "log/log.h"
@@ -36,6 +37,7 @@ struct KeeperContext {
   Log& log;
   std::uint64_t guess_seed = 0;  // as the gate's
   SaslServer* sasl = nullptr;    // null: AUTH is not offered
+  Activity activity{};           // that logins are counted in
 };
 
 /// Answers one gate's requests: the only door between what strangers sent and root. Checks
@@ -120,6 +122,7 @@ class Keeper {
                                               const std::string& user);
   [[nodiscard]] Verdict reject(const Attempt& attempt, const Error& why);
   [[nodiscard]] Verdict put_off(const Attempt& attempt, const Error& why);
+  void count(const Attempt& attempt, LoginOutcome outcome);
   void log_refusal(const Attempt& attempt, std::string_view reply) const;
 
   [[nodiscard]] bool was_judged(std::uint64_t connection) const;

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "daemon/connection_census.h"
+#include "daemon/scoreboard_reader.h"
 #include "daemon/signals.h"
 #include "mail/unique_id.h"
 #include "popper/gate_events.h"
@@ -78,7 +79,7 @@ class KeeperPool {
     const VoucherKey& vouchers;
   };
   KeeperPool(const SessionBirth& birth, std::optional<Log>& log, const Checks& checks,
-             Census& census, Channel gate, Channel orders, Pulse pulse);
+             Census& census, SessionBoard& board, Channel gate, Channel orders, Pulse pulse);
 
   int run();
 
@@ -101,14 +102,16 @@ class KeeperPool {
 };
 
 KeeperPool::KeeperPool(const SessionBirth& birth, std::optional<Log>& log, const Checks& checks,
-                       Census& census, Channel gate, Channel orders, Pulse pulse)
+                       Census& census, SessionBoard& board, Channel gate, Channel orders,
+                       Pulse pulse)
     : log_{log},
-      sessions_{birth, log, system_clock(), counting(census, session_hooks(birth.handover, *log))},
+      sessions_{birth, log, system_clock(), counting(census, session_hooks(birth.handover, *log)),
+                board},
       gate_{std::move(gate)},
       orders_{std::move(orders)},
       pulse_{std::move(pulse)},
       keeper_{{birth.handover, checks.passwords, checks.stamps, checks.vouchers, *log,
-               census.seed(), &checks.sasl},
+               census.seed(), &checks.sasl, board.own()},
               Keeper::Logins::many,
               [this](SessionStart start) { return sessions_.start(std::move(start)); }},
       signals_{receive_signals({SIGCHLD, SIGTERM})} {
@@ -205,6 +208,16 @@ void set_close_on_exec(int descriptor) {
   ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
 }
 
+SessionBoard open_board(const Settings& settings, Log& log) {
+  ::signal(wake_signal, SIG_IGN);  // until a session's process can be woken by it
+  Fd file = take_inherited_scoreboard(settings);
+  if (!file.is_open()) return {};
+  Result<Scoreboard> board = Scoreboard::map(std::move(file));
+  if (board) return {std::move(*board), log};
+  log.failure("note on the scoreboard", board.error());
+  return {};
+}
+
 }  // namespace
 
 void prepare_keeper_memory() {
@@ -252,12 +265,14 @@ int run_keeper() {
   key = Fd{};
   shared = Fd{};
   counts = Fd{};
+  SessionBoard board = open_board(handover->settings, *log);
   give_free_memory_back();  // what the start needed; every session would have a copy
   const SessionBirth birth{*handover, *filter};
   return KeeperPool{birth,
                     log,
                     {**checker, sasl, *ledger, *vouchers},
                     *census,
+                    board,
                     std::move(gate),
                     std::move(orders),
                     std::move(*pulse)}

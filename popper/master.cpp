@@ -171,6 +171,10 @@ void Master::say_what_is_served() {
     if (listener.address && listener.address->old_devices) warn_of_old_devices(*listener.address);
   }
   if (generation_->tls) generation_->tls->tell_warnings(*log_);
+  if (const std::optional<Error>& why = generation_->no_scoreboard) {
+    log_->sentence(runs_as_root() ? Severity::warning : Severity::info,
+                   "no scoreboard, so popcheck who shows nobody: " + why->text);
+  }
   systemd_.ready("Serving on " + listeners_.names());
 }
 

@@ -16,6 +16,7 @@
 #include "bull/seen_numbers.h"
 #include "conf/configuration.h"
 #include "conf/scope.h"
+#include "daemon/scoreboard.h"
 #include "mail/wire_text.h"
 #include "pop3/line_reader.h"
 #include "pop3/reply.h"
@@ -116,8 +117,11 @@ class Session {
              {account_.name, std::move(start.address), std::move(start.client_name),
               std::move(start.connection), account_.login, std::move(start.mechanism),
               start.layer_bits}},
+        activity_{start.activity == nullptr ? Activity{} : *start.activity},
         client_{std::move(start.client), std::move(start.client_output), settings_.timeout},
         gathers_{gathers(settings_.chunky_writes, start.over_tls)} {
+    activity_.begin_session(start.serial);
+    client_.ends_when([this] { return activity_.end_is_wanted(); });
     times_.authentication = start.authentication;
     layer_ = std::move(start.layer);
     if (layer_) {
@@ -165,6 +169,8 @@ class Session {
   [[nodiscard]] SessionOutcome confirmed_outcome() const;
   [[nodiscard]] bool deletes_unheard() const;
   void log_end(std::string_view how);
+  void count_line(const LineReader::Line& line);
+  void count_meter();
 
   Account account_;
   Settings settings_;
@@ -173,6 +179,9 @@ class Session {
   CapabilityFacts facts_;
   SessionLog log_;
   SessionTimes times_;
+  Activity activity_;
+  std::size_t command_ = counted_command("");  // that is being answered
+  MaildropMeter meter_;
   ClientStream client_;
   std::unique_ptr<SaslLayer> layer_;  // until it carries the session
   std::string wrapped_;               // what came of it before
@@ -218,10 +227,13 @@ bool Session::comes_too_early(const MaildropContext& context) {
 }
 
 bool Session::open() {
+  const auto begun = system_clock().steady();
   const Stopwatch watch{times_.opening};
   if (comes_too_early({settings_, system_disk(), system_clock()})) return false;
   Result<std::unique_ptr<Maildrop>> opened =
-      open_maildrop({settings_, system_disk(), system_clock()}, mail_user(account_));
+      open_maildrop({settings_, system_disk(), system_clock(), &meter_}, mail_user(account_));
+  observe(activity_.counters().opening_time, system_clock().steady() - begun);
+  count_meter();
   if (!opened) {
     refuse(reply::failure(opened.error()), opened.error());
     return false;
@@ -243,6 +255,7 @@ bool Session::open() {
       facts_, listing_,
       account_.is_read_only ? SessionDialogue::Rights::read_only : SessionDialogue::Rights::full);
   log_.login();
+  activity_.page().messages.store(listing_.size(), std::memory_order_relaxed);
   say(reply::welcome(account_.name, {dialogue_->messages_left(), dialogue_->octets_left()},
                      maildrop_->hidden()));
   return true;
@@ -284,7 +297,12 @@ void Session::serve() {
     if (state_ == State::broken) return end_without_quit(Arrival::closed);
     if (state_ != State::open) return;
     buffers_.release();
+    activity_.set_state(SessionState::waiting);
     const ClientStream::Input arrived = client_.read(input);
+    activity_.set_state(SessionState::answering);
+    activity_.note_life();
+    count_up(activity_.page().octets_received, arrived.size);
+    count_up(activity_.counters().octets_received, arrived.size);
     if (arrived.arrival != Arrival::bytes) return end_without_quit(arrived.arrival);
     if (!unheard_.empty() && client_.has_arrived()) unheard_.clear();
     lines_.feed({input.data(), arrived.size});
@@ -297,6 +315,7 @@ void Session::answer_lines() {
     const std::optional<LineReader::Line> line = lines_.next();
     if (!line) return;
     actions_.clear();
+    count_line(*line);
     if (line->too_long) {
       dialogue_->on_too_long_line(actions_);
     } else {
@@ -307,7 +326,13 @@ void Session::answer_lines() {
       if (state_ != State::open) return;
       std::visit([this](const auto& what) { perform(what); }, action);
     }
+    activity_.page().deleted.store(dialogue_->deleted_count(), std::memory_order_relaxed);
   }
+}
+
+void Session::count_line(const LineReader::Line& line) {
+  command_ = counted_command(line.too_long ? "" : line.text);
+  count_up(activity_.counters().commands[command_]);
 }
 
 void Session::perform(const SendMessage& message) {
@@ -318,7 +343,10 @@ void Session::perform(const SendMessage& message) {
   }
   if (state_ != State::open) return;
   unheard_.push_back(message.number);
-  if (!message.top) dialogue_->on_retrieved(message.number);
+  if (message.top) return;
+  dialogue_->on_retrieved(message.number);
+  count_up(activity_.page().retrieved);
+  count_up(activity_.counters().messages_retrieved);
 }
 
 void Session::refuse_message(MessageNumber number, const Error& why) {
@@ -414,6 +442,8 @@ void Session::answer(std::string_view reply) {
 // Small texts gather, large ones take what has gathered along in one call.
 void Session::say(std::string_view text) {
   if (state_ == State::lost || state_ == State::broken) return;
+  count_up(activity_.page().octets_sent, text.size());
+  count_up(activity_.counters().reply_octets[command_], text.size());
   if (!gathers_) return say_in_pieces(text);
   if (gathered_.size() + text.size() <= gathered_at_most) {
     gathered_ += text;
@@ -450,6 +480,7 @@ void Session::lose_client(const Error& why) {
 
 void Session::refuse(std::string_view reply, const Error& why) {
   log_.failure("open the maildrop of", why);
+  count_up(activity_.counters().ends[session_end("not-opened")]);
   state_ = State::over;  // there is nothing to update, even if the client has gone
   answer(reply);
   flush();
@@ -483,9 +514,14 @@ void Session::end_without_quit(Arrival why) {
 // process has ended.
 Result<void> Session::commit(const SessionOutcome& outcome) {
   log_.statistics(tally(outcome));
+  activity_.set_state(SessionState::updating);
+  const auto begun = system_clock().steady();
   const Stopwatch watch{times_.update};
   const std::size_t known = maildrop_->remarks().size();
   const Result<void> done = maildrop_->commit(outcome);
+  observe(activity_.counters().update_time, system_clock().steady() - begun);
+  count_meter();
+  if (done) count_up(activity_.counters().messages_deleted, outcome.deleted.count());
   for (const std::string& remark : maildrop_->remarks().subspan(known)) log_.warning(remark);
   maildrop_.reset();
   return done;
@@ -529,7 +565,16 @@ SessionOutcome Session::confirmed_outcome() const {
   return result;
 }
 
+void Session::count_meter() {
+  SharedCounters& counters = activity_.counters();
+  for (const std::chrono::nanoseconds wait : meter_.lock_waits) observe(counters.lock_wait, wait);
+  count_up(counters.changed_ids, meter_.changed_ids);
+  count_up(counters.bulletins, meter_.bulletins);
+  meter_ = {};
+}
+
 void Session::log_end(std::string_view how) {
+  count_up(activity_.counters().ends[session_end(how)]);
   SessionLog::End end{.how = how,
                       .messages = listing_.size(),
                       .deleted = dialogue_->deleted_count(),

@@ -26,6 +26,8 @@ constexpr std::array refused{
     // Look into others.
     SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kcmp),
     SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_getfd), SCMP_SYS(pidfd_send_signal),
+    // Reach what lies beside a piece of shared memory.
+    SCMP_SYS(mremap), SCMP_SYS(remap_file_pages),
     // Rebuild the file system's shape, or get around paths.
     SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(setns),
     SCMP_SYS(unshare), SCMP_SYS(fsopen), SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(fspick),

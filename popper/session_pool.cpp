@@ -47,11 +47,12 @@ SessionFacts facts_of(const SessionStart& start) {
 }  // namespace
 
 SessionPool::SessionPool(const SessionBirth& birth, std::optional<Log>& log, Clock& clock,
-                         SessionHooks hooks)
+                         SessionHooks hooks, SessionBoard& board)
     : birth_{birth},
       log_{log},
       clock_{clock},
       hooks_{std::move(hooks)},
+      board_{board},
       reports_{::epoll_create1(EPOLL_CLOEXEC)} {
   if (!reports_.is_open()) std::abort();
 }
@@ -59,6 +60,7 @@ SessionPool::SessionPool(const SessionBirth& birth, std::optional<Log>& log, Clo
 Result<void> SessionPool::start(SessionStart start) {
   if (processes_.size() >= most_processes) return fail(Errc::busy, "too many sessions");
   const SessionFacts facts = facts_of(start);
+  start.serial = board_.next_serial();
   const bool pooled = start.account.is_virtual && keeps_idle_ && !start.layer &&
                       birth_.handover.settings.session_program.empty();
   Result<void> started = pooled ? start_in_pool(std::move(start)) : start_one(std::move(start));
@@ -66,20 +68,33 @@ Result<void> SessionPool::start(SessionStart start) {
   return started;
 }
 
-Result<pid_t> SessionPool::fork_process() const {
+Result<SessionPool::Forked> SessionPool::fork_process() const {
   wipe_stack_below();
+  const std::chrono::nanoseconds before = time_since_boot();
   const pid_t child = ::fork();
   if (child == 0) forget_();
-  if (child >= 0) return child;
+  if (child >= 0) return Forked{child, {before, time_since_boot()}};
   const int saved = errno;
   return fail_errno(saved, "fork a session");
 }
 
 Result<void> SessionPool::start_one(SessionStart start) {
-  const Result<pid_t> child = fork_process();
-  if (!child) return std::unexpected(child.error());
-  if (*child == 0) ::_exit(run_session(std::move(start), birth_, log_));
-  processes_[*child].serving = facts_of(start);
+  const SessionBoard::Place place = board_.take();
+  const Result<Forked> child = fork_process();
+  if (!child) {
+    board_.give_back(place);
+    return std::unexpected(child.error());
+  }
+  if (child->pid == 0) {
+    Activity activity = board_.activity(place);
+    start.activity = &activity;
+    ::_exit(run_session(std::move(start), birth_, log_));
+  }
+  Process& process = processes_[child->pid];
+  process.serving = facts_of(start);
+  process.place = place;
+  board_.tell(place, {child->pid, child->birth, SessionBoard::Turns::one},
+              scoreboard_facts(start, birth_.handover.settings));
   return {};
 }
 
@@ -110,18 +125,25 @@ Result<SessionPool::Processes::iterator> SessionPool::fork_pooled(const SessionR
                                                                   std::string& record) {
   Result<std::pair<Channel, Channel>> ends = Channel::pair();
   if (!ends) return std::unexpected(ends.error());
-  const Result<pid_t> child = fork_process();
-  if (!child) return std::unexpected(child.error());
-  if (*child == 0) {
+  const SessionBoard::Place place = board_.take();
+  const Result<Forked> child = fork_process();
+  if (!child) {
+    board_.give_back(place);
+    return std::unexpected(child.error());
+  }
+  if (child->pid == 0) {
     start = {};
     wipe(record);
-    ::_exit(run_session_after_session(rights, std::move(ends->second), birth_, log_));
+    Activity activity = board_.activity(place);
+    ::_exit(run_session_after_session({rights, std::move(ends->second), activity}, birth_, log_));
   }
   const int ours = ends->first.fd();
   ::fcntl(ours, F_SETFL, O_NONBLOCK);  // a process that was broken into must not hold us up
-  epoll_event event{.events = EPOLLIN, .data = {.fd = *child}};
+  epoll_event event{.events = EPOLLIN, .data = {.fd = child->pid}};
   ::epoll_ctl(reports_.get(), EPOLL_CTL_ADD, ours, &event);
-  const auto process = processes_.try_emplace(*child).first;
+  const auto process = processes_.try_emplace(child->pid).first;
+  process->second.place = place;
+  process->second.birth = child->birth;
   process->second.channel.emplace(std::move(ends->first));
   process->second.rights = rights;
   return process;
@@ -136,6 +158,8 @@ bool SessionPool::hand_over(Processes::iterator process, const SessionStart& sta
     return false;
   }
   taker.serving = facts_of(start);
+  board_.tell(taker.place, {process->first, taker.birth, SessionBoard::Turns::one_after_another},
+              scoreboard_facts(start, birth_.handover.settings));
   ++taker.served;
   handed_.emplace_back(clock_.steady(), process->first);
   return true;
@@ -187,6 +211,7 @@ void SessionPool::end_session(Process& process) {
   if (!process.serving) return;
   if (hooks_.on_end) hooks_.on_end(*process.serving);
   process.serving.reset();
+  board_.tell_idle(process.place);
 }
 
 // It ends by itself when its channel has closed; until it is reaped nobody finds it.
@@ -206,9 +231,12 @@ void SessionPool::reap() {
       log_->event(Severity::error, "session-crashed",
                   {{"id", process.serving ? process.serving->connection : "idle"},
                    {"signal", std::to_string(WTERMSIG(status))}});
+      Activity own = board_.own();
+      if (process.serving) count_up(own.counters().ends[session_end("crashed")]);
     }
     end_session(process);
     let_go(process);
+    board_.give_back(process.place);
     processes_.erase(found);
   }
 }

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "ipc/channel.h"
 #include "log/log.h"
+#include "popper/session_board.h"
 #include "popper/session_process.h"
 #include "popper/session_rights.h"
 #include "popper/session_start.h"
@@ -35,7 +36,9 @@ class SessionPool {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  SessionPool(const SessionBirth& birth, std::optional<Log>& log, Clock& clock, SessionHooks hooks);
+  /// `board` outlives the pool.
+  SessionPool(const SessionBirth& birth, std::optional<Log>& log, Clock& clock, SessionHooks hooks,
+              SessionBoard& board);
 
   /// Runs in each new process before anything else: what the keeper knows of others goes.
   void in_each_child(std::function<void()> forget) { forget_ = std::move(forget); }
@@ -65,6 +68,8 @@ class SessionPool {
     std::optional<SessionRights> rights;
     std::vector<TreeRoot> roots;          // of the rights, when it was forked
     std::optional<SessionFacts> serving;  // none: idle
+    SessionBoard::Place place;
+    Birth birth;
     std::size_t served = 0;
     Time idle_since{};
   };
@@ -74,7 +79,11 @@ class SessionPool {
   [[nodiscard]] Result<void> start_in_pool(SessionStart start);
   [[nodiscard]] Result<Processes::iterator> fork_pooled(const SessionRights& rights,
                                                         SessionStart& start, std::string& record);
-  [[nodiscard]] Result<pid_t> fork_process() const;
+  struct Forked {
+    pid_t pid = 0;  // 0: this is the child
+    Birth birth{};
+  };
+  [[nodiscard]] Result<Forked> fork_process() const;
   [[nodiscard]] bool hand_over(Processes::iterator process, const SessionStart& start,
                                const std::string& record);
   [[nodiscard]] std::optional<Processes::iterator> take_idle(const SessionRights& rights,
@@ -88,6 +97,7 @@ class SessionPool {
   std::optional<Log>& log_;
   Clock& clock_;
   SessionHooks hooks_;
+  SessionBoard& board_;
   std::function<void()> forget_ = [] {};
   Fd reports_;  // epoll
   Processes processes_;

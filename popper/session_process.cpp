@@ -80,8 +80,8 @@ Result<void> take_user_over(SessionStart& start, const SessionBirth& birth,
   return enter_rights(*rights, birth.filter);
 }
 
-bool serve_next(Channel& channel, const SessionBirth& birth, BulletinAccess& bulletins,
-                std::optional<Log>& log) {
+bool serve_next(Channel& channel, Activity& activity, const SessionBirth& birth,
+                BulletinAccess& bulletins, std::optional<Log>& log) {
   Result<std::optional<Channel::Received>> received = channel.receive();
   if (!received || !*received) return false;
   Result<SessionStart> start = decode_session_start((*received)->record);
@@ -91,6 +91,7 @@ bool serve_next(Channel& channel, const SessionBirth& birth, BulletinAccess& bul
     return false;
   }
   start->client = std::move((*received)->descriptor);
+  start->activity = &activity;
   ::prctl(PR_SET_NAME, serving_name);
   const bool well = serve_session(std::move(*start), birth.handover, bulletins, log);
   ::prctl(PR_SET_NAME, idle_name);
@@ -209,22 +210,22 @@ void signal_session(pid_t session, int signal) {
   ::kill(leads_a_group ? -session : session, signal);
 }
 
-int run_session_after_session(const SessionRights& rights, Channel channel,
-                              const SessionBirth& birth, std::optional<Log>& log) {
+int run_session_after_session(ServerInTurn server, const SessionBirth& birth,
+                              std::optional<Log>& log) {
   begin_session_process();
   overwrite_freed_memory();
   const Settings& settings = birth.handover.settings;
-  BulletinAccess bulletins{bulletin_groups(rights.identity, settings), {}, {}};
-  Result<Fd> kept = close_inherited(std::move(channel).release(), birth.handover, log);
+  BulletinAccess bulletins{bulletin_groups(server.rights.identity, settings), {}, {}};
+  Result<Fd> kept = close_inherited(std::move(server.channel).release(), birth.handover, log);
   if (kept) start_teller(bulletins, settings, {}, birth.filter);
   const Result<void> done =
-      kept ? enter_rights(rights, birth.filter) : std::unexpected(kept.error());
+      kept ? enter_rights(server.rights, birth.filter) : std::unexpected(kept.error());
   if (!done) {
     log->failure("start a session process", done.error());
     return EXIT_FAILURE;
   }
   Channel keeper{std::move(*kept)};
-  while (serve_next(keeper, birth, bulletins, log)) {
+  while (serve_next(keeper, server.activity, birth, bulletins, log)) {
     wipe_stack_below();
     if (!keeper.send(idle_report)) break;  // the keeper has gone
   }

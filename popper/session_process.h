@@ -34,11 +34,17 @@ void signal_session(pid_t session, int signal);
 /// What a session process tells its keeper after each client; it can say nothing else.
 inline constexpr std::string_view idle_report = "idle";
 
-/// The same for one client after another, whose starts come by `channel`; `rights` are right for
-/// all of them. Between two of them everything the former left in memory is overwritten. Ends when
+/// What serves one client after another: `rights` are right for all of them, their starts come by
+/// `channel`, and `activity` outlives it.
+struct ServerInTurn {
+  const SessionRights& rights;
+  Channel channel;
+  Activity& activity;
+};
+/// The same for such a process. Between two of them everything the former left in memory is overwritten. Ends when
 /// the channel closes, after SIGTERM, and when a session did not go as it should.
-[[nodiscard]] int run_session_after_session(const SessionRights& rights, Channel channel,
-                                            const SessionBirth& birth, std::optional<Log>& log);
+[[nodiscard]] int run_session_after_session(ServerInTurn server, const SessionBirth& birth,
+                                            std::optional<Log>& log);
 
 /// Freed memory is overwritten from now on in this process.
 void overwrite_freed_memory();

@@ -34,9 +34,10 @@ class Fields {
     return field;
   }
 
-  [[nodiscard]] std::uint32_t number() {
+  template <class Number = std::uint32_t>
+  [[nodiscard]] Number number() {
     const std::string digits = text();
-    std::uint32_t value = 0;
+    Number value = 0;
     const char* const end = digits.data() + digits.size();
     const auto [stop, error] = std::from_chars(digits.data(), end, value);
     whole_ = whole_ && error == std::errc{} && stop == end;
@@ -71,6 +72,7 @@ std::string encode(const SessionStart& start) {
   append(record, std::to_string(start.authentication.count()));
   append(record, std::to_string(start.over_tls ? 1 : 0));
   append(record, std::to_string(start.mechanisms));
+  append(record, std::to_string(start.serial));
   return record;
 }
 
@@ -96,6 +98,7 @@ Result<SessionStart> decode_session_start(std::string_view record) {
   start.authentication = std::chrono::milliseconds{fields.number()};
   const std::uint32_t over_tls = fields.number();
   start.mechanisms = fields.number();
+  start.serial = fields.number<std::uint64_t>();
   account.is_virtual = is_virtual == 1;
   account.is_read_only = is_read_only == 1;
   start.over_tls = over_tls == 1;

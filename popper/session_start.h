@@ -15,6 +15,8 @@
 
 namespace pop {
 
+class Activity;
+
 /// What a login leaves to the session.
 struct SessionStart {
   Account account;
@@ -29,6 +31,10 @@ struct SessionStart {
   std::string mechanism{};                      // of SASL, that led in; empty: none did
   std::uint32_t layer_bits = 0;                 // of its encryption
   std::uint32_t mechanisms = 0;  // that CAPA told of before the login, as pop3/sasl_mechanisms.h
+  std::string_view proved_by{};  // the mechanism, of SASL or not; never in a record
+  std::uint64_t serial = 0;      // on the scoreboard
+  /// Of the process, which it outlives; null: none. Never in a record.
+  Activity* activity = nullptr;
   /// That carries the octets of both directions from our first reply on; null: none. Never in a
   /// record: such a session is forked from the keeper that agreed on it.
   std::unique_ptr<SaslLayer> layer{};

@@ -512,7 +512,7 @@ constexpr std::array options{
            "Offer only SASL mechanisms that withstand dictionary attacks"},
     Option{"sasl-no-plaintext", "", tls, &S::sasl_no_plaintext, "BOOL", start_up, Ready::now,
            "Offer only SASL mechanisms that do not send a password in the clear"},
-    Option{"scoreboard", "", program, &S::scoreboard, "FILE", start_up, Ready::later,
+    Option{"scoreboard", "", program, &S::scoreboard, "FILE", start_up, Ready::now,
            "Note here who is on, for popcheck(8)",
            "Made if it is missing, as is its directory, which must be root's and should be in memory. "
            "Only root can read it, or who starts popper without root. Empty: nowhere.",

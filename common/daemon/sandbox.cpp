@@ -25,15 +25,17 @@ constexpr std::array allowed{
     SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(clock_nanosleep),
     SCMP_SYS(getrandom),
     // Memory; mmap and mprotect only without PROT_EXEC, see below.
-    SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
+    SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(madvise),
     // Itself.
     SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(exit), SCMP_SYS(exit_group)};
 
-// What libraries try and can do without: time zone and message files, the log's socket anew.
+// What libraries try and can do without: time zone and message files, the log's socket anew, and
+// memory that grows where it is: beside a piece of shared memory lie those of others.
 constexpr std::array refused{SCMP_SYS(open),       SCMP_SYS(openat),  SCMP_SYS(stat),
                              SCMP_SYS(newfstatat), SCMP_SYS(fstat),   SCMP_SYS(access),
-                             SCMP_SYS(socket),     SCMP_SYS(connect), SCMP_SYS(lseek)};
+                             SCMP_SYS(socket),     SCMP_SYS(connect), SCMP_SYS(lseek),
+                             SCMP_SYS(mremap)};
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 // What the sanitizers' run-time asks the kernel while it checks and reports; a pipe tells it

@@ -227,6 +227,9 @@ Result<void> MboxMaildrop::bring_index_up_to_date(SpoolLock& lock) {
   Result<SpoolListing> whole = completed_listing(
       disk, spool, now->size, options_, std::move(listing), [&] { return lock.refresh(); });
   if (!whole) return std::unexpected(std::move(whole).error());
+  if (context_.meter != nullptr && known && freshness == SpoolIndex::Freshness::stale) {
+    context_.meter->changed_ids += changed_ids(known->listing, *whole);
+  }
   Result<SpoolIndex> index = SpoolIndex::of(disk, spool, *now, options_, *std::move(whole));
   if (!index) return std::unexpected(std::move(index).error());
   index_ = std::move(*index);

@@ -272,4 +272,14 @@ std::vector<std::size_t> relocated(const SpoolListing& old, const SpoolListing& 
   return where;
 }
 
+std::size_t changed_ids(const SpoolListing& old, const SpoolListing& now) {
+  const std::vector<std::size_t> where = relocated(old, now);
+  std::size_t changed = 0;
+  for (std::size_t i = 0; i < where.size(); ++i) {
+    if (where[i] == npos) continue;
+    if (old.id_of(old.messages[i]) != now.id_of(now.messages[where[i]])) ++changed;
+  }
+  return changed;
+}
+
 }  // namespace pop

@@ -88,5 +88,7 @@ struct SpoolListing {
 /// k-th of several equal ones for the k-th; npos for one that is not there any more. Linear.
 inline constexpr std::size_t npos = static_cast<std::size_t>(-1);
 [[nodiscard]] std::vector<std::size_t> relocated(const SpoolListing& old, const SpoolListing& now);
+/// How many messages of `old` still stand and have another unique-id now: clients get them twice.
+[[nodiscard]] std::size_t changed_ids(const SpoolListing& old, const SpoolListing& now);
 
 }  // namespace pop

@@ -188,7 +188,11 @@ class SpoolLockAttempt {
 
 Result<SpoolLock> SpoolLock::acquire(const MaildropContext& context, const FilePlace& spool,
                                      uid_t owner, Missing missing) {
+  const auto begun = context.clock.steady();
   Result<SpoolLock> lock = SpoolLockAttempt{context, spool, owner, missing}.run();
+  if (context.meter != nullptr) {
+    context.meter->lock_waits.emplace_back(context.clock.steady() - begun);
+  }
   if (!lock) return std::unexpected(std::move(lock).error().in("lock spool"));
   return lock;
 }

@@ -86,7 +86,6 @@ const std::set<long> may_be_made{SYS_read,
                                  SYS_getrandom,
                                  SYS_brk,
                                  SYS_munmap,
-                                 SYS_mremap,
                                  SYS_madvise,
                                  SYS_getpid,
                                  SYS_gettid,
@@ -97,7 +96,8 @@ const std::set<long> may_be_made{SYS_read,
                                  SYS_mmap,
                                  SYS_mprotect};
 const std::set<long> are_refused{SYS_open,   SYS_openat, SYS_stat,    SYS_newfstatat, SYS_fstat,
-                                 SYS_access, SYS_socket, SYS_connect, SYS_ioctl,      SYS_lseek};
+                                 SYS_access, SYS_socket, SYS_connect, SYS_ioctl,      SYS_lseek,
+                                 SYS_mremap};
 
 // uretprobe and uprobe: how code that root probes comes back from the kernel. Newer kernels show
 // them to no filter, and they do nothing for anybody else.

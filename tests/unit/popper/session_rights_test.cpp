@@ -155,6 +155,8 @@ TEST_CASE("What a session never needs is refused by the system call filter", "[p
       [] { return is_refused(::syscall(SYS_keyctl, -1, 0, 0, 0, 0)); },
       [] { return is_refused(::syscall(SYS_userfaultfd, -1)); },
       [] { return is_refused(::syscall(SYS_perf_event_open, nullptr, 0, 0, -1, 0)); },
+      [] { return is_refused(::syscall(SYS_mremap, nullptr, 0, 4096, 0, nullptr)); },
+      [] { return is_refused(::syscall(SYS_remap_file_pages, nullptr, 0, 0, 0, 0)); },
       [] { return is_refused(::socket(AF_INET, SOCK_STREAM, 0)); },
       [] { return is_refused(::socket(AF_INET6, SOCK_DGRAM, 0)); },
       [] { return is_refused(::socket(AF_NETLINK, SOCK_RAW, 0)); },
