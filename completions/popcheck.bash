@@ -3,7 +3,7 @@
 _popcheck() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
   local shared="-f --config -n --dry-run --json -q --quiet -v --verbose -h --help -V --version"
-  local verbs="config convert log system server"
+  local verbs="config convert log system server who kick metrics"
   local checks="spool-dir directories file-systems space quotas spools leftovers locks"
   checks+=" configuration credentials popauth pam service-users shells certificates services ports syslog"
   local verb= word
@@ -35,7 +35,7 @@ _popcheck() {
     esac
   fi
   case $prev in
-    -f | --config | --html)
+    -f | --config | --html | --textfile)
       COMPREPLY=($(compgen -f -- "$cur"))
       return
       ;;
@@ -51,6 +51,10 @@ _popcheck() {
       return
       ;;
   esac
+  if [[ $verb == metrics && $prev == --format ]]; then
+    COMPREPLY=($(compgen -W "openmetrics prometheus" -- "$cur"))
+    return
+  fi
   if [[ $verb == system && $prev == --root ]]; then
     COMPREPLY=($(compgen -d -- "$cur"))
     return
@@ -64,6 +68,9 @@ _popcheck() {
     log)
       COMPREPLY=($(compgen -f -W "--journal --html --since --until --rows $shared" -- "$cur"))
       ;;
+    who) COMPREPLY=($(compgen -u -W "-w --watch --every $shared" -- "$cur")) ;;
+    kick) COMPREPLY=($(compgen -u -W "$shared" -- "$cur")) ;;
+    metrics) COMPREPLY=($(compgen -W "--format --textfile $shared" -- "$cur")) ;;
     system) COMPREPLY=($(compgen -W "--fix --root $checks $shared" -- "$cur")) ;;
     server)
       COMPREPLY=($(compgen -W "--quick --login --full --tls --ca --server-name --certificate --days

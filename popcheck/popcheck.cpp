@@ -10,6 +10,9 @@ struct CommandLine {
   LogArguments log;
   SystemArguments system;
   ServerArguments server;
+  WhoArguments who;
+  KickArguments kick;
+  MetricsArguments metrics;
 };
 
 }  // namespace
@@ -40,6 +43,18 @@ ExitStatus run_popcheck(std::vector<std::string> arguments, Terminal& terminal) 
            .help = "Ask a running POP3 server whether it does what it should",
            .declare = [&line](Arguments& declared) { declare_server(declared, line.server); },
            .run = [&line](const ToolRun& run) { return run_server(line.server, run); }},
+          {.name = "who",
+           .help = "Show who is on",
+           .declare = [&line](Arguments& declared) { declare_who(declared, line.who); },
+           .run = [&line](const ToolRun& run) { return run_who(line.who, run); }},
+          {.name = "kick",
+           .help = "End sessions as if their connections were lost",
+           .declare = [&line](Arguments& declared) { declare_kick(declared, line.kick); },
+           .run = [&line](const ToolRun& run) { return run_kick(line.kick, run); }},
+          {.name = "metrics",
+           .help = "Print counters for a monitoring system",
+           .declare = [&line](Arguments& declared) { declare_metrics(declared, line.metrics); },
+           .run = [&line](const ToolRun& run) { return run_metrics(line.metrics, run); }},
       }};
   return run_tool(tool, std::move(arguments), terminal);
 }

@@ -59,6 +59,33 @@ void declare_server(Arguments& arguments, ServerArguments& server);
 /// popcheck server HOST: whether a running POP3 server does what it should.
 [[nodiscard]] ExitStatus run_server(const ServerArguments& arguments, const ToolRun& run);
 
+struct WhoArguments {
+  bool watch = false;
+  std::optional<std::string> every;  // seconds
+  std::vector<std::string> users;    // none: all
+};
+/// Declares what popcheck who takes.
+void declare_who(Arguments& arguments, WhoArguments& who);
+/// popcheck who [--watch] [USER...]: who is on.
+[[nodiscard]] ExitStatus run_who(const WhoArguments& arguments, const ToolRun& run);
+
+struct KickArguments {
+  std::vector<std::string> users;
+};
+/// Declares what popcheck kick takes.
+void declare_kick(Arguments& arguments, KickArguments& kick);
+/// popcheck kick USER...: ends sessions as if their connections were lost; waits until they are
+/// gone.
+[[nodiscard]] ExitStatus run_kick(const KickArguments& arguments, const ToolRun& run);
+
+struct MetricsArguments {
+  std::optional<std::string> format, textfile;
+};
+/// Declares what popcheck metrics takes.
+void declare_metrics(Arguments& arguments, MetricsArguments& metrics);
+/// popcheck metrics [--textfile FILE]: counters for a monitoring system.
+[[nodiscard]] ExitStatus run_metrics(const MetricsArguments& arguments, const ToolRun& run);
+
 /// The whole command line; main() runs it, tests run it with streams of their own.
 [[nodiscard]] ExitStatus run_popcheck(std::vector<std::string> arguments, Terminal& terminal);
 

@@ -135,6 +135,9 @@ class Host:
         change_accounts("useradd", "--no-create-home", "--home-dir", home, "--shell", "/bin/sh",
                         "--no-user-group", name)
         self.undo.callback(change_accounts, "userdel", name)
+        uid = pwd.getpwnam(name).pw_uid
+        # A super-server that is gone leaves sessions behind, which end a moment after their QUIT.
+        self.undo.callback(lambda: wait_until(lambda: not processes_of(uid), f"{name} is not on"))
         self.undo.callback(remove_if_there, "/var/mail/" + name)  # procmail makes it, whatever it is told
         subprocess.run(["chpasswd"], input=f"{name}:{password}\n", text=True, check=True,
                        timeout=PATIENCE)
@@ -398,6 +401,17 @@ def change_accounts(*command):
         time.sleep(0.1)
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(command)}: {done.stderr}")
+
+
+def processes_of(uid):
+    """The numbers of all processes of a user that have not ended."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{entry}/status") as stream:
+            status = dict(line.rstrip("\n").split(":", 1) for line in stream)
+            if status["Uid"].split()[0] == str(uid) and status["State"].split()[0] not in "ZX":
+                found.append(int(entry))
+    return found
 
 
 def remove_if_there(path):
