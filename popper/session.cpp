@@ -273,8 +273,8 @@ Result<void> Session::take_bulletins() {
   SeenNumbers& numbers = has_database ? static_cast<SeenNumbers&>(in_database) : in_file;
   const Recipient recipient{account_.name, bulletins_.groups,
                             settings_.group_bulletins ? ByGroup::yes : ByGroup::no};
-  const Result<BulletinsDelivered> delivered =
-      deliver_bulletins({settings_, disk, system_clock()}, recipient, host_, numbers, *maildrop_);
+  const Result<BulletinsDelivered> delivered = deliver_bulletins(
+      {settings_, disk, system_clock(), &meter_}, recipient, host_, numbers, *maildrop_);
   if (!delivered) {
     has_lost_database_ = in_database.has_failed();
     if (has_lost_database_ && !settings_.bulldb_nonfatal) {
@@ -286,6 +286,8 @@ Result<void> Session::take_bulletins() {
   for (const std::string& remark : delivered->remarks) log_.warning(remark);
   if (delivered->files.empty()) return {};
   log_.bulletins(delivered->files);
+  meter_.bulletins += delivered->files.size();
+  count_meter();
   return maildrop_->list_again();
 }
 
