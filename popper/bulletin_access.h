@@ -21,6 +21,7 @@ struct BulletinAccess {
   std::vector<std::string> groups;       // of the user or, for virtual users, of their gid
   std::optional<BulletinTeller> teller;  // where numbers are in a database
   std::optional<Error> no_teller;        // there should be one
+  bool serves_many = false;              // users come one after another
 };
 
 /// The groups, with group-bulletins. Asks NSS.

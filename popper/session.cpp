@@ -275,6 +275,7 @@ Result<void> Session::take_bulletins() {
                             settings_.group_bulletins ? ByGroup::yes : ByGroup::no};
   const Result<BulletinsDelivered> delivered = deliver_bulletins(
       {settings_, disk, system_clock(), &meter_}, recipient, host_, numbers, *maildrop_);
+  if (!bulletins_.serves_many) bulletins_.teller.reset();  // no process the longer for it
   if (!delivered) {
     has_lost_database_ = in_database.has_failed();
     if (has_lost_database_ && !settings_.bulldb_nonfatal) {

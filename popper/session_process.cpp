@@ -215,7 +215,7 @@ int run_session_after_session(ServerInTurn server, const SessionBirth& birth,
   begin_session_process();
   overwrite_freed_memory();
   const Settings& settings = birth.handover.settings;
-  BulletinAccess bulletins{bulletin_groups(server.rights.identity, settings), {}, {}};
+  BulletinAccess bulletins{bulletin_groups(server.rights.identity, settings), {}, {}, true};
   Result<Fd> kept = close_inherited(std::move(server.channel).release(), birth.handover, log);
   if (kept) start_teller(bulletins, settings, {}, birth.filter);
   const Result<void> done =
