@@ -30,6 +30,11 @@ std::string with_line_feeds(std::string_view octets) {
   return text;
 }
 
+// As a spool's readers see a line that a mail program has left a CR at.
+std::string_view without_cr(std::string_view line) {
+  return line.ends_with('\r') ? line.substr(0, line.size() - 1) : line;
+}
+
 // All that a field says, in one line.
 std::string unfolded(std::string_view field) {
   std::string value;
@@ -134,14 +139,14 @@ class Reader {
     bool after_empty = true;  // the one that ended the header
     while (const std::optional<Line> line = next_line()) {
       if (line->text.starts_with(from_)) {
-        const bool separates = after_empty && is_from_line(line->text);
+        const bool separates = after_empty && is_from_line(without_cr(line->text));
         const std::string text =
             separates ? "it would begin another message: write \">From\""
                       : "some mail programs take it for the beginning of another message: write "
                         "\">From\"";
         separates ? breaks(line->number, text) : warns(line->number, text);
       }
-      after_empty = line->text.empty();
+      after_empty = without_cr(line->text).empty();
     }
   }
 

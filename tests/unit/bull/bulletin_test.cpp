@@ -114,6 +114,15 @@ TEST_CASE("Each defect that breaks a bulletin is told with its line", "[bull][bu
             .starts_with("line 2: Popper-Bulletin-Pattern: "));
 }
 
+TEST_CASE("A CR does not hide that a line would begin another message", "[bull][bulletin]") {
+  const std::string separator = from_line.substr(0, from_line.size() - 1);
+  const std::string_view complaint = "would begin another message";
+  CHECK(breaks(from_line + header + "\n" + separator + "\r\nSubject: y\n").find(complaint) !=
+        std::string::npos);
+  CHECK(breaks(from_line + header + "\na\n\r\n" + separator + "\nSubject: y\n").find(complaint) !=
+        std::string::npos);
+}
+
 TEST_CASE("Lesser defects are told, and do no harm", "[bull][bulletin]") {
   const BulletinReading reading =
       read_bulletin(from_line + "Subject: x\nSubject: y\n\nsee\nFrom me to you\n");
