@@ -27,12 +27,13 @@ struct Side {
 class Merge {
  public:
   Merge(const MaildropContext& context, const MaildropLocation& location, uid_t owner,
-        SpoolLock& lock, const Fd& leftover, LeftoverState state)
+        SpoolLock& lock, const Fd& leftover, LeftoverState state, std::string consumed)
       : disk_{context.disk},
         location_{location},
         owner_{owner},
         lock_{lock},
         state_{state},
+        consumed_{std::move(consumed)},
         leftover_{leftover, {}, {}, {}, {}},
         spool_{lock.file(), {}, {}, {}, {}} {}
 
@@ -217,6 +218,7 @@ class Merge {
       if (Result<void> put = copy_kept(*side, *writer); !put) return put;
     }
     if (Result<void> fresh = lock_.refresh(); !fresh) return fresh;
+    if (!consumed_.empty()) writer->consume(consumed_);
     if (Result<void> done = writer->finish(lock_.file(), {0}, spool_.size); !done) return done;
     return apply_journal(disk_, location_.journal, lock_, owner_);
   }
@@ -253,6 +255,7 @@ class Merge {
   uid_t owner_;
   SpoolLock& lock_;
   LeftoverState state_;
+  std::string consumed_;
   Side leftover_, spool_;
   PieceReader reader_{disk_};
   std::vector<bool> twin_of_spool_;
@@ -262,8 +265,9 @@ class Merge {
 }  // namespace
 
 Result<void> merge_leftover(const MaildropContext& context, const MaildropLocation& location,
-                            uid_t owner, SpoolLock& lock, const Fd& leftover, LeftoverState state) {
-  return Merge{context, location, owner, lock, leftover, state}.run();
+                            uid_t owner, SpoolLock& lock, const Fd& leftover, LeftoverState state,
+                            const std::string& consumed) {
+  return Merge{context, location, owner, lock, leftover, state, consumed}.run();
 }
 
 }  // namespace pop

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "store/maildrop.h"
 #include "store/maildrop_location.h"
@@ -19,9 +20,12 @@ enum class LeftoverState : std::uint8_t { may_be_torn, whole };
 /// that nothing was cut off. Equal messages within one side all stay. One durable step, through the
 /// journal; the caller empties `leftover` afterwards, and a crash before that only means doing it
 /// again.
+/// `consumed` names the leftover where it lies beside the journal, and then it goes in the same
+/// step, unless all of its mail was in the spool already; see JournalWriter::consume().
 /// Errc::corrupt: `leftover` is no spool, or of the other format; nothing was changed.
 [[nodiscard]] Result<void> merge_leftover(const MaildropContext& context,
                                           const MaildropLocation& location, uid_t owner,
-                                          SpoolLock& lock, const Fd& leftover, LeftoverState state);
+                                          SpoolLock& lock, const Fd& leftover, LeftoverState state,
+                                          const std::string& consumed = {});
 
 }  // namespace pop

@@ -319,6 +319,7 @@ struct JournalWriter::State {
   AppendBuffer tail{disk, file, tail_offset};
   Checksum checksum{};
   bool finished = false;
+  std::string consumed;  // empty: none
 
   State(Disk& to, FilePlace at, Fd open) : disk{to}, place{std::move(at)}, file{std::move(open)} {}
 };
@@ -354,6 +355,17 @@ Result<void> JournalWriter::append(std::string_view bytes) {
 
 FileBytes JournalWriter::tail_size() const {
   return state_->tail.end() - tail_offset;
+}
+
+void JournalWriter::consume(std::string name) {
+  state_->consumed = std::move(name);
+}
+
+Result<bool> holds_journal(Disk& disk, const Fd& file) {
+  std::string text(magic.size(), '\0');
+  const Result<std::size_t> got = disk.read(file, text, {0});
+  if (!got) return std::unexpected(got.error());
+  return *got == text.size() && text == magic;
 }
 
 Result<void> JournalWriter::finish(const Fd& spool, FileBytes base, FileBytes old_size) {
@@ -394,7 +406,12 @@ Result<void> JournalWriter::finish(const Fd& spool, FileBytes base, FileBytes ol
   if (done) done = disk.write(state_->file, first, {0});
   if (done) done = disk.sync(state_->file);
   const FilePlace& place = state_->place;
-  if (done) done = disk.rename(place.directory(), beside(place).name, place.name);
+  std::string now = beside(place).name;
+  if (done && !state_->consumed.empty()) {
+    done = disk.rename(place.directory(), now, state_->consumed);
+    now = state_->consumed;
+  }
+  if (done) done = disk.rename(place.directory(), now, place.name);
   if (!done) return std::unexpected(std::move(done).error().in(doing));
   // From here on the journal may be durable, so removing it could be undone by a power cut when the
   // spool has moved on: it stays, even if its directory cannot be fsync'ed, and is finished later.

@@ -31,6 +31,9 @@ namespace pop {
 // behind the new one. The phase and the mark (or the NULs) tell which; mail behind the old end is
 // first taken into a new journal.
 
+/// Whether an open file is a journal, whole or not; see JournalWriter::consume().
+[[nodiscard]] Result<bool> holds_journal(Disk& disk, const Fd& file);
+
 /// Writes one journal. Removes the unfinished file unless finish() succeeded.
 class JournalWriter {
  public:
@@ -43,6 +46,10 @@ class JournalWriter {
   /// Adds to the new tail.
   [[nodiscard]] Result<void> append(std::string_view bytes);
   [[nodiscard]] FileBytes tail_size() const;
+
+  /// A file beside the journal whose mail the tail holds: it goes in the moment in which the
+  /// journal gets its name. A crash in the middle of that moment leaves the journal under its name.
+  void consume(std::string name);
 
   /// Describes the change: the tail replaces everything of `spool` from `base` on, which must be a
   /// separator's offset or the end. Makes the journal durable under its place's name; a longer

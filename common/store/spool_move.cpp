@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/file_replacement.h"
+#include "store/file_pieces.h"
 #include "store/imported_ids_file.h"
 #include "store/leftover_mail.h"
 #include "store/maildrop_location.h"
@@ -27,11 +28,23 @@ Result<bool> is_same_place(Disk& disk, const FilePlace& one, const FilePlace& ot
   return first->same_file(*second);
 }
 
+/// A place beside the journal.
+FilePlace beside_journal(const MaildropLocation& location, std::string_view ending) {
+  const std::string& journal = location.journal.name;
+  return location.journal.sibling(journal.substr(0, journal.rfind('.')) + std::string{ending});
+}
+
 class SpoolMove {
  public:
   SpoolMove(const MaildropContext& from, const MaildropContext& to, const MailUser& user,
             const MaildropLocation& old_place, const MaildropLocation& new_place)
-      : from_{from}, to_{to}, disk_{to.disk}, user_{user}, old_{old_place}, new_{new_place} {}
+      : from_{from},
+        to_{to},
+        disk_{to.disk},
+        user_{user},
+        old_{old_place},
+        new_{new_place},
+        staged_{beside_journal(new_place, ".moved")} {}
 
   Result<MovedSpool> run() {
     done_.from = old_.spool.path();
@@ -41,6 +54,7 @@ class SpoolMove {
     if (step) step = finish_rename();
     if (step) step = lock_spools();
     if (step) step = bring_imported_ids();
+    if (step) step = finish_staged();
     if (step) step = bring_mail();
     if (step) step = bring_drop();
     if (step) step = bring_the_rest();
@@ -155,10 +169,95 @@ class SpoolMove {
     }
     if (old->size.count > 0) {
       done_.how = MovedSpool::How::merged;
-      if (Result<void> merged = merge(old_lock_->file(), LeftoverState::whole); !merged)
-        return merged;
+      Result<void> merged = stage(old_lock_->file(), old->size);
+      if (merged) merged = empty(old_lock_->file(), old->size);
+      if (merged) merged = merge_staged();
+      if (!merged) return merged;
     }
     return remove_old();
+  }
+
+  /// What an earlier run has staged. It is the only copy if the old place has let go of it.
+  Result<void> finish_staged() {
+    Result<void> cleared = remove_if_there(building());
+    if (!cleared) return cleared;
+    const Result<Fd> file =
+        open_mail_file(disk_, staged_, O_RDWR, user_.uid, Exposure::not_accessible_by_others);
+    if (!file && file.error().code == Errc::not_found) return {};
+    if (!file) return std::unexpected(file.error());
+    const Result<bool> decided = holds_journal(disk_, *file);
+    if (!decided) return std::unexpected(decided.error());
+    if (*decided) return finish_decided();
+    const Result<bool> still_there = old_still_has(*file);
+    if (!still_there) return std::unexpected(still_there.error());
+    if (*still_there) return remove_if_there(staged_);
+    done_.how = MovedSpool::How::merged;
+    return merge_staged();
+  }
+
+  /// A crash came between the two steps of JournalWriter::consume().
+  Result<void> finish_decided() {
+    done_.how = MovedSpool::How::merged;
+    Result<void> done = disk_.rename(staged_.directory(), staged_.name, new_.journal.name);
+    if (done) done = disk_.sync_directory(new_.journal.directory());
+    if (done) done = finish_update(new_, *new_lock_);
+    if (done) (void)disk_.remove(new_.index.directory(), new_.index.name);
+    return done;
+  }
+
+  Result<bool> old_still_has(const Fd& staged) {
+    if (!old_lock_->has_file()) return false;
+    const Result<FileStatus> status = disk_.status(staged);
+    if (!status) return std::unexpected(status.error());
+    const auto refresh = [this] { return refresh_locks(); };
+    const Result<ByteSum> sum = sum_of(disk_, staged, status->size, refresh);
+    if (!sum) return std::unexpected(sum.error());
+    return begins_with(disk_, old_lock_->file(), *sum, refresh);
+  }
+
+  Result<void> refresh_locks() {
+    Result<void> fresh = old_lock_ ? old_lock_->refresh() : Result<void>{};
+    return fresh && new_lock_ ? new_lock_->refresh() : fresh;
+  }
+
+  [[nodiscard]] FilePlace building() const { return staged_.sibling(staged_.name + ".new"); }
+
+  /// Mail in two places would come back to a user who has deleted it from one. So it is copied
+  /// where no session sees it, durably, and shown when the old place has let go of it.
+  Result<void> stage(const Fd& mail, FileBytes size) {
+    const FilePlace building = this->building();
+    Result<std::optional<Fd>> file = create_mail_file(disk_, building);
+    if (!file) return std::unexpected(std::move(file).error());
+    if (!*file) return fail(Errc::busy, building.path() + " was made by another program");
+    Result<void> done = copy_in_pieces(disk_, mail, **file, {.from = {0}, .to = {0}, .count = size},
+                                       [this] { return refresh_locks(); });
+    if (done) done = disk_.sync(**file);
+    if (done) done = disk_.rename(staged_.directory(), building.name, staged_.name);
+    if (done) done = disk_.sync_directory(staged_.directory());
+    if (!done) (void)disk_.remove(building.directory(), building.name);
+    return done;
+  }
+
+  /// Of what has been staged.
+  Result<void> empty(const Fd& mail, FileBytes size) {
+    Result<void> done = refresh_locks();
+    if (done) done = check_size(mail, size);
+    if (done) done = disk_.truncate(mail, {0});
+    return done ? disk_.sync(mail) : done;
+  }
+
+  Result<void> merge_staged() {
+    if (!new_lock_->has_file()) {
+      if (Result<void> made = lock_new(SpoolLock::Missing::create); !made) return made;
+    }
+    const Result<Fd> mail =
+        open_mail_file(disk_, staged_, O_RDWR, user_.uid, Exposure::not_accessible_by_others);
+    if (!mail) return std::unexpected(mail.error());
+    Result<void> done =
+        merge_leftover(to_, new_, user_.uid, *new_lock_, *mail, LeftoverState::whole, staged_.name);
+    if (done) (void)disk_.remove(new_.index.directory(), new_.index.name);
+    if (done) done = remove_if_there(staged_);  // where all of it was there already
+    return done ? disk_.sync_directory(staged_.directory()) : done;
   }
 
   Result<void> merge(const Fd& mail, LeftoverState state) {
@@ -248,6 +347,8 @@ class SpoolMove {
   const MailUser& user_;
   const MaildropLocation& old_;
   const MaildropLocation& new_;
+  FilePlace staged_;
+
   std::optional<SessionLock> new_session_, old_session_;
   std::optional<SpoolLock> old_lock_, new_lock_;
   MovedSpool done_;

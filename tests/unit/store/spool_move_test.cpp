@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "base/clock.h"
 #include "mail/imported_ids.h"
@@ -241,36 +242,68 @@ TEST_CASE("Of a file with two names the old one goes, and of one with more none"
   CHECK(get_file(host.place(2)) == message("one"));
 }
 
-/// A program without locks writes to `spool` when its mail is durable in the new place.
+/// A program without locks writes to `spool` before its mail goes from there, or after that.
 class LateWriter final : public pop::test::ForwardingDisk {
  public:
-  LateWriter(fs::path spool, std::string mail)
-      : ForwardingDisk{system_disk()}, spool_{std::move(spool)}, mail_{std::move(mail)} {}
-  Result<void> remove(int directory, const std::string& name) override {
-    if (name == ".jo.cache" && !mail_.empty()) {
-      put_file(spool_, get_file(spool_) + mail_);
-      mail_.clear();
-    }
-    return ForwardingDisk::remove(directory, name);
+  enum class Moment : std::uint8_t { copied, gone };
+  LateWriter(Moment moment, fs::path spool, std::string mail)
+      : ForwardingDisk{system_disk()},
+        moment_{moment},
+        spool_{std::move(spool)},
+        mail_{std::move(mail)} {}
+  Result<void> rename(int directory, const std::string& from, const std::string& to) override {
+    Result<void> done = ForwardingDisk::rename(directory, from, to);
+    if (from == ".jo.moved.new" && moment_ == Moment::copied) deliver();
+    return done;
+  }
+  Result<void> truncate(const Fd& file, FileBytes size) override {
+    Result<void> done = ForwardingDisk::truncate(file, size);
+    if (!mail_.empty() && get_file(spool_).empty() && moment_ == Moment::gone) deliver();
+    return done;
   }
 
  private:
+  void deliver() { put_file(spool_, get_file(spool_) + std::exchange(mail_, "")); }
+
+  Moment moment_;
   fs::path spool_;
   std::string mail_;
 };
 
 TEST_CASE("Mail written to the old spool in spite of the locks is not cut off", "[rehash]") {
+  for (const auto moment : {LateWriter::Moment::copied, LateWriter::Moment::gone}) {
+    const bool is_gone = moment == LateWriter::Moment::gone;
+    CAPTURE(is_gone);
+    Host host;
+    host.fill(0, message("one"));
+    host.fill(2, message("two"));
+    LateWriter disk{moment, host.place(0), message("late")};
+    const Result<MovedSpool> stopped = host.try_move(0, 2, disk);
+    REQUIRE(!stopped);
+    CHECK(stopped.error().code == Errc::changed);
+    CHECK(get_file(host.place(0)) == (is_gone ? "" : message("one")) + message("late"));
+    CHECK(host.mail(2).size() == (is_gone ? 2 : 1));
+    host.move(0, 2);
+    CHECK_FALSE(fs::exists(host.place(0)));
+    CHECK(host.mail(2).size() == 3);
+  }
+}
+
+TEST_CASE("Mail that waits beside the new spool is merged once", "[rehash]") {
   Host host;
   host.fill(0, message("one"));
   host.fill(2, message("two"));
-  LateWriter disk{host.place(0), message("late")};
-  const Result<MovedSpool> stopped = host.try_move(0, 2, disk);
-  REQUIRE(!stopped);
-  CHECK(stopped.error().code == Errc::changed);
-  CHECK(get_file(host.place(0)) == message("one") + message("late"));
+  const fs::path staged = host.place(2).parent_path() / ".jo.moved";
+  put_file(staged, message("one"));  // by a run that was killed when the old place had let go of it
+  fs::permissions(staged, fs::perms{0600});
+  CHECK(host.mail(2).size() == 1);
+  host.fill(0, "");
   host.move(0, 2);
-  CHECK_FALSE(fs::exists(host.place(0)));
-  CHECK(host.mail(2).size() == 3);
+  CHECK(host.mail(2).size() == 2);
+  CHECK_FALSE(fs::exists(staged));
+  host.fill(2, "");
+  host.move(0, 2);
+  CHECK(host.mail(2).empty());
 }
 
 TEST_CASE("Files that both places share stay where they are", "[rehash]") {
