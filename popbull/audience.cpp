@@ -24,19 +24,22 @@ bool is_due(const BulletinSite& site, const BulletinFiles& files, const Bulletin
 }
 
 Standing standing_without_record(const BulletinSite& site, const BulletinFiles& files,
-                                 const BulletinFacts& facts, Verdict verdict,
+                                 const BulletinFacts& facts, BulletinVerdict verdict,
                                  const Member& member) {
-  if (facts.state == BulletinState::retracted || verdict == Verdict::over) return Standing::missed;
-  if (verdict == Verdict::not_yet) return Standing::not_yet;
-  if (verdict == Verdict::broken) return Standing::broken;
+  if (facts.state == BulletinState::retracted || verdict == BulletinVerdict::over)
+    return Standing::missed;
+  if (verdict == BulletinVerdict::not_yet) return Standing::not_yet;
+  if (verdict == BulletinVerdict::broken) return Standing::broken;
   return is_due(site, files, facts.name, member) ? Standing::waiting : Standing::missed;
 }
 
-Standing standing_by_record(const BulletinFacts& facts, Verdict verdict, const SeenRecord& record) {
+Standing standing_by_record(const BulletinFacts& facts, BulletinVerdict verdict,
+                            const SeenRecord& record) {
   if (record.has(facts.name.number)) return Standing::had;
-  if (facts.state == BulletinState::retracted || verdict == Verdict::over) return Standing::missed;
-  if (verdict == Verdict::not_yet) return Standing::not_yet;
-  return verdict == Verdict::broken ? Standing::broken : Standing::waiting;
+  if (facts.state == BulletinState::retracted || verdict == BulletinVerdict::over)
+    return Standing::missed;
+  if (verdict == BulletinVerdict::not_yet) return Standing::not_yet;
+  return verdict == BulletinVerdict::broken ? Standing::broken : Standing::waiting;
 }
 
 }  // namespace
@@ -83,8 +86,8 @@ Standing standing_of(const BulletinSite& site, const BulletinFiles& files,
   there.file = facts.file();
   const Result<Judgement> judged =
       judge(site.directory, there, recipient_of(member, site.settings), site.now());
-  const Verdict verdict = judged ? judged->verdict : Verdict::broken;
-  if (verdict == Verdict::other_groups || verdict == Verdict::other_users) {
+  const BulletinVerdict verdict = judged ? judged->verdict : BulletinVerdict::broken;
+  if (verdict == BulletinVerdict::other_groups || verdict == BulletinVerdict::other_users) {
     return Standing::excluded;
   }
   if (!member.seen) return Standing::unknown;

@@ -13,7 +13,7 @@ namespace {
 
 struct Source {
   std::string_view name;
-  void (*convert)(Conversion&, const ForeignText&);
+  void (*convert)(ForeignConfiguration&, const ForeignText&);
 };
 constexpr std::array sources{
     Source{"qpopper", convert_qpopper}, Source{"popserv", convert_popserv},
@@ -52,7 +52,7 @@ Result<std::string> text_of(const std::string& file, Terminal& terminal) {
   return file == "-" ? terminal.read_input() : start_up_file_reader()(file);
 }
 
-Result<void> convert_file(Conversion& conversion, const std::string& file,
+Result<void> convert_file(ForeignConfiguration& conversion, const std::string& file,
                           const std::optional<std::string>& from, Terminal& terminal) {
   const Result<std::string> text = text_of(file, terminal);
   if (!text) return std::unexpected(text.error());
@@ -73,7 +73,7 @@ Result<void> convert_file(Conversion& conversion, const std::string& file,
   return {};
 }
 
-void print(const Conversion& conversion, const ToolRun& run) {
+void print(const ForeignConfiguration& conversion, const ToolRun& run) {
   if (run.flags.form == OutputForm::json) {
     Json::Array notes;
     for (const Complaint& one : conversion.notes()) {
@@ -112,7 +112,7 @@ ExitStatus run_convert(const ConvertArguments& arguments, const ToolRun& run) {
                                   "--from wants qpopper, popserv, inetd, xinetd, "
                                   "dovecot or courier"});
   }
-  Conversion conversion;
+  ForeignConfiguration conversion;
   for (const std::string& file : arguments.files) {
     const Result<void> done = convert_file(conversion, file, arguments.from, run.terminal);
     if (!done) return give_up(run.terminal, done.error());

@@ -32,8 +32,8 @@ std::string address_of(const ProbeFacts& facts) {
 std::vector<ProbeFinding> faults_of(const ProbeReport& report) {
   std::vector<ProbeFinding> faults = report.findings();
   std::erase_if(faults, [](const ProbeFinding& each) {
-    return each.verdict == Verdict::good || each.verdict == Verdict::skipped ||
-           each.verdict == Verdict::note;
+    return each.verdict == CheckVerdict::good || each.verdict == CheckVerdict::skipped ||
+           each.verdict == CheckVerdict::note;
   });
   std::ranges::stable_sort(faults, std::ranges::greater{}, &ProbeFinding::verdict);
   return faults;
@@ -41,8 +41,9 @@ std::vector<ProbeFinding> faults_of(const ProbeReport& report) {
 
 std::string summary_of(const ProbeReport& report) {
   std::string summary;
-  for (const Verdict verdict :
-       {Verdict::critical, Verdict::warning, Verdict::note, Verdict::good, Verdict::skipped}) {
+  for (const CheckVerdict verdict :
+       {CheckVerdict::critical, CheckVerdict::warning, CheckVerdict::note, CheckVerdict::good,
+        CheckVerdict::skipped}) {
     const std::size_t count = report.count(verdict);
     if (count == 0) continue;
     summary += fmt::format("{}{} {}", summary.empty() ? "" : ", ", count, word_of(verdict));
@@ -128,11 +129,11 @@ std::string test_case(const ProbeReport& report, const ProbeCheck& check,
                       const std::vector<ProbeFinding>& all) {
   std::string inside;
   for (const ProbeFinding& finding : all) {
-    if (finding.check != &check || finding.verdict == Verdict::good) continue;
+    if (finding.check != &check || finding.verdict == CheckVerdict::good) continue;
     const std::string text = xml(text_or_rule(finding));
-    if (finding.verdict == Verdict::skipped) {
+    if (finding.verdict == CheckVerdict::skipped) {
       inside += fmt::format("      <skipped message=\"{}\"/>\n", text);
-    } else if (finding.verdict == Verdict::note) {
+    } else if (finding.verdict == CheckVerdict::note) {
       inside += fmt::format("      <system-out>note: {}</system-out>\n", text);
     } else {
       inside += fmt::format("      <failure type=\"{}\" message=\"{}\">{}</failure>\n",
@@ -161,7 +162,8 @@ std::string probe_text(const ProbeReport& report, Verbosity verbosity) {
   const std::string server = address_of(report.facts);
   std::string text;
   for (const ProbeFinding& finding : report.findings()) {
-    const bool is_quiet = finding.verdict == Verdict::good || finding.verdict == Verdict::skipped;
+    const bool is_quiet =
+        finding.verdict == CheckVerdict::good || finding.verdict == CheckVerdict::skipped;
     if (is_quiet && verbosity != Verbosity::verbose) continue;
     const bool has_rule = verbosity == Verbosity::verbose && !finding.text.empty();
     text += shown_text(
@@ -203,10 +205,10 @@ std::string probe_json(const ProbeReport& report) {
 std::string probe_nagios(const ProbeReport& report, const ProbePlan& plan) {
   const ProbeFacts& facts = report.facts;
   const std::vector<ProbeFinding> faults = faults_of(report);
-  const Verdict worst = report.worst();
-  const std::string_view state = worst == Verdict::critical  ? "CRITICAL"
-                                 : worst == Verdict::warning ? "WARNING"
-                                                             : "OK";
+  const CheckVerdict worst = report.worst();
+  const std::string_view state = worst == CheckVerdict::critical  ? "CRITICAL"
+                                 : worst == CheckVerdict::warning ? "WARNING"
+                                                                  : "OK";
   std::string line = fmt::format("POP3 {} - {}: {}", state, address_of(facts), summary_of(report));
   for (const ProbeFinding& fault : faults) {
     line += fmt::format("; {}: {}", fault.check->name, text_or_rule(fault));
@@ -231,8 +233,9 @@ std::string probe_nagios(const ProbeReport& report, const ProbePlan& plan) {
   }
   if (facts.messages) line += fmt::format(" messages={};;;0", *facts.messages);
   if (facts.octets) line += fmt::format(" octets={}B;;;0", *facts.octets);
-  return line + fmt::format(" critical={};;;0 warning={};;;0\n", report.count(Verdict::critical),
-                            report.count(Verdict::warning));
+  return line + fmt::format(" critical={};;;0 warning={};;;0\n",
+                            report.count(CheckVerdict::critical),
+                            report.count(CheckVerdict::warning));
 }
 
 std::string probe_openmetrics(const ProbeReport& report) {
@@ -252,10 +255,10 @@ std::string probe_openmetrics(const ProbeReport& report) {
   family("popcheck_check_state", "", "0 good, 1 note, 2 warning, 3 critical; none if skipped.");
   const std::vector<ProbeFinding> all = report.findings();
   for (const ProbeCheck& check : probe_checks) {
-    std::optional<Verdict> worst;
+    std::optional<CheckVerdict> worst;
     for (const ProbeFinding& finding : all) {
-      if (finding.check != &check || finding.verdict == Verdict::skipped) continue;
-      worst = std::max(worst.value_or(Verdict::good), finding.verdict);
+      if (finding.check != &check || finding.verdict == CheckVerdict::skipped) continue;
+      worst = std::max(worst.value_or(CheckVerdict::good), finding.verdict);
     }
     if (!worst) continue;
     value("popcheck_check_state", fmt::format(",check=\"{}\"", check.name),
@@ -298,9 +301,9 @@ std::string probe_junit(const ProbeReport& report) {
     for (const ProbeFinding& finding : all) {
       if (finding.check != &check) continue;
       ++own;
-      own_skipped += finding.verdict == Verdict::skipped ? 1 : 0;
+      own_skipped += finding.verdict == CheckVerdict::skipped ? 1 : 0;
       const bool is_fault =
-          finding.verdict == Verdict::warning || finding.verdict == Verdict::critical;
+          finding.verdict == CheckVerdict::warning || finding.verdict == CheckVerdict::critical;
       own_failed += is_fault ? 1 : 0;
     }
     if (own == 0) continue;

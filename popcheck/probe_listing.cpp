@@ -44,7 +44,7 @@ Result<Ids> list_ids(ProbeRun& run, ProbeSession& session) {
   if (!listed) return std::unexpected(listed.error());
   Ids ids;
   if (!listed->reply.ok) {
-    run.report.judge("uidl", said("UIDL", listed->reply), Verdict::note);  // it is optional
+    run.report.judge("uidl", said("UIDL", listed->reply), CheckVerdict::note);  // it is optional
     return ids;
   }
   run.report.judge("uidl", take_ids(listed->lines, ids));

@@ -66,7 +66,7 @@ void try_second_session(ProbeRun& run, const LoginWay& way) {
   const ProbeSession::Account account{run.plan.user, run.plan.password, run.plan.server_name};
   const Result<Reply> reply = second->log_in(way, account);
   if (!reply) {
-    return run.report.judge("in-use", reply.error().text, Verdict::note);
+    return run.report.judge("in-use", reply.error().text, CheckVerdict::note);
   }
   const bool has_codes = run.capabilities.has("RESP-CODES");
   if (is_refused_for(*reply, "LOGIN-DELAY")) {
@@ -189,7 +189,7 @@ void probe_login(ProbeRun& run) {
   if (!offers.untried.empty()) {
     run.report.judge("login-offers",
                      offers.untried + ": not tried, since it takes more than a password",
-                     Verdict::note);
+                     CheckVerdict::note);
   }
   const LoginWay* good = nullptr;
   for (const LoginWay& way : offers.ways) {

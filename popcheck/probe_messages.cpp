@@ -62,7 +62,7 @@ Result<void> read_one(ProbeRun& run, ProbeSession& session, const Listed& messag
         session.ask_lines("TOP " + number + " " + std::to_string(lines), most);
     if (!top) return std::unexpected(top.error());
     if (!top->reply.ok) {
-      run.report.judge("top", said("TOP", top->reply), Verdict::note);  // it is optional
+      run.report.judge("top", said("TOP", top->reply), CheckVerdict::note);  // it is optional
       break;
     }
     Fault fault = top_fault(plain, top->plain(), lines);

@@ -29,7 +29,7 @@ void judge_dates(ProbeRun& run, const std::vector<ServerCertificate>& chain) {
     run.report.judge("certificate-dates", "expires in " + days_between(now, own.not_after));
   } else if (left < days{run.plan.days_warning}) {
     run.report.judge("certificate-dates", "expires in " + days_between(now, own.not_after),
-                     Verdict::warning);
+                     CheckVerdict::warning);
   } else {
     run.report.good("certificate-dates");
   }
@@ -219,7 +219,7 @@ void judge_time(ProbeRun& run) {
   const auto slower = [&](const auto& limit) { return limit && *took > *limit; };
   const std::string text = "the greeting took " + std::to_string(took->count() / 1000) + " ms";
   if (slower(run.plan.too_slow)) {
-    run.report.judge("response-time", text, Verdict::critical);
+    run.report.judge("response-time", text, CheckVerdict::critical);
   } else if (slower(run.plan.slow)) {
     run.report.judge("response-time", text);
   } else {
@@ -275,7 +275,7 @@ void probe_opening(ProbeRun& run) {
   run.examine(*first, [&](ProbeSession& session) -> Result<void> {
     const Result<Capabilities> offered = session.ask_capabilities("capa");
     if (!offered) return std::unexpected(offered.error());
-    if (offered->by_name.empty()) run.report.judge("capa", "there is no CAPA", Verdict::note);
+    if (offered->by_name.empty()) run.report.judge("capa", "there is no CAPA", CheckVerdict::note);
     run.capabilities = *offered;
     run.report.facts.capabilities = names_of(*offered);
     if (Result<void> tried = try_bad_input(run, session); !tried) return tried;

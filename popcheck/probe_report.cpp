@@ -9,23 +9,23 @@ namespace {
 constexpr std::size_t most_findings_of_a_check = 8;
 
 /// A fault says more than nothing wrong, and that more than not looked.
-int weight_of(Verdict verdict) {
-  return verdict == Verdict::skipped ? -1 : static_cast<int>(verdict);
+int weight_of(CheckVerdict verdict) {
+  return verdict == CheckVerdict::skipped ? -1 : static_cast<int>(verdict);
 }
 
 }  // namespace
 
-std::string_view word_of(Verdict verdict) {
+std::string_view word_of(CheckVerdict verdict) {
   static constexpr std::array<std::string_view, 5> words{"good", "note", "warning", "critical",
                                                          "skipped"};
   return words[static_cast<std::size_t>(verdict)];
 }
 
-void ProbeReport::judge(CheckId check, Fault fault, Verdict how_bad) {
-  add(check, fault ? how_bad : Verdict::good, std::move(fault).value_or(""));
+void ProbeReport::judge(CheckId check, Fault fault, CheckVerdict how_bad) {
+  add(check, fault ? how_bad : CheckVerdict::good, std::move(fault).value_or(""));
 }
 
-void ProbeReport::add(std::size_t check, Verdict verdict, std::string text) {
+void ProbeReport::add(std::size_t check, CheckVerdict verdict, std::string text) {
   std::vector<ProbeFinding>& found = by_check_[check];
   const bool says_nothing_new = !found.empty() && weight_of(verdict) <= 0 &&
                                 weight_of(found.front().verdict) >= weight_of(verdict);
@@ -40,7 +40,7 @@ void ProbeReport::add(std::size_t check, Verdict verdict, std::string text) {
 void ProbeReport::close(std::string_view why) {
   for (std::size_t i = 0; i < probe_checks.size(); ++i) {
     if (probe_checks[i].level > level_ || !by_check_[i].empty()) continue;
-    add(i, Verdict::skipped, std::string{why});
+    add(i, CheckVerdict::skipped, std::string{why});
   }
 }
 
@@ -50,15 +50,15 @@ std::vector<ProbeFinding> ProbeReport::findings() const {
   return all;
 }
 
-Verdict ProbeReport::worst() const {
-  Verdict worst = Verdict::good;
+CheckVerdict ProbeReport::worst() const {
+  CheckVerdict worst = CheckVerdict::good;
   for (const ProbeFinding& finding : findings()) {
-    if (finding.verdict != Verdict::skipped) worst = std::max(worst, finding.verdict);
+    if (finding.verdict != CheckVerdict::skipped) worst = std::max(worst, finding.verdict);
   }
   return worst;
 }
 
-std::size_t ProbeReport::count(Verdict verdict) const {
+std::size_t ProbeReport::count(CheckVerdict verdict) const {
   const std::vector<ProbeFinding> all = findings();
   return static_cast<std::size_t>(std::ranges::count(all, verdict, &ProbeFinding::verdict));
 }

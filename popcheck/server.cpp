@@ -263,10 +263,10 @@ std::string written(const ProbeReport& report, const ProbePlan& plan, Format for
   return {};
 }
 
-ExitStatus status_of(Verdict worst, Format format) {
-  const bool is_bad = worst == Verdict::warning || worst == Verdict::critical;
+ExitStatus status_of(CheckVerdict worst, Format format) {
+  const bool is_bad = worst == CheckVerdict::warning || worst == CheckVerdict::critical;
   if (format != Format::nagios) return is_bad ? ExitStatus::found : ExitStatus::ok;
-  if (worst == Verdict::critical) return nagios_critical;
+  if (worst == CheckVerdict::critical) return nagios_critical;
   return is_bad ? nagios_warning : ExitStatus::ok;
 }
 

@@ -73,7 +73,7 @@ std::optional<ProbeSession> ProbeRun::open(Secured secured, TlsClient::Wishes::T
 bool ProbeRun::examine(ProbeSession& session, const Checks& checks) {
   const Result<void> done = checks(session);
   if (done) return true;
-  report.judge(session.looking_at(), done.error().text, Verdict::critical);
+  report.judge(session.looking_at(), done.error().text, CheckVerdict::critical);
   return false;
 }
 

@@ -20,7 +20,7 @@ DialogueActions say(std::string_view text) {
 
 DialogueActions end_with(std::string_view text) {
   DialogueActions actions = say(text);
-  actions.emplace_back(HangUp{});
+  actions.emplace_back(EndConnection{});
   return actions;
 }
 
@@ -143,7 +143,7 @@ DialogueActions PasswordDialogue::on_verdict(const ChangeVerdict& verdict) {
   }
   DialogueActions actions;
   actions.emplace_back(Reply{busy()});
-  actions.emplace_back(HangUp{});
+  actions.emplace_back(EndConnection{});
   return actions;
 }
 

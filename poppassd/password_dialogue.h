@@ -15,8 +15,8 @@ struct Reply {
   std::string text;  // whole lines with CRLF
 };
 struct StartTls {};
-struct HangUp {};
-using DialogueAction = std::variant<Reply, StartTls, ChangeRequest, HangUp>;
+struct EndConnection {};
+using DialogueAction = std::variant<Reply, StartTls, ChangeRequest, EndConnection>;
 using DialogueActions = std::vector<DialogueAction>;
 
 /// The server's side of the conversation at port 106, without I/O: user, pass, newpass, quit, as

@@ -43,14 +43,14 @@ class Planner {
     if (is_full_) return pending_.push_back(name.number);
     Result<Judgement> judged = judge(directory_, name, recipient_, now_);
     if (!judged) return;  // it went while we looked
-    if (judged->verdict == Verdict::not_yet) pending_.push_back(name.number);
+    if (judged->verdict == BulletinVerdict::not_yet) pending_.push_back(name.number);
     if (is_old) return;
-    if (judged->verdict == Verdict::broken) {
+    if (judged->verdict == BulletinVerdict::broken) {
       pending_.push_back(name.number);
       plan_.broken.push_back("Bulletin " + escaped(name.file) +
                              " is skipped until it is mended: " + judged->why);
     }
-    if (judged->verdict != Verdict::deliver) return;
+    if (judged->verdict != BulletinVerdict::deliver) return;
     octets_ += judged->reading.bulletin->header.size() + judged->reading.bulletin->body.size();
     plan_.due.push_back({name, std::move(*judged->reading.bulletin)});
   }

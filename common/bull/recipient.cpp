@@ -30,12 +30,12 @@ bool is_in(const Recipient& recipient, const std::string& group) {
          std::ranges::find(recipient.groups, group) != recipient.groups.end();
 }
 
-Verdict verdict_on(const Bulletin& bulletin, const Recipient& recipient, std::int64_t now) {
+BulletinVerdict verdict_on(const Bulletin& bulletin, const Recipient& recipient, std::int64_t now) {
   const BulletinTerms& terms = bulletin.terms;
-  if (!terms.are_for(recipient.user)) return Verdict::other_users;
-  if (terms.end && now > *terms.end) return Verdict::over;
-  if (terms.start && now < *terms.start) return Verdict::not_yet;
-  return Verdict::deliver;
+  if (!terms.are_for(recipient.user)) return BulletinVerdict::other_users;
+  if (terms.end && now > *terms.end) return BulletinVerdict::over;
+  if (terms.start && now < *terms.start) return BulletinVerdict::not_yet;
+  return BulletinVerdict::deliver;
 }
 
 }  // namespace
@@ -61,19 +61,19 @@ std::vector<std::string> group_names(const std::vector<gid_t>& numbers) {
 Result<Judgement> judge(const BulletinDirectory& directory, const BulletinName& name,
                         const Recipient& recipient, std::int64_t now) {
   if (recipient.by_group == ByGroup::yes && !is_in(recipient, name.group)) {
-    return Judgement{Verdict::other_groups};
+    return Judgement{BulletinVerdict::other_groups};
   }
   const Result<std::string> octets = directory.content(name);
   if (!octets) {
     if (octets.error().code == Errc::not_found) return std::unexpected(octets.error());
-    return Judgement{Verdict::broken, {}, octets.error().text};
+    return Judgement{BulletinVerdict::broken, {}, octets.error().text};
   }
   BulletinReading reading = read_bulletin(*octets);
   if (!reading.bulletin) {
     std::string why = reading.what_breaks();
-    return Judgement{Verdict::broken, std::move(reading), std::move(why)};
+    return Judgement{BulletinVerdict::broken, std::move(reading), std::move(why)};
   }
-  const Verdict verdict = verdict_on(*reading.bulletin, recipient, now);
+  const BulletinVerdict verdict = verdict_on(*reading.bulletin, recipient, now);
   return Judgement{verdict, std::move(reading), {}};
 }
 

@@ -30,7 +30,7 @@ struct Recipient {
 [[nodiscard]] std::vector<std::string> group_names(const std::vector<gid_t>& numbers);
 
 /// What becomes of one bulletin for one user, whether or not he has had it.
-enum class Verdict : std::uint8_t {
+enum class BulletinVerdict : std::uint8_t {
   deliver,
   not_yet,       // Popper-Bulletin-Start:
   broken,        // to be mended
@@ -40,7 +40,7 @@ enum class Verdict : std::uint8_t {
 };
 
 struct Judgement {
-  Verdict verdict = Verdict::deliver;
+  BulletinVerdict verdict = BulletinVerdict::deliver;
   BulletinReading reading{};  // empty for other_groups: the file was not read
   std::string why{};          // broken: what is wrong; "line 3: ..." or that it cannot be read
 };

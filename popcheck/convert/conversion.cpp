@@ -19,7 +19,8 @@ void erase_line(std::string& text, std::size_t number) {
 }
 
 /// The text without the lines that are wrong, each of which becomes a note.
-std::string right_lines(Conversion& conversion, std::string text, const std::string& name) {
+std::string right_lines(ForeignConfiguration& conversion, std::string text,
+                        const std::string& name) {
   constexpr int most_rounds = 5;  // without its header, what a table holds is wrong, too
   for (int round = 0; round < most_rounds; ++round) {
     const Complaints wrong = parse_configuration_text(text, name).complaints;
@@ -34,7 +35,7 @@ std::string right_lines(Conversion& conversion, std::string text, const std::str
 }
 
 /// What is right of each file. No value of ours may come from a file that is not the old server's.
-FileReader reader_of_right_lines(Conversion& conversion) {
+FileReader reader_of_right_lines(ForeignConfiguration& conversion) {
   return
       [&conversion, read = start_up_file_reader()](const std::string& path) -> Result<std::string> {
         if (path == default_config_file)
@@ -59,7 +60,7 @@ std::string listen_table(const ListenAddress& listener) {
 
 }  // namespace
 
-void Conversion::set(std::string_view name, std::string_view text, const Place& place) {
+void ForeignConfiguration::set(std::string_view name, std::string_view text, const Place& place) {
   const Option& option = option_named(name);
   const Judged<Value> value = read_value(option, text);
   if (!value) return note(place, value.error());
@@ -67,22 +68,22 @@ void Conversion::set(std::string_view name, std::string_view text, const Place& 
   configuration_.origins[index_of(option)] = place;
 }
 
-void Conversion::listen(const ListenAddress& listener, const Place& place) {
+void ForeignConfiguration::listen(const ListenAddress& listener, const Place& place) {
   const auto same = [&](const ListenAddress& other) { return is_same_place(listener, other); };
   if (std::ranges::any_of(configuration_.listeners, same)) return;
   configuration_.listeners.push_back(listener);
   configuration_.listener_places.push_back(place);
 }
 
-void Conversion::note(const Place& place, std::string what) {
+void ForeignConfiguration::note(const Place& place, std::string what) {
   notes_.push_back({place, std::move(what)});
 }
 
-bool Conversion::has(std::string_view option) const {
+bool ForeignConfiguration::has(std::string_view option) const {
   return !configuration_.origins[index_of(option_named(option))].source.empty();
 }
 
-void Conversion::take(const Configuration& other) {
+void ForeignConfiguration::take(const Configuration& other) {
   for (const Option& option : all_options()) {
     const Place& origin = other.origins[index_of(option)];
     const bool has_field = !std::holds_alternative<std::monostate>(option.target);
@@ -95,7 +96,7 @@ void Conversion::take(const Configuration& other) {
   for (const Complaint& remark : other.remarks) notes_.push_back(remark);
 }
 
-std::string Conversion::to_toml() const {
+std::string ForeignConfiguration::to_toml() const {
   constexpr std::size_t comment_column = 44;
   std::string text;
   for (const Complaint& one : notes_) text += "# Note: " + escaped(to_string(one), 1024) + "\n";
@@ -112,7 +113,7 @@ std::string Conversion::to_toml() const {
   return text;
 }
 
-void convert_flags(Conversion& conversion, const std::vector<std::string>& words,
+void convert_flags(ForeignConfiguration& conversion, const std::vector<std::string>& words,
                    const Place& place) {
   auto line = parse_popper_command_line(words, reader_of_right_lines(conversion));
   const auto is_here = [](const Place& one) { return one.source.starts_with("command line"); };
@@ -129,7 +130,7 @@ void convert_flags(Conversion& conversion, const std::vector<std::string>& words
   conversion.take(line->configuration);
 }
 
-void convert_qpopper(Conversion& conversion, const ForeignText& file) {
+void convert_qpopper(ForeignConfiguration& conversion, const ForeignText& file) {
   Configuration configuration = conversion.configuration();
   const FileReader others = reader_of_right_lines(conversion);
   const FileReader read = [&](const std::string& path) -> Result<std::string> {
@@ -142,7 +143,7 @@ void convert_qpopper(Conversion& conversion, const ForeignText& file) {
   conversion.take(configuration);
 }
 
-void convert_popserv(Conversion& conversion, const ForeignText& file) {
+void convert_popserv(ForeignConfiguration& conversion, const ForeignText& file) {
   Configuration configuration;
   const FileReader read = [&](const std::string&) -> Result<std::string> {
     return std::string{file.text};

@@ -9,7 +9,7 @@
 namespace pop {
 
 /// What another server's configuration becomes here, and what of it does not.
-class Conversion {
+class ForeignConfiguration {
  public:
   /// A value as our classic grammar has it; one that the option does not take becomes a note.
   void set(std::string_view option, std::string_view value, const Place& place);
@@ -38,20 +38,20 @@ struct ForeignText {
 };
 
 /// Words of popper's old command line, without the program's name. Files that they name are read.
-void convert_flags(Conversion& conversion, const std::vector<std::string>& words,
+void convert_flags(ForeignConfiguration& conversion, const std::vector<std::string>& words,
                    const Place& place);
 /// A configuration file of Qpopper.
-void convert_qpopper(Conversion& conversion, const ForeignText& file);
+void convert_qpopper(ForeignConfiguration& conversion, const ForeignText& file);
 /// popserv.conf.
-void convert_popserv(Conversion& conversion, const ForeignText& file);
+void convert_popserv(ForeignConfiguration& conversion, const ForeignText& file);
 /// The lines of inetd.conf that are about POP3.
-void convert_inetd(Conversion& conversion, const ForeignText& file);
+void convert_inetd(ForeignConfiguration& conversion, const ForeignText& file);
 /// The services of an xinetd file that are about POP3.
-void convert_xinetd(Conversion& conversion, const ForeignText& file);
+void convert_xinetd(ForeignConfiguration& conversion, const ForeignText& file);
 /// The POP3 part of dovecot.conf, 2.3 or 2.4, best as doveconf -n prints it.
-void convert_dovecot(Conversion& conversion, const ForeignText& file);
+void convert_dovecot(ForeignConfiguration& conversion, const ForeignText& file);
 /// Courier's pop3d or pop3d-ssl.
-void convert_courier(Conversion& conversion, const ForeignText& file);
+void convert_courier(ForeignConfiguration& conversion, const ForeignText& file);
 
 /// Blank-separated words; quotes of either kind hold blanks.
 [[nodiscard]] std::vector<std::string> words_of(std::string_view text);

@@ -12,8 +12,8 @@ bool is_yes(std::string_view value) {
 }
 
 /// PORT=110,192.0.2.1.110 and ADDRESS=192.0.2.1; 0 is every address.
-void listen(Conversion& conversion, std::string_view ports, std::string_view address, ListenTls tls,
-            const Place& place) {
+void listen(ForeignConfiguration& conversion, std::string_view ports, std::string_view address,
+            ListenTls tls, const Place& place) {
   while (!ports.empty()) {
     const std::size_t end = std::min(ports.find(','), ports.size());
     std::string_view port = ports.substr(0, end);
@@ -40,7 +40,7 @@ void listen(Conversion& conversion, std::string_view ports, std::string_view add
 /// The variables of one file, as its shell reads them.
 class CourierFile {
  public:
-  CourierFile(Conversion& conversion, const ForeignText& file)
+  CourierFile(ForeignConfiguration& conversion, const ForeignText& file)
       : conversion_{conversion}, name_{file.name} {
     for (const ForeignLine& line : lines_of(file.text)) read(line);
   }
@@ -167,14 +167,14 @@ class CourierFile {
                      "TLS_PROTOCOL=" + escaped(one.value, 40) + ": TLS 1.2 and 1.3 are spoken");
   }
 
-  Conversion& conversion_;
+  ForeignConfiguration& conversion_;
   std::string name_;
   std::vector<Variable> variables_;
 };
 
 }  // namespace
 
-void convert_courier(Conversion& conversion, const ForeignText& file) {
+void convert_courier(ForeignConfiguration& conversion, const ForeignText& file) {
   CourierFile{conversion, file}.convert();
 }
 

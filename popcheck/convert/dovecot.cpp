@@ -51,7 +51,7 @@ struct InetListener {
 /// Reads the statements, then says what they become: later ones win, those of protocol pop3 last.
 class DovecotFile {
  public:
-  DovecotFile(Conversion& conversion, const ForeignText& file)
+  DovecotFile(ForeignConfiguration& conversion, const ForeignText& file)
       : conversion_{conversion}, name_{file.name} {
     for (const ForeignLine& line : lines_of(file.text)) read(line);
   }
@@ -461,7 +461,7 @@ class DovecotFile {
     return found == reasons.end() ? "" : found->second;
   }
 
-  Conversion& conversion_;
+  ForeignConfiguration& conversion_;
   std::string name_;
   std::vector<std::string> section_;
   std::vector<Statement> statements_;
@@ -473,7 +473,7 @@ class DovecotFile {
 
 }  // namespace
 
-void convert_dovecot(Conversion& conversion, const ForeignText& file) {
+void convert_dovecot(ForeignConfiguration& conversion, const ForeignText& file) {
   DovecotFile{conversion, file}.convert();
 }
 

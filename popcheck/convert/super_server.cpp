@@ -36,7 +36,8 @@ struct Service {
 };
 
 /// One file for all services: where they differ, the later one counts.
-void take_over(Conversion& conversion, const Conversion& one, const Place& place) {
+void take_over(ForeignConfiguration& conversion, const ForeignConfiguration& one,
+               const Place& place) {
   Configuration configuration = one.configuration();
   configuration.origins[index_of(option_named("tls-support"))] = {};  // each [[listen]] says it
   for (const Option& option : all_options()) {
@@ -53,7 +54,7 @@ void take_over(Conversion& conversion, const Conversion& one, const Place& place
   for (const Complaint& note : one.notes()) conversion.note(note.place, note.what);
 }
 
-void convert_service(Conversion& conversion, const Service& service) {
+void convert_service(ForeignConfiguration& conversion, const Service& service) {
   if (!runs_popper(service.server)) {
     return conversion.note(service.place, escaped(service.server, 200) +
                                               " is no popper: its own configuration says more");
@@ -63,7 +64,7 @@ void convert_service(Conversion& conversion, const Service& service) {
     conversion.note(service.place, "the port of the service " + escaped(service.name, 80) +
                                        " is not known: write it into [[listen]]");
   }
-  Conversion one;
+  ForeignConfiguration one;
   convert_flags(one, service.arguments, service.place);
   ListenAddress listener{.port = port.value_or(110)};
   if (!service.address.empty() && service.address != "*") {
@@ -83,7 +84,7 @@ void convert_service(Conversion& conversion, const Service& service) {
 
 }  // namespace
 
-void convert_inetd(Conversion& conversion, const ForeignText& file) {
+void convert_inetd(ForeignConfiguration& conversion, const ForeignText& file) {
   for (const ForeignLine& line : lines_of(file.text)) {
     if (line.text.empty() || line.text.starts_with('#')) continue;
     const std::vector<std::string> words = words_of(line.text);
@@ -126,7 +127,7 @@ namespace {
 
 using Attributes = std::map<std::string, std::pair<std::string, Place>, std::less<>>;
 
-void convert_attributes(Conversion& conversion, const std::string& name,
+void convert_attributes(ForeignConfiguration& conversion, const std::string& name,
                         const Attributes& attributes, const Place& place) {
   Service service{.name = name, .place = place};
   for (const auto& [key, entry] : attributes) {
@@ -168,7 +169,7 @@ void convert_attributes(Conversion& conversion, const std::string& name,
 
 }  // namespace
 
-void convert_xinetd(Conversion& conversion, const ForeignText& file) {
+void convert_xinetd(ForeignConfiguration& conversion, const ForeignText& file) {
   std::string name;
   Place begin;
   Attributes attributes;

@@ -37,7 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const pop::DialogueAction& action : dialogue.on_line(line)) {
       require(!ends && !asks && !starts_tls);  // nothing follows
       if (const auto* const reply = std::get_if<pop::Reply>(&action)) check_reply(reply->text);
-      ends = std::holds_alternative<pop::HangUp>(action);
+      ends = std::holds_alternative<pop::EndConnection>(action);
       starts_tls = std::holds_alternative<pop::StartTls>(action);
       const auto* const request = std::get_if<pop::ChangeRequest>(&action);
       if (request == nullptr) continue;

@@ -7,7 +7,7 @@ import sys
 
 def main(header, manual):
     with open(header, encoding="utf-8") as stream:
-        table = re.findall(r'ProbeCheck\{"([a-z-]+)", ProbeLevel::\w+, Verdict::(\w+),', stream.read())
+        table = re.findall(r'ProbeCheck\{"([a-z-]+)", ProbeLevel::\w+, CheckVerdict::(\w+),', stream.read())
     with open(manual, encoding="utf-8") as stream:
         section = stream.read().split("\n.Ss server\n", 1)[1].split("\n.S", 1)[0]
     listed = re.findall(r"^\.It Cm ([a-z-]+)(?: Pq (\w+))?$", section, re.MULTILINE)

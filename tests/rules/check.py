@@ -15,6 +15,7 @@ RULES = {
     "pure-rooms": include_rules.check_purity,
     "scripts": code_rules.check_scripts,
     "file-names": code_rules.check_names,
+    "type-names": code_rules.check_type_names,
     "open-points": prose_rules.check_notes,
     "places": prose_rules.check_places,
     "commands": prose_rules.check_commands,

@@ -53,3 +53,46 @@ def check_names(tree):
     vague = re.compile(r"(^|_)(util|utils|misc|helper|helpers|manager|common|stuff|impl)(_|\.)")
     return [f"{path}: the name says nothing" for path in tree.sources()
             if vague.search(path.rsplit("/", 1)[1])]
+
+
+TOKEN = re.compile(
+    r"[{};]|\bnamespace\b\s*([\w:]*)\s*(?=\{)"
+    r"|\b(?:class|struct|union|enum(?:\s+(?:class|struct))?)\s+(\w+)\s*(?:final\s*)?(?=[:{])")
+
+
+def types_of(text):
+    """Types that a header defines, with their namespaces; those within types are left out."""
+    text = re.sub(r'//.*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'', "", text)
+    found, around, next_brace = [], [], None
+    for token in TOKEN.finditer(text):
+        if token[0] == "{":
+            around.append(next_brace)
+            next_brace = None
+        elif token[0] == "}":
+            if around:
+                around.pop()
+        elif token[0] == ";":
+            next_brace = None
+        elif token[1] is not None:
+            next_brace = token[1] or None
+        else:
+            if all(around):
+                found.append("::".join([*around, token[2]]))
+            next_brace = None
+    return found
+
+
+def check_type_names(tree):
+    """One program may link what two headers define under one name, and no compiler would say so."""
+    owners = {}
+    for path, text in sorted(tree.matching(r"^(common|pop[a-z]+)/.*\.h$").items()):
+        program = path.split("/", 1)[0]
+        for name in set(types_of(text)):
+            owners.setdefault(name, []).append((program, path))
+    found = []
+    for name, places in sorted(owners.items()):
+        for index, (program, path) in enumerate(places):
+            for other, other_path in places[:index]:
+                if program == other or "common" in (program, other):
+                    found.append(f"{path}: {other_path} has a type {name}, too")
+    return found

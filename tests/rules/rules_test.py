@@ -150,6 +150,24 @@ class CodeRules(unittest.TestCase):
         self.assertEqual(len(findings(code_rules.check_names, {"common/base/string_util.h": ""})), 1)
         self.assertEqual(findings(code_rules.check_names, {"common/base/text.h": ""}), [])
 
+    def test_a_type_has_one_owner(self):
+        verdict = "namespace pop {\nenum class Verdict { yes };\n}\n"
+        for files, allowed in [
+            ({"common/ipc/a.h": verdict, "common/bull/b.h": verdict}, False),
+            ({"common/ipc/a.h": verdict, "popper/b.h": verdict}, False),
+            ({"popper/a.h": verdict, "popper/b.h": verdict}, False),
+            ({"popauth/a.h": verdict, "popper/b.h": verdict}, True),
+            ({"common/ipc/a.h": verdict, "common/bull/b.h": "namespace pop { struct Verdict; }"},
+             True),
+            ({"common/ipc/a.h": verdict,
+              "common/bull/b.h": "namespace pop { struct A final : B { struct Verdict { }; }; }"},
+             True),
+            ({"common/ipc/a.h": verdict,
+              "common/bull/b.h": "namespace pop { namespace other { class Verdict {}; } }"}, True),
+        ]:
+            with self.subTest(files=files):
+                self.assertEqual(findings(code_rules.check_type_names, files) == [], allowed)
+
     def test_a_header_brings_what_it_uses(self):
         import os
         import shutil

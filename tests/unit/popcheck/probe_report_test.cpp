@@ -26,8 +26,8 @@ TEST_CASE("Checks have names of their own, and levels in order", "[popcheck][pro
   std::set<std::string_view> names;
   for (const ProbeCheck& check : probe_checks) {
     CHECK(names.insert(check.name).second);
-    CHECK(check.failed != Verdict::good);
-    CHECK(check.failed != Verdict::skipped);
+    CHECK(check.failed != CheckVerdict::good);
+    CHECK(check.failed != CheckVerdict::skipped);
     CHECK_FALSE(check.rule.empty());
   }
   CHECK(std::ranges::is_sorted(probe_checks, {}, &ProbeCheck::level));
@@ -42,8 +42,8 @@ TEST_CASE("A fault outweighs what was good before and after", "[popcheck][probe]
   report.judge("list", "wrong");
   const std::vector<ProbeFinding> found = report.findings();
   REQUIRE(found.size() == 1);
-  CHECK(found.front().verdict == Verdict::critical);
-  CHECK(report.worst() == Verdict::critical);
+  CHECK(found.front().verdict == CheckVerdict::critical);
+  CHECK(report.worst() == CheckVerdict::critical);
 }
 
 TEST_CASE("A check that nobody looked at is skipped, and a report does not grow without end",
@@ -52,7 +52,7 @@ TEST_CASE("A check that nobody looked at is skipped, and a report does not grow 
   for (int i = 0; i < 100; ++i) report.judge("line-ends", "line " + std::to_string(i));
   CHECK(report.findings().size() == 8);
   report.close("not reached");
-  CHECK(report.count(Verdict::skipped) > 10);
+  CHECK(report.count(CheckVerdict::skipped) > 10);
   const std::vector<ProbeFinding> all = report.findings();
   CHECK(std::ranges::none_of(
       all, [](const ProbeFinding& each) { return each.check->level != ProbeLevel::quick; }));
