@@ -16,6 +16,7 @@ namespace {
 using Weight = BulletinDefect::Weight;
 
 constexpr std::string_view from_ = "From ";
+constexpr std::string_view mmdf_line = "\1\1\1\1";
 
 std::string with_line_feeds(std::string_view octets) {
   const std::size_t end = octets.find('\n');
@@ -46,6 +47,12 @@ std::string unfolded(std::string_view field) {
     field.remove_prefix(std::min(end + 1, field.size()));
   }
   return value;
+}
+
+// Names of virtual users may have their domain already.
+std::string address_of(std::string_view user, std::string_view host) {
+  const std::string name{user};
+  return name.contains('@') ? name : name + "@" + std::string{host};
 }
 
 bool is_term(std::string_view name) {
@@ -138,6 +145,9 @@ class Reader {
     if (rest_.empty()) warns(line_, "it has no body");
     bool after_empty = true;  // the one that ended the header
     while (const std::optional<Line> line = next_line()) {
+      if (line->text.starts_with(mmdf_line)) {
+        breaks(line->number, "four ^A would end the message in an MMDF spool");
+      }
       if (line->text.starts_with(from_)) {
         const bool separates = after_empty && is_from_line(without_cr(line->text));
         const std::string text =
@@ -202,7 +212,7 @@ std::string message_for(const Bulletin& bulletin, const BulletinName& name, std:
     if (!equal_ignoring_case(field.name, "To")) {
       message += header.substr(field.begin, field.end - field.begin);
     } else if (!std::exchange(has_to, true)) {
-      message += "To: " + std::string{user} + "@" + std::string{host} + "\n";
+      message += "To: " + address_of(user, host) + "\n";
     }
   }
   message += "X-UIDL: " + bulletin_id(bulletin, name) + "\n\n";

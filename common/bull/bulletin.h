@@ -42,13 +42,13 @@ struct BulletinReading {
 /// MIME or not. CRLF becomes LF if the first line ends so, and a missing last line end is supplied.
 ///
 /// Breaks: no valid From_ line in front; a line in the header that is no field; no header; a line
-/// of the body that a mailbox would take for the next message; NUL octets; a Popper-Bulletin- field
+/// of the body that a spool, mbox or MMDF, would take for another message; NUL octets; a Popper-Bulletin- field
 /// that is not understood. Warns: From:, Date: or Subject: missing, twice or empty; no body; other
 /// lines of the body that begin with "From ".
 [[nodiscard]] BulletinReading read_bulletin(std::string_view octets);
 
-/// The message that `user` receives, without separator: To: is replaced, folded or not, the first
-/// one where there are several, the others go; mail programs' bookkeeping (Status:, X-UIDL:,
+/// The message that `user` receives, without separator: To: is replaced by USER@HOST, or by USER if
+/// that has a domain, folded or not, the first one where there are several, the others go; mail programs' bookkeeping (Status:, X-UIDL:,
 /// Content-Length: and their like) and the Popper-Bulletin- fields go; then X-UIDL: with
 /// bulletin_id(); else octet by octet what the file has.
 [[nodiscard]] std::string message_for(const Bulletin& bulletin, const BulletinName& name,

@@ -16,17 +16,19 @@ class Planner {
 
   BulletinPlan for_known(const BulletinFiles& files, const SeenRecord& seen) {
     for (const BulletinName& name : files.bulletins) {
-      if (!seen.has(name.number)) look_at(name);
+      if (seen.has(name.number)) continue;
+      is_full() ? pending_.push_back(name.number) : look_at(name);
     }
     return result(seen.highest);
   }
 
-  /// From the newest one back.
+  /// From the newest one back. What does not fit is looked at all the same: whether it is among
+  /// his newest ones shows now, and not when he comes again.
   BulletinPlan for_new(const BulletinFiles& files, std::uint64_t max_bulletins) {
     bool is_old = max_bulletins == 0;
     for (auto name = files.bulletins.rbegin(); name != files.bulletins.rend(); ++name) {
       look_at(*name, is_old);
-      is_old = is_old || plan_.due.size() >= max_bulletins;
+      is_old = is_old || plan_.due.size() + postponed_ >= max_bulletins;
     }
     std::ranges::reverse(plan_.due);
     std::ranges::reverse(plan_.broken);
@@ -39,8 +41,6 @@ class Planner {
  private:
   /// `is_old`: of interest only if it is still to come.
   void look_at(const BulletinName& name, bool is_old = false) {
-    if (octets_ > most_octets_at_once) is_full_ = true;
-    if (is_full_) return pending_.push_back(name.number);
     Result<Judgement> judged = judge(directory_, name, recipient_, now_);
     if (!judged) return;  // it went while we looked
     if (judged->verdict == BulletinVerdict::not_yet) pending_.push_back(name.number);
@@ -51,9 +51,17 @@ class Planner {
                              " is skipped until it is mended: " + judged->why);
     }
     if (judged->verdict != BulletinVerdict::deliver) return;
+    if (is_full()) return postpone(name);
     octets_ += judged->reading.bulletin->header.size() + judged->reading.bulletin->body.size();
     plan_.due.push_back({name, std::move(*judged->reading.bulletin)});
   }
+
+  void postpone(const BulletinName& name) {
+    pending_.push_back(name.number);
+    ++postponed_;
+  }
+
+  [[nodiscard]] bool is_full() const { return octets_ > most_octets_at_once; }
 
   BulletinPlan result(std::uint64_t highest) {
     SeenRecord& record = plan_.record;
@@ -78,7 +86,7 @@ class Planner {
   BulletinPlan plan_;
   std::vector<std::uint64_t> pending_;  // not delivered, and still to come
   std::size_t octets_ = 0;
-  bool is_full_ = false;
+  std::uint64_t postponed_ = 0;  // for him, but too much for one login
 };
 
 }  // namespace

@@ -183,5 +183,23 @@ TEST_CASE("One login does not bring more than fits into memory", "[bull][plan]")
   CHECK(numbers(bed.plan(plan.record)) == Numbers{4});
 }
 
+TEST_CASE("A new user whose first bulletins are large gets none beyond max-bulletins later",
+          "[bull][plan][new]") {
+  Bed bed;
+  const std::string large(15 << 20, 'x');
+  bed.put("1.old", text());
+  bed.put("2.old", text("Popper-Bulletin-Start: 2001-09-11\n"));
+  bed.put("3.last", text());
+  bed.put("4.others", text("Popper-Bulletin-Users: ann\n"));
+  for (const char* name : {"5.a", "6.b", "7.c"}) bed.put(name, text() + large);
+  bed.max_bulletins = 4;
+  const BulletinPlan plan = bed.plan(SeenFile{});
+  CHECK(numbers(plan) == Numbers{5, 6, 7});
+  CHECK(plan.record == SeenRecord{7, {2, 3}});
+  CHECK(numbers(bed.plan(plan.record)) == Numbers{3});
+  bed.max_bulletins = 3;
+  CHECK(bed.plan(SeenFile{}).record == SeenRecord{7, {2}});
+}
+
 }  // namespace
 }  // namespace pop

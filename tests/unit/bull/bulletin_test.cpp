@@ -58,6 +58,12 @@ TEST_CASE("A message is the bulletin with another To: and an identity", "[bull][
             id_line(octets) + "\n" + body);
 }
 
+TEST_CASE("A virtual user's name with its domain is not given another one", "[bull][bulletin]") {
+  const Bulletin bulletin = sound(from_line + header + "\n" + body);
+  CHECK(message_for(bulletin, name, "jo@example.org", "pop.example.net")
+            .find("\nTo: jo@example.org\n") != std::string::npos);
+}
+
 TEST_CASE("A folded To: is replaced as a whole", "[bull][bulletin]") {
   const std::string octets = from_line +
                              "Subject: x\nto : a@example.org,\n\tb@example.org,\n c@example.org\n"
@@ -121,6 +127,15 @@ TEST_CASE("A CR does not hide that a line would begin another message", "[bull][
         std::string::npos);
   CHECK(breaks(from_line + header + "\na\n\r\n" + separator + "\nSubject: y\n").find(complaint) !=
         std::string::npos);
+}
+
+TEST_CASE("A line of four ^A does not cut a bulletin in two in an MMDF spool", "[bull][bulletin]") {
+  const std::string start = from_line + header + "\n" + body;
+  CHECK(breaks(start + "\1\1\1\1\nmore\n") ==
+        "line 8: four ^A would end the message in an MMDF spool");
+  CHECK(breaks(start + "\1\1\1\1\r\nmore\n").starts_with("line 8: four ^A"));
+  CHECK(breaks(start + "\1\1\1\1").starts_with("line 8: four ^A"));
+  CHECK(sound(start + "\1\1\1\n >\1\1\1\1\n").body == body + "\1\1\1\n >\1\1\1\1\n");
 }
 
 TEST_CASE("Lesser defects are told, and do no harm", "[bull][bulletin]") {
