@@ -41,7 +41,27 @@ std::size_t skip_string(std::string_view line, std::size_t at) {
   return std::min(at + 1, line.size());
 }
 
-std::optional<Unfit> unfit_part(std::string_view line) {
+/// Brackets and braces that are open, and the dots since the first of them; across lines.
+class Nesting {
+ public:
+  void begin_line() {
+    if (open_ == 0) dots_ = 0;
+  }
+  /// Whether the document is still as flat as any honest one.
+  [[nodiscard]] bool take(char c) {
+    constexpr std::size_t most_dots = 64;
+    if (c == '[' || c == '{') ++open_;
+    if ((c == ']' || c == '}') && open_ > 0) --open_;
+    if (c == '.') ++dots_;
+    return dots_ <= most_dots;
+  }
+
+ private:
+  std::size_t open_ = 0, dots_ = 0;
+};
+
+std::optional<Unfit> unfit_part(std::string_view line, Nesting& nesting) {
+  nesting.begin_line();
   for (std::size_t at = 0; at < line.size() && line[at] != '#';) {
     const char c = line[at];
     if (c == '"' || c == '\'') {
@@ -55,6 +75,7 @@ std::optional<Unfit> unfit_part(std::string_view line) {
     if ((octet < 0x20 && c != '\t' && c != '\r') || octet >= 0x7f) {
       return Unfit{at, "unexpected " + shown(line.substr(at, 1)) + " outside quotes"};
     }
+    if (!nesting.take(c)) return Unfit{at, "too many dots: tables lie too deep in each other"};
     ++at;
   }
   return std::nullopt;
@@ -62,15 +83,17 @@ std::optional<Unfit> unfit_part(std::string_view line) {
 
 /// toml++ 3.3 runs into undefined behaviour on non-ASCII letters outside quotes and breaks its own
 /// assertion on a table header without a name. Both are errors in TOML, so they are found here. A
-/// string of several lines would hide them, and no option can hold one.
+/// string of several lines would hide them, and no option can hold one. Each dot of a key may make
+/// a table inside the one before, and the library frees those by recursion: the stack ends first.
 std::optional<Complaint> first_unfit(std::string_view text, const std::string& name) {
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // byte order mark
+  Nesting nesting;
   for (Place place{name, 1, 0}; !text.empty(); ++place.line) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     std::optional<Unfit> unfit = unfit_header(line);
-    if (!unfit) unfit = unfit_part(line);
+    if (!unfit) unfit = unfit_part(line, nesting);
     if (!unfit) continue;
     place.column = unfit->at + 1;
     return Complaint{place, unfit->what};

@@ -208,6 +208,31 @@ TEST_CASE("A table header without a name ends no program", "[conf][toml]") {
   }
 }
 
+TEST_CASE("A key of many dots ended the program on a full stack", "[conf][toml]") {
+  const auto dotted = [](std::size_t dots, const std::string& separator) {
+    std::string key;
+    for (std::size_t i = 0; i < dots; ++i) key += "a" + separator;
+    return key + "b";
+  };
+  const std::string too_deep = "too many dots: tables lie too deep in each other";
+  for (const std::string& text :
+       {dotted(30000, ".") + " = 1\n", dotted(10000, " . ") + " = 1\n",
+        dotted(10000, ".'y'.\"z\".") + " = 1\n", "[" + dotted(30000, ".") + "]\n",
+        "[[" + dotted(30000, ".") + "]]\n", "x = { " + dotted(30000, ".") + " = 1 }\n"}) {
+    CAPTURE(text.substr(0, 40));
+    const ParsedText parsed = parse_toml(text, "f");
+    REQUIRE_FALSE(parsed.complaints.empty());
+    CHECK(parsed.complaints[0].what == too_deep);
+  }
+  // Lines of one array count together.
+  std::string nested = "x = ", ends;
+  for (int level = 0; level < 100; ++level, ends += " }]")
+    nested += "[\n{ " + dotted(40, ".") + " = ";
+  CHECK_FALSE(parse_toml(nested + "1" + ends + "\n", "f").complaints.empty());
+  const std::string address = "\"/" + dotted(200, ".") + "\" # " + dotted(200, ".");
+  CHECK(parse_toml("spool-dir = " + address + "\n", "f").complaints.empty());
+}
+
 TEST_CASE("Letters outside ASCII stand in quotes and comments only", "[conf][toml]") {
   // toml++ 3.3 runs into undefined behaviour on U+00A1 to U+0499 where it looks for a blank.
   CHECK(digest("tim\xc3\xa9 = 5") == "f:1:4: unexpected \"\\xc3\" outside quotes\n");

@@ -131,7 +131,12 @@ TEST_CASE("popcheck system finds that a large spool has no room", "[popcheck][sy
   const HostBed bed;
   const auto room = std::filesystem::space(bed.path("var/mail"));
   // Larger than all there is; a hole, so that it takes none.
-  std::filesystem::resize_file(bed.path("var/mail/jo"), room.capacity + (1U << 30U));
+  std::error_code failed;
+  std::filesystem::resize_file(bed.path("var/mail/jo"), room.capacity + (1U << 30U), failed);
+  if (failed) {
+    WARN("this file system is larger than its largest file");
+    return;
+  }
   check_only(bed, {"space", "error", "/var/mail", "twice its size", "popspool top"});
   bed.configure("server-mode = true\n");
   check_only(bed, {"space", "error", "/var/mail", "its size once more", ""});
