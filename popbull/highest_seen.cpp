@@ -8,17 +8,6 @@
 namespace pop {
 namespace {
 
-// Numbers may be dates, and the files of those that users have seen may be gone.
-constexpr std::uint64_t believable_at_first = 1'000'000'000'000;
-constexpr std::uint64_t believable_step = 100'000;
-
-/// Up to which number a user's own file is believed.
-std::uint64_t highest_believable(const BulletinSite& site, std::uint64_t known) {
-  const FilePlace note = site.directory.place(".last-number");
-  const bool has_published = site.disk.status(note.directory(), note.name).has_value();
-  return has_published ? known + believable_step : std::max(known, believable_at_first);
-}
-
 /// What was left out, in one line, however many users it is.
 class Complaints {
  public:
@@ -42,28 +31,32 @@ class Complaints {
 
 }  // namespace
 
-Result<std::uint64_t> highest_seen(const BulletinSite& site, std::uint64_t highest_used,
+Result<std::uint64_t> highest_seen(const BulletinSite& site, const BelievableNumbers& believable,
                                    Terminal& terminal) {
   const Result<UsersNumbers> numbers = UsersNumbers::read(site);
   if (!numbers) return std::unexpected(numbers.error());
-  std::uint64_t highest = 0;
-  if (const SeenDatabase::Records* records = numbers->records()) {
-    for (const auto& [user, record] : *records) highest = std::max(highest, record.highest);
-  }
   const Result<std::vector<BulletinUser>> users = bulletin_users(site.settings, Whom::may_ever);
   if (!users) return std::unexpected(users.error());
-  const std::uint64_t believable = highest_believable(site, std::max(highest_used, highest));
+  std::uint64_t highest = 0;
   Complaints complaints{terminal};
-  for (const BulletinUser& user : *users) {
-    const std::string name = escaped(user.account.name);
-    const Result<SeenFile> file = popbull_of(site, user);
-    if (!file) {
-      complaints.add("the number of " + name + " (" + file.error().text + ")");
-    } else if (file->record.highest > believable) {
-      complaints.add("the number of " + name + ", " + std::to_string(file->record.highest) +
-                     ", which was never given");
+  const auto take = [&](const std::string& user, const SeenRecord& record) {
+    if (believable.believes(record)) {
+      highest = std::max(highest, record.highest);
     } else {
-      highest = std::max(highest, file->record.highest);
+      complaints.add("the number of " + escaped(user) + ", " + std::to_string(record.highest) +
+                     ", which was never given");
+    }
+  };
+  if (const SeenDatabase::Records* records = numbers->records()) {
+    for (const auto& [user, record] : *records) take(user, record);
+  }
+  for (const BulletinUser& user : *users) {
+    const std::string& name = user.account.name;
+    const Result<SeenFile> file = popbull_of(site, user);
+    if (file) {
+      take(name, file->record);
+    } else {
+      complaints.add("the number of " + escaped(name) + " (" + file.error().text + ")");
     }
   }
   return highest;

@@ -3,6 +3,7 @@
 // the old place once more; no number is ever lowered.
 
 #include "base/text.h"
+#include "bull/believable_numbers.h"
 #include "popbull/popbull.h"
 #include "popbull/users_numbers.h"
 #include "tool/json.h"
@@ -16,9 +17,20 @@ struct Outcome {
   std::string remark;  // what is left to do; empty: nothing
 };
 
+/// What a user's own file says, as far as it is believed.
+SeenRecord bounded(const BulletinUser& user, const SeenRecord& record,
+                   const BelievableNumbers& believable, const ToolRun& run) {
+  if (believable.believes(record)) return record;
+  run.terminal.complain("migrate: " + escaped(user.account.name) + ": " +
+                        std::to_string(record.highest) + " was never given, and counts as " +
+                        std::to_string(believable.highest_used));
+  return believable.bounded(record);
+}
+
 /// Files that hold a number; those that cannot be read are complained about.
 SeenDatabase::Records popbull_records(const BulletinSite& site,
-                                      const std::vector<BulletinUser>& users, const ToolRun& run,
+                                      const std::vector<BulletinUser>& users,
+                                      const BelievableNumbers& believable, const ToolRun& run,
                                       Outcome& outcome) {
   SeenDatabase::Records records;
   for (const BulletinUser& user : users) {
@@ -27,7 +39,7 @@ SeenDatabase::Records popbull_records(const BulletinSite& site,
       ++outcome.failed;
       run.terminal.complain("migrate: " + escaped(user.account.name) + ": " + file.error().text);
     } else if (file->kind == SeenFile::Kind::number) {
-      records.emplace(user.account.name, file->record);
+      records.emplace(user.account.name, bounded(user, file->record, believable, run));
     }
   }
   return records;
@@ -36,9 +48,13 @@ SeenDatabase::Records popbull_records(const BulletinSite& site,
 Result<Outcome> to_database(const BulletinSite& site, const ToolRun& run) {
   const Result<std::vector<BulletinUser>> users = bulletin_users(site.settings);
   if (!users) return std::unexpected(users.error());
+  const Result<BulletinFiles> files = site.directory.files();
+  if (!files) return std::unexpected(files.error());
+  const Result<BelievableNumbers> believable = believable_numbers(site.directory, *files);
+  if (!believable) return std::unexpected(believable.error());
   Outcome outcome;
   if (run.flags.mode == RunMode::dry_run) {
-    outcome.moved = popbull_records(site, *users, run, outcome).size();
+    outcome.moved = popbull_records(site, *users, *believable, run, outcome).size();
     return outcome;
   }
   std::filesystem::path file = seen_database_file(site.settings);
@@ -46,7 +62,7 @@ Result<Outcome> to_database(const BulletinSite& site, const ToolRun& run) {
   const SeenDatabase database{site.disk, site.clock, file, site.settings.bulldb_max_tries};
   for (int round = 0; round < 2; ++round) {
     outcome.failed = 0;
-    const SeenDatabase::Records records = popbull_records(site, *users, run, outcome);
+    const SeenDatabase::Records records = popbull_records(site, *users, *believable, run, outcome);
     outcome.moved = records.size();
     if (Result<void> done = database.raise(records); !done) return std::unexpected(done.error());
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "bull/believable_numbers.h"
 #include "bull/bulletin.h"
 #include "daemon/host_name.h"
 #include "mail/from_line.h"
@@ -163,29 +164,37 @@ Result<NewBulletin> bulletin_of(const PublishArguments& arguments, const Bulleti
   return bulletin;
 }
 
-/// Above every number that was used, or that a user has on record.
-Result<std::uint64_t> next_number(const BulletinSite& site, const ToolRun& run) {
+Result<BelievableNumbers> believable_on(const BulletinSite& site) {
   const Result<BulletinFiles> files = site.directory.files();
   if (!files) return std::unexpected(files.error());
-  const Result<std::uint64_t> used = site.directory.highest_used(*files);
+  return believable_numbers(site.directory, *files);
+}
+
+/// Above every number that was used, and `seen`.
+Result<std::uint64_t> next_number(const BulletinSite& site, std::uint64_t seen) {
+  const Result<BelievableNumbers> used = believable_on(site);
   if (!used) return std::unexpected(used.error());
-  const Result<std::uint64_t> seen = highest_seen(site, *used, run.terminal);
-  if (!seen) return std::unexpected(seen.error());
-  const std::uint64_t highest = std::max(*used, *seen);
+  const std::uint64_t highest = std::max(used->highest_used, seen);
   if (highest < highest_bulletin_number) return highest + 1;
   return fail(Errc::limit, "all numbers are used");
 }
 
+/// Users' records are read before the lock, for that takes time: what rises in them meanwhile is
+/// the number of a bulletin, which counts as used.
 Result<BulletinName> publish(const NewBulletin& bulletin, const BulletinSite& site,
                              const ToolRun& run) {
+  const Result<BelievableNumbers> believable = believable_on(site);
+  if (!believable) return std::unexpected(believable.error());
+  const Result<std::uint64_t> seen = highest_seen(site, *believable, run.terminal);
+  if (!seen) return std::unexpected(seen.error());
   if (run.flags.mode == RunMode::dry_run) {
-    const Result<std::uint64_t> number = next_number(site, run);
+    const Result<std::uint64_t> number = next_number(site, *seen);
     if (!number) return std::unexpected(number.error());
     return new_name(*number, bulletin);
   }
   const Result<BulletinLock> lock = site.lock();
   if (!lock) return std::unexpected(lock.error());
-  const Result<std::uint64_t> number = next_number(site, run);
+  const Result<std::uint64_t> number = next_number(site, *seen);
   if (!number) return std::unexpected(number.error());
   return put_bulletin(site.disk, site.directory, *lock, *number, bulletin);
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "bull/believable_numbers.h"
 #include "bull/bulletin_plan.h"
 
 namespace pop {
@@ -37,6 +38,11 @@ class Delivery {
     known_ = std::move(*known);
     const Result<BulletinFiles> files = directory_.files();
     if (!files) return std::unexpected(files.error());
+    if (known_.is_taken_over) {
+      const Result<BelievableNumbers> believable = believable_numbers(directory_, *files);
+      if (!believable) return std::unexpected(believable.error());
+      known_.seen.record = believable->bounded(std::move(known_.seen.record));
+    }
     using std::chrono::duration_cast, std::chrono::seconds;
     const auto now = duration_cast<seconds>(context_.clock.wall().time_since_epoch());
     const auto most =

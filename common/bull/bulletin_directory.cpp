@@ -82,6 +82,10 @@ Result<std::uint64_t> BulletinDirectory::highest_used(const BulletinFiles& files
   return std::max(*noted, files.highest());
 }
 
+bool BulletinDirectory::has_note() const {
+  return disk_->status(in_->fd.get(), number_name).has_value();
+}
+
 Result<std::uint64_t> BulletinDirectory::noted_number() const {
   const Result<Fd> file = disk_->open(in_->fd.get(), number_name, O_RDONLY);
   if (!file && file.error().code == Errc::not_found) return 0;

@@ -59,6 +59,8 @@ class BulletinDirectory {
   /// The highest number that any bulletin ever had, as far as the names and the note tell; 0: none.
   /// Errc::corrupt: the note is damaged.
   [[nodiscard]] Result<std::uint64_t> highest_used(const BulletinFiles& files) const;
+  /// Whether a number was ever noted, that is given by popbull.
+  [[nodiscard]] bool has_note() const;
   /// Notes durably that a number is used, so that it stays burnt whatever becomes of the file.
   /// Call it before the file gets its name.
   [[nodiscard]] Result<void> note_number(const BulletinLock& lock, std::uint64_t number) const;

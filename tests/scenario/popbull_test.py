@@ -233,6 +233,22 @@ class PopbullTest(HostTest):
             self.assertIn(self.user.name.encode(), done.stderr)
             os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
 
+    def test_what_a_user_brings_into_the_database_uses_no_numbers_up(self):
+        """By the login that takes a .popbull over, or by migrate; the user gets what is next."""
+        self.configure(bulldb=self.host.path("bulldb-" + self._testMethodName))
+        self.publish("-s", "one")
+        for user in (self.user, self.other):
+            self.write_popbull(user, b"9223372036854775807\nowed 1 9223372036854775806\n")
+        with self.host.serving(self.config) as port:
+            self.assertEqual(self.subjects(port, self.user), ["one"])
+            done = self.popbull("migrate", "--to", "database")
+            self.assertIn(self.other.name.encode(), done.stderr)
+            self.assertEqual({(u["number"], u["place"]) for u in self.json_of("seen")["users"]},
+                             {(1, "database")})
+            self.assertEqual(self.publish("-s", "two")[0], "2")
+            self.assertEqual(self.subjects(port, self.user), ["one", "two"])
+            self.assertEqual(self.subjects(port, self.other), ["one", "two"])
+
     # What is there.
 
     def test_list_show_and_check_tell_what_is_there(self):

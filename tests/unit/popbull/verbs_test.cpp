@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bull/seen_database.h"
 #include "support/catch.h"
 #include "support/temporary_directory.h"
 #include "support/tool_streams.h"
@@ -80,6 +81,18 @@ TEST_CASE("A bulletin gets the next number, above what was ever used", "[popbull
   CHECK_THAT(out, Contains("10 "));
   REQUIRE(site.names().size() == 3);
   CHECK(site.names()[0].starts_with("00010.ALL.L"));
+}
+
+TEST_CASE("A database's record of a number that was never given uses none up", "[popbull]") {
+  Site site;
+  site.put("3.ALL.x", message + "\nx\n");
+  site.settings().bulldb = site.settings().bulldir / "bulldb";
+  const SeenDatabase database{system_disk(), system_clock(), site.settings().bulldb, 3};
+  REQUIRE(database.raise({{"jo", {highest_bulletin_number, {}}}, {"ann", {5, {}}}}));
+  const auto [status, out, err] = site.run(run_publish, subject("x"), {}, "text\n");
+  CHECK(status == ExitStatus::ok);
+  CHECK_THAT(out, Contains("00006.ALL.x"));
+  CHECK_THAT(err, Contains("the number of jo, 9223372036854775807, which was never given"));
 }
 
 TEST_CASE("A list of users that cannot be read publishes nothing", "[popbull]") {
