@@ -1,5 +1,7 @@
 #include "popcheck/popcheck.h"
 
+#include <algorithm>
+
 namespace pop {
 namespace {
 
@@ -15,9 +17,22 @@ struct CommandLine {
   MetricsArguments metrics;
 };
 
+/// Whether a plugin of Nagios is called, however wrong the rest of the command line is.
+bool is_for_nagios(const std::vector<std::string>& arguments) {
+  const auto names = [&](std::string_view word) {
+    return std::ranges::find(arguments, word) != arguments.end();
+  };
+  const auto follows = [](std::string_view option, std::string_view value) {
+    return option == "--format" && value == "nagios";
+  };
+  return names("server") && (names("--format=nagios") ||
+                             std::ranges::adjacent_find(arguments, follows) != arguments.end());
+}
+
 }  // namespace
 
 ExitStatus run_popcheck(std::vector<std::string> arguments, Terminal& terminal) {
+  const bool for_nagios = is_for_nagios(arguments);
   CommandLine line;
   const Tool tool{
       .name = "popcheck",
@@ -56,7 +71,12 @@ ExitStatus run_popcheck(std::vector<std::string> arguments, Terminal& terminal) 
            .declare = [&line](Arguments& declared) { declare_metrics(declared, line.metrics); },
            .run = [&line](const ToolRun& run) { return run_metrics(line.metrics, run); }},
       }};
-  return run_tool(tool, std::move(arguments), terminal);
+  const ExitStatus status = run_tool(tool, std::move(arguments), terminal);
+  if (status != ExitStatus::usage || !for_nagios) return status;
+  const ExitStatus unknown =
+      answer_unknown(terminal, "the command line cannot be used; standard error says why");
+  if (Result<void> flushed = terminal.flush(); !flushed) terminal.complain(flushed.error());
+  return unknown;
 }
 
 }  // namespace pop

@@ -57,6 +57,8 @@ struct ServerArguments {
 /// Declares what popcheck server takes.
 void declare_server(Arguments& arguments, ServerArguments& server);
 /// popcheck server HOST: whether a running POP3 server does what it should.
+/// What Nagios is told when nothing could be asked; its exit status, not one of sysexits(3).
+[[nodiscard]] ExitStatus answer_unknown(Terminal& terminal, std::string_view why);
 [[nodiscard]] ExitStatus run_server(const ServerArguments& arguments, const ToolRun& run);
 
 struct WhoArguments {

@@ -145,7 +145,7 @@ void look_at_stls(ProbeRun& run) {
 Result<void> try_bad_input(ProbeRun& run, ProbeSession& session) {
   if (!session.capabilities().by_name.empty()) {
     session.look_at("case");
-    const Result<ReplyLines> small = session.ask_lines("capa");
+    const Result<ReplyLines> small = session.ask_lines("capa", ProbeSession::small_listing);
     if (!small) return std::unexpected(small.error());
     run.report.judge("case", small->reply.ok ? std::nullopt : Fault{said("capa", small->reply)});
   } else {
@@ -176,9 +176,9 @@ Result<void> try_pipelining(ProbeRun& run, ProbeSession& session) {
   }
   session.look_at("pipelining");
   if (Result<void> sent = session.write("CAPA\r\nCAPA\r\nQUIT\r\n"); !sent) return sent;
-  const Result<ReplyLines> first = session.answer_lines("CAPA");
+  const Result<ReplyLines> first = session.answer_lines("CAPA", ProbeSession::small_listing);
   if (!first) return std::unexpected(first.error());
-  const Result<ReplyLines> second = session.answer_lines("CAPA");
+  const Result<ReplyLines> second = session.answer_lines("CAPA", ProbeSession::small_listing);
   if (!second) return std::unexpected(second.error());
   const Result<Reply> third = session.answer("QUIT");
   if (!third) return std::unexpected(third.error());

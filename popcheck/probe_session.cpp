@@ -1,6 +1,7 @@
 #include "popcheck/probe_session.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "auth/apop.h"
@@ -14,9 +15,22 @@ namespace {
 constexpr std::size_t longest_reply = 512;  // RFC 2449 section 4, CRLF included
 constexpr std::size_t longest_command = 255;
 constexpr int most_challenges = 20;
+constexpr std::size_t most_lines = std::size_t{4} << 20;  // empty ones take memory, too
 
 std::string_view word_of(std::string_view command) {
   return command.substr(0, command.find_first_of(" \r"));
+}
+
+/// Some servers say back what they did not understand. Of an answer to a password or a proof of one
+/// this leaves the verdict and a response code of RFC 2449, 3206 or 6856.
+std::string without_text(std::string_view line) {
+  if (line.starts_with("+OK")) return "+OK";
+  if (!line.starts_with("-ERR")) return "+ ...";
+  const std::optional<std::string> code = response_code_of(line);
+  constexpr std::array<std::string_view, 6> known{"AUTH",     "IN-USE",   "LOGIN-DELAY",
+                                                  "SYS/PERM", "SYS/TEMP", "UTF8"};
+  if (!code || std::ranges::find(known, *code) == known.end()) return "-ERR ...";
+  return "-ERR [" + *code + "] ...";
 }
 
 }  // namespace
@@ -59,11 +73,16 @@ Result<Reply> ProbeSession::answer(std::string_view command) {
   Result<std::string> line = next_line(command);
   if (!line) return std::unexpected(std::move(line).error());
   check_length(command, *line);
-  report_->judge("response-codes", response_code_fault(*line, capabilities_));
+  Fault fault = response_code_fault(*line, capabilities_);
+  if (fault && has_sent_secret_) {
+    fault = std::string{word_of(command)} + ": no response code where one should be";
+  }
+  report_->judge("response-codes", std::move(fault));
   const bool ok = line->starts_with("+OK"), err = line->starts_with("-ERR");
   if (ok || err || line->starts_with("+ ") || *line == "+") return Reply{ok, std::move(*line)};
-  return fail(Errc::corrupt, std::string{word_of(command)} + ": \"" + escaped(*line, 80) +
-                                 "\" is no answer of POP3");
+  const std::string quoted = has_sent_secret_ ? "this" : "\"" + escaped(*line, 80) + "\"";
+  return fail(Errc::corrupt,
+              std::string{word_of(command)} + ": " + quoted + " is no answer of POP3");
 }
 
 Result<Reply> ProbeSession::ask(const std::string& command) {
@@ -82,6 +101,10 @@ Result<ReplyLines> ProbeSession::answer_lines(std::string_view command, std::uin
     Result<std::string> line = next_line(command);
     if (!line) return std::unexpected(std::move(line).error());
     if (*line == ".") return all;
+    if (all.lines.size() == most_lines) {
+      return fail(Errc::limit, std::string{word_of(command)} + ": more than " +
+                                   std::to_string(most_lines) + " lines");
+    }
     all.octets += line->size() + 2 - (line->starts_with("..") ? 1 : 0);
     if (all.octets > most_octets) {
       return fail(Errc::limit, std::string{word_of(command)} + ": more than " +
@@ -108,9 +131,8 @@ Result<Reply> ProbeSession::greeting() {
 }
 
 Result<Capabilities> ProbeSession::ask_capabilities(CheckId check) {
-  constexpr std::uint64_t most = 64 * 1024;
   look_at(check);
-  Result<ReplyLines> listed = ask_lines("CAPA", most);
+  Result<ReplyLines> listed = ask_lines("CAPA", small_listing);
   if (!listed) return std::unexpected(std::move(listed).error());
   for (const std::string& line : listed->lines) check_length("CAPA", line);
   capabilities_ = capabilities_of(listed->lines);
@@ -146,14 +168,23 @@ void ProbeSession::conclude() {
 // --- Login
 
 Result<Reply> ProbeSession::log_in(const LoginWay& way, const Account& account) {
+  Result<Reply> reply = exchange(way, account);
+  if (reply && has_sent_secret_) reply->line = without_text(reply->line);
+  has_sent_secret_ = false;
+  return reply;
+}
+
+Result<Reply> ProbeSession::exchange(const LoginWay& way, const Account& account) {
   if (way.by == LoginWay::By::sasl) return log_in_by_sasl(*way.mechanism, account);
   if (way.by == LoginWay::By::apop) {
     const auto digest = challenge_digest(banner_stamp_, account.password.octets());
     if (!digest) return fail(Errc::io, "MD5 is forbidden on this machine");
+    has_sent_secret_ = true;
     return ask("APOP " + account.user + " " + *digest);
   }
   Result<Reply> known = ask("USER " + account.user);
   if (!known || !known->ok) return known;
+  has_sent_secret_ = true;
   std::string line = "PASS " + std::string{account.password.octets()} + "\r\n";
   Result<void> sent = wire_.write(line);
   wipe(line);
@@ -185,6 +216,7 @@ Result<Reply> ProbeSession::log_in_by_sasl(const SaslMechanism& mechanism, const
     }
     wipe(encoded);
   }
+  has_sent_secret_ = true;
   Result<void> sent = wire_.write(line + "\r\n");
   wipe(line);
   if (!sent) return std::unexpected(std::move(sent).error().in("AUTH"));

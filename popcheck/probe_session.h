@@ -61,7 +61,8 @@ class ProbeSession {
   [[nodiscard]] Result<void> write(std::string_view octets) { return wire_.write(octets); }
 
   [[nodiscard]] Result<void> begin_tls(const TlsClient::Wishes& wishes);
-  /// What the server said to the login. Errc::denied: it has not proved itself, or its challenge is
+  /// What the server said to the login, without its text, which may be the password said back: for
+  /// example "-ERR [AUTH] ...". Errc::denied: it has not proved itself, or its challenge is
   /// none; then the exchange was taken back.
   struct Account {
     std::string user;
@@ -81,10 +82,14 @@ class ProbeSession {
   /// Tells the report that all lines so far were well-formed, unless some were not.
   void conclude();
 
+  /// Octets: what is enough for CAPA.
+  static constexpr std::uint64_t small_listing = 64 * 1024;
+
  private:
   static constexpr std::uint64_t usual_listing = std::uint64_t{64} << 20;
 
   [[nodiscard]] Result<std::string> next_line(std::string_view command);
+  [[nodiscard]] Result<Reply> exchange(const LoginWay& way, const Account& account);
   [[nodiscard]] Result<Reply> log_in_by_sasl(const SaslMechanism& mechanism,
                                              const Account& account);
   void check_length(std::string_view command, std::string_view line);
@@ -94,6 +99,7 @@ class ProbeSession {
   CheckId looking_at_;
   Capabilities capabilities_;
   std::string banner_stamp_;
+  bool has_sent_secret_ = false;  // answers are not quoted then
 };
 
 /// "message 3: -ERR ..." and the like: what was said to whom.

@@ -169,8 +169,19 @@ Result<void> ask_for_password(ProbePlan& plan, Terminal& terminal) {
   return {};
 }
 
+/// No program that is run later inherits it.
+std::optional<Secret> take_password_of_environment() {
+  constexpr const char* name = "POPCHECK_PASSWORD";
+  const char* const known = std::getenv(name);
+  if (known == nullptr) return std::nullopt;
+  Secret password{known};
+  (void)::unsetenv(name);
+  return password;
+}
+
 Result<void> take_credentials(const ServerArguments& arguments, ProbePlan& plan,
                               Terminal& terminal) {
+  std::optional<Secret> known = take_password_of_environment();
   if (plan.level == ProbeLevel::quick) return {};
   plan.user = arguments.user.value_or("");
   plan.mechanism = arguments.mechanism;
@@ -179,8 +190,8 @@ Result<void> take_credentials(const ServerArguments& arguments, ProbePlan& plan,
     taken = take_account(*arguments.password_file, plan);
   } else if (plan.user.empty()) {
     return fail(Errc::usage, "a login needs --user or --password-file");
-  } else if (const char* const known = std::getenv("POPCHECK_PASSWORD")) {
-    plan.password = Secret{known};
+  } else if (known) {
+    plan.password = std::move(*known);
   } else {
     taken = ask_for_password(plan, terminal);
   }
@@ -306,14 +317,18 @@ void declare_server(Arguments& arguments, ServerArguments& server) {
                      "The server, as HOST or HOST:PORT");
 }
 
+ExitStatus answer_unknown(Terminal& terminal, std::string_view why) {
+  terminal.print("POP3 UNKNOWN - " + std::string{why} + "\n");
+  return nagios_unknown;
+}
+
 ExitStatus run_server(const ServerArguments& arguments, const ToolRun& run) {
   const Result<Format> format = format_of(arguments, run.flags);
   if (!format) return give_up(run.terminal, format.error());
   const Result<ProbePlan> plan = plan_of(arguments, run.terminal);
   if (!plan) {
     if (*format != Format::nagios) return give_up(run.terminal, plan.error());
-    run.terminal.print("POP3 UNKNOWN - " + plan.error().text + "\n");
-    return nagios_unknown;
+    return answer_unknown(run.terminal, plan.error().text);
   }
   if (run.flags.mode == RunMode::dry_run) {
     run.terminal.print("would ask " + plan->host + " port " + std::to_string(plan->port) + "\n");

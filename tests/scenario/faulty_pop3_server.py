@@ -33,6 +33,7 @@ class FaultyServer:
         self.names = itertools.count(100)
         self.stamps = itertools.count(1)
         self.logins = self.passwords = 0
+        self.proofs = set()  # passwords and answers of SASL, as they came
         self.lock = threading.Lock()
         self.owner = None
         self.open = set()
@@ -115,7 +116,8 @@ class Session:
         self.secure = False
         self.user = None
         self.mail = None  # since login: [id, text, deleted]
-        self.retrieved = 0
+        self.retrieved = self.listings = 0
+        self.last_line = b""
 
     def is_wrong(self, fault):
         return self.server.fault == fault
@@ -131,6 +133,12 @@ class Session:
     def err(self, text=b"no"):
         if self.is_wrong("a response code that is none"):
             text = b"[] " + text
+        if self.is_wrong("refusals say back what came"):
+            text = b"bad command: " + self.last_line
+        if self.is_wrong("refusals say back what came, as a code"):
+            text = b"[bad command: " + self.last_line + b"]"
+        if self.is_wrong("refusals say back what came, and nothing else") and self.server.proofs:
+            return self.send(self.last_line + b"\r\n")
         self.send(b"-ERR " + text + b"\r\n")
 
     def lines(self, lines):
@@ -146,7 +154,8 @@ class Session:
         line, self.buffer = self.buffer.split(b"\n", 1)
         if self.is_wrong("pipelined commands are lost") and b"\n" in self.buffer:
             self.buffer = b""
-        return line.rstrip(b"\r")
+        self.last_line = line.rstrip(b"\r")
+        return self.last_line
 
     # The dialogue.
 
@@ -200,6 +209,9 @@ class Session:
     def capa(self, _):
         if self.is_wrong("CAPA is refused after login") and self.mail is not None:
             return self.err()
+        self.listings += 1
+        while self.is_wrong(f"listing {self.listings} of CAPA never ends"):
+            self.send(b"+OK\r\n" + b"\r\n" * 10000)
         names = [b"USER", b"TOP", b"UIDL", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING"]
         if self.server.tls and not self.server.implicit and (
                 not self.secure or self.is_wrong("STLS is announced under TLS")):
@@ -234,6 +246,7 @@ class Session:
         self.ok()
 
     def take_password(self, argument):
+        self.server.proofs.add(argument)
         self.log_in(argument.decode() == PASSWORD)
 
     def apop(self, _):
@@ -249,6 +262,7 @@ class Session:
         if not response:
             self.send(b"+ \r\n")
             response = self.line()
+        self.server.proofs.add(response)
         _, user, password = base64.b64decode(response).split(b"\0")
         self.user = user.decode()
         self.log_in(password.decode() == PASSWORD)

@@ -3,6 +3,7 @@ do ends in time."""
 
 import concurrent.futures
 import datetime
+import itertools
 import json
 import os
 import shutil
@@ -165,6 +166,64 @@ class FaultsTest(unittest.TestCase):
             "the server is silent": {"greeting"},
             "a line never ends": {"greeting"},
             "what is sent does not come": {"delivery"}})
+
+    def test_a_password_that_is_said_back_is_not_printed(self):
+        wrong = os.path.join(self.folder, "wrong")
+        with open(wrong, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+            out.write(f"{USER}:wrong S3cret horse\n")
+        for fault, level, mechanism, passwords in itertools.product(
+                ("", ", as a code", ", and nothing else"), ("login", "full"), ("USER", "PLAIN"),
+                (wrong, self.passwords)):
+            fault = "refusals say back what came" + fault
+            with self.subTest(fault, level=level, mechanism=mechanism, file=passwords), \
+                    FaultyServer(fault) as server:
+                for form in ("text", "json", "nagios", "openmetrics", "junit"):
+                    done = subprocess.run(
+                        [POPCHECK, "-v", "server", f"127.0.0.1:{server.port}", "--" + level,
+                         "--tls", "none", "--mechanism", mechanism, "--format", form,
+                         "--password-file", passwords, "--user", USER],
+                        stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE,
+                        check=False)
+                    self.assertIn(done.returncode, (0, 1, 2), done.stderr)
+                    for proof in (b"horse", *server.proofs):
+                        self.assertNotIn(proof[:12], done.stdout + done.stderr)
+                self.assertTrue(server.proofs)
+
+    def test_the_delivering_program_does_not_inherit_the_password(self):
+        arrivals, seen = self.arrivals(), os.path.join(self.folder, "environment")
+        script = os.path.join(self.folder, "deliver")
+        with open(script, "w") as out:
+            out.write(f"env > {seen}\ncat > {arrivals}\n")
+        with FaultyServer(arrivals=arrivals) as server:
+            done = subprocess.run(
+                [POPCHECK, "server", f"127.0.0.1:{server.port}", "--full", "--tls", "none",
+                 "--mechanism", "USER", "--user", USER, "--deliver-by", "sh " + script],
+                env={**os.environ, "POPCHECK_PASSWORD": PASSWORD}, stdin=subprocess.DEVNULL,
+                capture_output=True, timeout=PATIENCE, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        with open(seen) as stream:
+            environment = stream.read()
+        self.assertIn("PATH=", environment)
+        self.assertNotIn(PASSWORD, environment)
+
+    def test_a_listing_of_capabilities_without_an_end_takes_little_memory(self):
+        for number, check in ((1, "capa"), (2, "case"), (3, "pipelining"), (4, "pipelining")):
+            fault = f"listing {number} of CAPA never ends"
+            with self.subTest(fault), FaultyServer(fault) as server:
+                report = self.probe(server, "quick", status=1)
+                said = {each["check"]: each["message"] for each in report["findings"]}
+                self.assertIn("more than 65536 octets", said[check])
+
+    def test_nagios_is_told_when_the_command_line_cannot_be_used(self):
+        for words in (["server", "--format", "nagios"], ["server", "--format=nagios", "-x", "host"],
+                      ["-q", "server", "--format", "nagios", "host", "-t"]):
+            with self.subTest(words):
+                done = subprocess.run([POPCHECK, *words], stdin=subprocess.DEVNULL,
+                                      capture_output=True, timeout=PATIENCE, check=False)
+                self.assertEqual((done.returncode, done.stdout[:15]), (3, b"POP3 UNKNOWN - "))
+        done = subprocess.run([POPCHECK, "server"], stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=PATIENCE, check=False)
+        self.assertEqual((done.returncode, done.stdout), (64, b""))
 
     def test_a_program_that_cannot_deliver_is_named(self):
         for program in ("false", "/no-such-program"):
