@@ -43,7 +43,7 @@ class CertificateCheck {
     const Result<LoadedTlsMaterial> loaded = load_tls_material(*files, host_.clock);
     if (!loaded) {
       return report(Gravity::error, "TLS",
-                    inside(loaded.error().text) +
+                    host_.view.inside(loaded.error().text) +
                         ": popper does not start, or goes on with what "
                         "it had",
                     "");
@@ -51,7 +51,7 @@ class CertificateCheck {
     const Result<void> dates = check_dates(loaded->material, now_);
     for (const std::string& warning : loaded->warnings) {
       const bool is_of_dates = !dates && warning == dates.error().text;
-      if (!is_of_dates) report(Gravity::warning, "TLS", inside(warning), "");
+      if (!is_of_dates) report(Gravity::warning, "TLS", host_.view.inside(warning), "");
     }
     for (const TlsPair& pair : loaded->material.pairs) check(pair);
     check_names(loaded->material.pairs);
@@ -65,19 +65,8 @@ class CertificateCheck {
                          .command = std::move(command)});
   }
 
-  /// Paths as the host has them.
-  [[nodiscard]] std::string inside(std::string text) const {
-    const std::string root = host_.view.outside("/").native();
-    const std::string prefix = root.ends_with('/') ? root.substr(0, root.size() - 1) : root;
-    if (prefix.empty()) return text;
-    for (std::size_t at = text.find(prefix); at != std::string::npos; at = text.find(prefix, at)) {
-      text.erase(at, prefix.size());
-    }
-    return text;
-  }
-
   void check(const TlsPair& pair) {
-    const std::string title = inside(pair.title);
+    const std::string title = host_.view.inside(pair.title);
     const auto left = std::chrono::floor<std::chrono::days>(pair.not_after - now_);
     if (pair.not_before > now_) {
       report(Gravity::error, title, "is not valid yet: clients refuse it", "date");

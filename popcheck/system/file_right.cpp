@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <iterator>
 
 #include "base/text.h"
 
@@ -37,6 +38,12 @@ Result<void> change_mode(const HostView& view, const fs::path& path, const struc
   return fail_errno(saved, "chmod " + escaped(path.native()));
 }
 
+fs::path behind_first(const fs::path& path) {
+  fs::path rest;
+  for (auto part = std::next(path.begin()); part != path.end(); ++part) rest /= *part;
+  return rest;
+}
+
 }  // namespace
 
 std::function<Result<void>()> change_of_mode(const HostView& view, const fs::path& path,
@@ -51,8 +58,10 @@ std::string octal(mode_t mode) {
 }
 
 std::optional<HostFinding> unsafe_way_to(const HostView& view, const fs::path& path) {
+  constexpr int most_links = 40;  // as the kernel's
   fs::path walked = "/";
-  for (const fs::path& part : path.relative_path()) {
+  fs::path rest = path.relative_path();
+  for (int links = 0; !rest.empty();) {
     const Result<struct stat> st = view.status(walked);
     if (!st) return std::nullopt;
     const bool is_open = (st->st_mode & 022) != 0 && (st->st_mode & S_ISVTX) == 0;
@@ -71,7 +80,17 @@ std::optional<HostFinding> unsafe_way_to(const HostView& view, const fs::path& p
                   escaped(path.native()),
           .command = "chmod go-w " + shell_word(walked.native())};
     }
-    walked /= part;
+    const fs::path part = *rest.begin();
+    rest = behind_first(rest);
+    if (part.empty() || part == ".") continue;
+    if (const auto target = view.link_target(walked / part)) {
+      if (++links > most_links) return std::nullopt;
+      const fs::path to{*target};
+      if (to.is_absolute()) walked = "/";
+      rest = to.relative_path() / rest;
+    } else {
+      walked = part == ".." ? walked.parent_path() : walked / part;
+    }
   }
   return std::nullopt;
 }

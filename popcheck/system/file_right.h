@@ -23,8 +23,8 @@ namespace pop {
 [[nodiscard]] std::string octal(mode_t mode);
 
 /// The first directory from "/" down to and with `path` that others than root could change so that
-/// something else stands at `path`; sticky ones do no harm above it. nullopt: none, or it is not
-/// there.
+/// something else stands at `path`; sticky ones do no harm above it. Links are followed: what lies
+/// above their targets counts too. nullopt: none, or it is not there.
 [[nodiscard]] std::optional<HostFinding> unsafe_way_to(const HostView& view,
                                                        const std::filesystem::path& path);
 

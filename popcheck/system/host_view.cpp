@@ -22,6 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t largest_text = 8U << 20U;
+/// Below it there is never anything.
+constexpr std::string_view nowhere = "/proc/self/fd/-1";
 
 struct FileClose {
   void operator()(FILE* file) const noexcept { (void)std::fclose(file); }
@@ -213,7 +215,17 @@ Result<fs::path> HostView::real_path(const fs::path& path) const {
 fs::path HostView::outside(const fs::path& path) const {
   if (is_this_ || path.empty()) return path;
   const Result<fs::path> real = real_path(path);
-  return root_ / (real ? *real : path).relative_path();
+  return (real ? root_ : fs::path{nowhere}) / (real ? *real : path).relative_path();
+}
+
+std::string HostView::inside(std::string text) const {
+  if (is_this_) return text;
+  for (const std::string& prefix : {root_.native(), std::string{nowhere}}) {
+    for (std::size_t at = text.find(prefix); at != std::string::npos; at = text.find(prefix, at)) {
+      text.erase(at, prefix.size());
+    }
+  }
+  return text;
 }
 
 Result<Account> HostView::user(const std::string& name) const {

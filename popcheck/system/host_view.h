@@ -53,9 +53,11 @@ class HostView {
 
   /// The path without links, as the host has it.
   [[nodiscard]] Result<std::filesystem::path> real_path(const std::filesystem::path& path) const;
-  /// The same for who opens paths of the host that this program runs on. Where nothing is there, it
-  /// is below the view's directory all the same.
+  /// The same for who opens paths of the host that this program runs on. Where nothing is there,
+  /// such as for a link that leads to nothing inside, it is a path that never exists.
   [[nodiscard]] std::filesystem::path outside(const std::filesystem::path& path) const;
+  /// Of a text with such paths: as the host has them.
+  [[nodiscard]] std::string inside(std::string text) const;
 
   /// Errc::not_found: there is none; Errc::io: nobody can tell.
   [[nodiscard]] Result<Account> user(const std::string& name) const;

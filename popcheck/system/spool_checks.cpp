@@ -40,10 +40,11 @@ class MailUsers {
     if (accounts) {
       virtual_ = std::move(*accounts);
     } else {
-      findings.push_back({.gravity = Gravity::warning,
-                          .about = escaped(host.settings.credential_file.native()),
-                          .what = "virtual users are not known: " + accounts.error().text,
-                          .command = "popauth check"});
+      findings.push_back(
+          {.gravity = Gravity::warning,
+           .about = escaped(host.settings.credential_file.native()),
+           .what = "virtual users are not known: " + host.view.inside(accounts.error().text),
+           .command = "popauth check"});
     }
   }
 
@@ -81,6 +82,7 @@ class SpoolCheck {
     visit_spool_tree(host_.view, host_.settings.spool_dir, host_.settings.hash_spool,
                      [this](const SpoolTreeEntry& entry) {
                        if (entry.name.starts_with('.') || entry.name.ends_with(".lock")) return;
+                       if (!is_safe_user_name(entry.name)) return nobodys_.push_back(entry.name);
                        const Result<Account> owner = users_.find(entry.name);
                        if (owner) return look_at(entry.path, entry.st, *owner);
                        if (owner.error().code == Errc::not_found) {
@@ -197,14 +199,17 @@ class SpoolCheck {
 
 // --- Leftovers
 
-/// The user's name in a file name that a pattern with one %s made; "" if it did not.
+/// The user's name in a file name that a pattern with one %s made; "" if it did not. Who may make
+/// files here chooses their names, and this one goes into commands for root.
 std::string user_in(std::string_view pattern, std::string_view name) {
   const std::size_t at = pattern.find("%s");
   if (at == std::string_view::npos) return "";
   const std::string_view before = pattern.substr(0, at), behind = pattern.substr(at + 2);
   if (name.size() <= before.size() + behind.size()) return "";
   if (!name.starts_with(before) || !name.ends_with(behind)) return "";
-  return std::string{name.substr(before.size(), name.size() - before.size() - behind.size())};
+  const std::string_view user =
+      name.substr(before.size(), name.size() - before.size() - behind.size());
+  return is_safe_user_name(user) ? std::string{user} : "";
 }
 
 class LeftoverCheck {

@@ -133,7 +133,8 @@ std::optional<Configuration> configuration_of(const HostView& view, const fs::pa
       apply_file(configuration, {.path = file.native(), .named_at = {"command line"}},
                  FileScope::start_up, reader);
   if (applied) return configuration;
-  for (const Complaint& complaint : applied.error()) run.terminal.complain(to_string(complaint));
+  for (const Complaint& complaint : applied.error())
+    run.terminal.complain(view.inside(to_string(complaint)));
   return std::nullopt;
 }
 

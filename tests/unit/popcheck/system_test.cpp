@@ -1,5 +1,6 @@
 #include "host_bed.h"
 #include "popcheck/system/delivery_agent.h"
+#include "popcheck/system/host_view.h"
 #include "popcheck/system/spool_quota.h"
 #include "popcheck/system/system_checks.h"
 
@@ -429,6 +430,68 @@ TEST_CASE("popcheck system leaves no view of another host", "[popcheck][system]"
   const SystemOutcome bad = bed.look();
   CHECK(bad.status == ExitStatus::config);
   CHECK(bad.err.find("/etc/popper/popper.toml:1:") != std::string::npos);
+}
+
+TEST_CASE("A link to nothing led popcheck system --root to the files of the host it runs on",
+          "[popcheck][system]") {
+  if (!HostBed::can_be_made()) return;
+  const HostBed bed;
+  const test::PopcheckBed other;
+  const std::string secret = other.add("secret", "swordfish = 1\n");
+  bed.link("etc/popper/popper.toml", secret);
+  for (const char* file : {"/etc/popper/popper.toml", "/etc/popper/none"}) {
+    const SystemOutcome seen = bed.look({"-f", file});
+    CAPTURE(seen.err);
+    CHECK(seen.status != ExitStatus::ok);
+    CHECK(seen.err.find("swordfish") == std::string::npos);
+    CHECK(seen.err.find(file) != std::string::npos);
+    CHECK(seen.err.find("/proc/self/fd") == std::string::npos);
+  }
+  const Result<HostView> view = HostView::open(bed.path(""));
+  REQUIRE(view);
+  for (const char* name : {"etc/popper/popper.toml", "none", "none/../etc/passwd/x"}) {
+    CHECK_FALSE(std::filesystem::exists(view->outside(std::filesystem::path{"/"} / name)));
+  }
+  CHECK(view->outside("/etc/passwd") == bed.path("etc/passwd"));
+}
+
+TEST_CASE("The way to a linked spool directory was looked at as it is written only",
+          "[popcheck][system]") {
+  if (!HostBed::can_be_made()) return;
+  const HostBed bed;
+  const auto move_to = [&](std::string_view place, std::string_view target) {
+    std::filesystem::create_directories(bed.path(place).parent_path());
+    std::filesystem::rename(bed.path("var/mail"), bed.path(place));
+    bed.link("var/mail", target);
+  };
+  SECTION("into a user's home") {
+    bed.directory("home/jo", HostBed::jo, HostBed::jo, 0755);
+    move_to("home/jo/mail", "/home/jo/mail");
+    check_only(bed, {"spool-dir", "error", "/home/jo", "belongs to jo", "chown root /home/jo"});
+  }
+  SECTION("by another link there") {
+    bed.directory("home/jo", HostBed::jo, HostBed::jo, 0755);
+    move_to("srv/mail", "../home/./jo/mail");
+    bed.link("home/jo/mail", "/srv/mail");
+    check_only(bed, {"spool-dir", "error", "/home/jo", "belongs to jo", "chown root /home/jo"});
+  }
+  SECTION("into a directory of root's") {
+    move_to("srv/mail", "../var/../srv/mail/");
+    CHECK(bed.look({"spool-dir"}).findings.empty());
+  }
+}
+
+TEST_CASE("popcheck system made options of the names of files", "[popcheck][system]") {
+  if (!HostBed::can_be_made()) return;
+  const HostBed bed;
+  bed.spool("var/mail/.-f.pop", HostBed::jo, "From a\n");
+  bed.spool("var/mail/-f.lock", HostBed::jo, "1@x\n");
+  bed.age("var/mail/-f.lock", std::chrono::hours{1});
+  bed.spool("var/mail/.-n.journal", HostBed::jo, "x");
+  bed.age("var/mail/.-n.journal", std::chrono::hours{1});
+  CHECK(bed.look({"leftovers"}).findings.empty());
+  bed.spool("var/mail/-f", HostBed::jo, "From a\n");
+  check_only(bed, {"spools", "notice", "/var/mail", "nobody whom this host knows: -f", ""});
 }
 
 }  // namespace
