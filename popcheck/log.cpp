@@ -192,8 +192,8 @@ ExitStatus run_log(const LogArguments& arguments, const ToolRun& run) {
   }
   const Report report = report_of(count.survey(), count.sources(), span->rows);
   if (arguments.html_file && run.flags.mode != RunMode::dry_run) {
-    Result<void> written =
-        replace_named_file(system_disk(), *arguments.html_file, report_html(report));
+    Result<void> written = replace_named_file(system_disk(), *arguments.html_file,
+                                              report_html(report), Readers::as_any_output);
     if (!written) return give_up(run.terminal, std::move(written).error().in("log"));
   }
   if (run.flags.form == OutputForm::json) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -8,8 +9,15 @@
 
 namespace pop {
 
-/// Replaces a file that the caller named, in one step, mode 0600.
+/// Who may read what takes the place of a file.
+enum class Readers : std::uint8_t {
+  owner,          // mode 0600
+  as_any_output,  // as of the file before; of a new one as the umask says
+};
+
+/// Replaces a file that the caller named, in one step. Blocks on the device.
 [[nodiscard]] Result<void> replace_named_file(Disk& disk, const std::string& path,
-                                              std::string_view content);
+                                              std::string_view content,
+                                              Readers readers = Readers::owner);
 
 }  // namespace pop

@@ -54,6 +54,9 @@ class DovecotFile {
   DovecotFile(ForeignConfiguration& conversion, const ForeignText& file)
       : conversion_{conversion}, name_{file.name} {
     for (const ForeignLine& line : lines_of(file.text)) read(line);
+    if (section_.empty()) return;
+    conversion_.note(last_opened_, "the block " + escaped(section_.back(), 80) +
+                                       " is never closed: the end of the file may be missing");
   }
 
   void convert() {
@@ -97,6 +100,7 @@ class DovecotFile {
     if (text.ends_with('{')) {
       text.remove_suffix(1);
       section_.emplace_back(trimmed(text));
+      last_opened_ = place;
       // 2.4 names the driver there.
       const std::vector<std::string> words = words_of(section_.back());
       if (words.size() == 2 && words[0] == "passdb") {
@@ -217,6 +221,9 @@ class DovecotFile {
     if (one.key == "ssl") {
       ssl_ = one.value;
       ssl_place_ = one.place;
+      if (!is_yes(one.value) && one.value != "no" && one.value != "required") {
+        note(one, "not understood: TLS is offered and not required");
+      }
       if (one.value == "required") conversion_.set("clear-text-password", "tls", one.place);
     } else if (one.key == "ssl_min_protocol") {
       if (one.value == "TLSv1.3") {
@@ -464,6 +471,7 @@ class DovecotFile {
   ForeignConfiguration& conversion_;
   std::string name_;
   std::vector<std::string> section_;
+  Place last_opened_;
   std::vector<Statement> statements_;
   std::vector<InetListener> listeners_;
   std::string ssl_ = "yes";

@@ -138,6 +138,23 @@ TEST_CASE("popcheck convert reads Dovecot 2.3 and 2.4", "[popcheck][convert]") {
   check_readable(new_one.out);
 }
 
+TEST_CASE("Half a Dovecot configuration was converted without a word", "[popcheck][convert]") {
+  const PopcheckBed bed;
+  const auto converted = [&](const std::string& text) {
+    return call_popcheck({"convert", "--from", "dovecot", bed.add("dovecot.conf", text)});
+  };
+  const std::string whole = "ssl = required\nprotocol pop3 {\n  mail_debug = no\n}\n";
+  CHECK(notes_in(converted(whole).out) == 0);
+  CHECK(converted(whole).status == ExitStatus::ok);
+  for (const std::string& cut : {whole.substr(0, whole.size() - 2), std::string{"ssl = requ"}}) {
+    CAPTURE(cut);
+    CHECK(notes_in(converted(cut).out) == 1);
+    CHECK(converted(cut).status == ExitStatus::found);
+  }
+  CHECK(converted(whole + "service pop3-login {\n")
+            .err.find(":5:1: the block service pop3-login is never closed") != std::string::npos);
+}
+
 TEST_CASE("popcheck convert reads Courier's pair of files", "[popcheck][convert]") {
   const PopcheckBed bed;
   const std::string plain =

@@ -406,6 +406,20 @@ TEST_CASE("The report of the example logs is as it was", "[popcheck][log][golden
   CHECK(content_of(page) == Examples::wanted("report.html"));
 }
 
+TEST_CASE("Nobody but root could read a page made for a web server", "[popcheck][log]") {
+  const Examples examples;
+  const std::string page = examples.path("page.html");
+  const auto mode_after_log = [&] {
+    REQUIRE(examples.log({"--html", page}).status == ExitStatus::ok);
+    return static_cast<unsigned>(std::filesystem::status(page).permissions());
+  };
+  const mode_t mask = ::umask(0022);
+  CHECK(mode_after_log() == 0644);
+  std::filesystem::permissions(page, std::filesystem::perms{0640});
+  CHECK(mode_after_log() == 0640);
+  (void)::umask(mask);
+}
+
 TEST_CASE("A report can be of some days only, and of few rows", "[popcheck][log]") {
   const Examples examples;
   const CheckOutcome late = examples.log({"--since", "2026-11-20"});
