@@ -44,7 +44,7 @@ std::string line_of(const Row& row) {
 Json json_of(const Row& row) {
   Json::Array owed;
   if (row.seen) {
-    for (const std::uint64_t number : row.seen->file.record.owed) owed.push_back({number});
+    for (const std::uint64_t number : row.seen->file.record.owed) owed.emplace_back().value = number;
   }
   return {Json::Object{{"user", {row.user}},
                        {"number", has_number(row) ? Json{row.seen->file.record.highest} : Json{}},
