@@ -65,16 +65,16 @@ std::string read_answer(const Fd& pipe) {
   return answer;
 }
 
-Result<std::string> understood(std::string answer) {
+Result<std::string> understood(std::string_view answer) {
   if (answer.empty()) return fail(Errc::io, "the process for it ended early");
   const char kind = answer.front();
-  answer.erase(0, 1);
-  if (kind == success) return answer;
+  std::string said{answer.substr(1)};
+  if (kind == success) return said;
   const auto code = static_cast<std::size_t>(kind - first_failure);
   if (kind < first_failure || code >= consequences.size()) {
     return fail(Errc::io, "the process for it said nothing that can be understood");
   }
-  return fail(static_cast<Errc>(code), std::move(answer));
+  return fail(static_cast<Errc>(code), std::move(said));
 }
 
 }  // namespace
@@ -88,11 +88,11 @@ Result<std::string> run_as_user(const std::optional<Identity>& identity, const U
   if (pid < 0) return fail_errno(errno, "fork");
   if (pid == 0) be_the_process(identity, work, writing);
   writing = Fd{};
-  std::string answer = read_answer(reading);
+  const std::string answer = read_answer(reading);
   int how = 0;
   while (::waitpid(pid, &how, 0) < 0 && errno == EINTR) {
   }
-  return understood(std::move(answer));
+  return understood(answer);
 }
 
 }  // namespace pop

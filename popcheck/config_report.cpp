@@ -86,7 +86,7 @@ Json sarif_location(const Place& place) {
   if (place.line != 0) {
     Json::Object region{{"startLine", Json{std::uint64_t{place.line}}}};
     if (place.column != 0) region.emplace_back("startColumn", Json{std::uint64_t{place.column}});
-    physical.emplace_back("region", Json{std::move(region)});
+    physical.emplace_back("region", Json{}).second.value = std::move(region);
   }
   return {Json::Object{{"physicalLocation", Json{std::move(physical)}}}};
 }
