@@ -90,6 +90,10 @@ std::vector<Mount> parse_mounts(const std::string& table) {
 HostView::HostView(fs::path root, Fd directory)
     : root_{std::move(root)}, directory_{std::move(directory)}, is_this_{root_ == "/"} {
   if (!is_this_) accounts_ = parse_passwd(text_or_nothing("/etc/passwd"));
+  for (std::size_t i = 0; i < accounts_.size(); ++i) {
+    by_name_.emplace(accounts_[i].name, i);
+    by_uid_.emplace(accounts_[i].uid, i);
+  }
   std::string table = text_or_nothing("/proc/self/mounts");
   if (table.empty()) table = text_or_nothing("/etc/fstab");
   mounts_ = parse_mounts(table);
@@ -230,15 +234,15 @@ std::string HostView::inside(std::string text) const {
 
 Result<Account> HostView::user(const std::string& name) const {
   if (is_this_) return find_system_account(name);
-  const auto found = std::ranges::find(accounts_, name, &Account::name);
-  if (found != accounts_.end()) return *found;
+  const auto found = by_name_.find(name);
+  if (found != by_name_.end()) return accounts_[found->second];
   return fail(Errc::not_found, "there is no user " + escaped(name, 80));
 }
 
 Result<Account> HostView::user(uid_t uid) const {
   if (is_this_) return find_system_account(uid);
-  const auto found = std::ranges::find(accounts_, uid, &Account::uid);
-  if (found != accounts_.end()) return *found;
+  const auto found = by_uid_.find(uid);
+  if (found != by_uid_.end()) return accounts_[found->second];
   return fail(Errc::not_found, "there is no user " + std::to_string(uid));
 }
 

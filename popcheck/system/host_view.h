@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "auth/account.h"
@@ -76,7 +77,10 @@ class HostView {
   std::filesystem::path root_;
   Fd directory_;
   bool is_this_;
-  std::vector<Account> accounts_;  // of another host
+  // Of another host; of two with one name or uid the first counts.
+  std::vector<Account> accounts_;
+  std::unordered_map<std::string, std::size_t> by_name_;
+  std::unordered_map<uid_t, std::size_t> by_uid_;
   std::vector<Mount> mounts_;
 };
 

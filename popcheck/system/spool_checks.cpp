@@ -49,14 +49,15 @@ class MailUsers {
   }
 
   [[nodiscard]] Result<Account> find(const std::string& name) const {
-    const auto found = std::ranges::find(virtual_, name, &Account::name);
-    return found != virtual_.end() ? *found : view_.user(name);
+    const auto found = std::ranges::lower_bound(virtual_, name, {}, &Account::name);
+    const bool is_virtual = found != virtual_.end() && found->name == name;
+    return is_virtual ? *found : view_.user(name);
   }
   [[nodiscard]] const std::vector<Account>& virtual_users() const { return virtual_; }
 
  private:
   const HostView& view_;
-  std::vector<Account> virtual_;
+  std::vector<Account> virtual_;  // by name
 };
 
 class SpoolCheck {

@@ -481,6 +481,23 @@ TEST_CASE("The way to a linked spool directory was looked at as it is written on
   }
 }
 
+TEST_CASE("A view of another host finds users by name and number", "[popcheck][system]") {
+  if (!HostBed::can_be_made()) return;
+  const HostBed bed;
+  bed.add("etc/passwd",
+          "jo:x:61001:61001::/home/jo:/bin/sh\nann:x:61002:61002::/home/ann:/bin/sh\n"
+          "alias:x:61001:61001::/home/alias:/bin/sh\njo:x:61009:61009::/home/other:/bin/sh\n");
+  const Result<HostView> view = HostView::open(bed.path(""));
+  REQUIRE(view);
+  REQUIRE(view->user("jo"));
+  CHECK(view->user("jo")->uid == 61001);
+  CHECK(view->user_name(61001) == "jo");
+  CHECK(view->user_name(61002) == "ann");
+  CHECK(view->user_name(61003) == "61003");
+  CHECK_FALSE(view->user("root"));
+  CHECK(view->users().size() == 4);
+}
+
 TEST_CASE("popcheck system made options of the names of files", "[popcheck][system]") {
   if (!HostBed::can_be_made()) return;
   const HostBed bed;
