@@ -9,7 +9,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <memory>
+#include <future>
+#include <thread>
+#include <utility>
 
 #include "base/text.h"
 
@@ -19,16 +21,13 @@ namespace {
 using std::chrono::milliseconds;
 using TimePoint = std::chrono::steady_clock::time_point;
 
-using Addresses =
-    std::unique_ptr<addrinfo, decltype([](addrinfo* found) { ::freeaddrinfo(found); })>;
-
-Result<Addresses> resolve(const std::string& host, std::uint16_t port) {
+Result<ServerAddresses::List> resolve(const std::string& host, std::uint16_t port) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   const int failed = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
   if (failed != 0) return fail(Errc::not_found, escaped(host) + ": " + ::gai_strerror(failed));
-  return Addresses{found};
+  return ServerAddresses::List{found};
 }
 
 std::unexpected<Error> too_late() {
@@ -77,12 +76,29 @@ TimePoint ProbeTime::next() const {
   return std::min(end, system_clock().steady() + answer);
 }
 
-Result<Pop3Wire> Pop3Wire::connect(const std::string& host, std::uint16_t port,
-                                   const ProbeTime& time) {
-  const Result<Addresses> addresses = resolve(host, port);
-  if (!addresses) return std::unexpected(addresses.error());
+Result<ServerAddresses> ServerAddresses::find(const std::string& host, std::uint16_t port,
+                                              TimePoint until) {
+  return find(host, port, until, resolve);
+}
+
+Result<ServerAddresses> ServerAddresses::find(const std::string& host, std::uint16_t port,
+                                              TimePoint until, Resolver resolver) {
+  // getaddrinfo() knows no deadline, and nothing can end it.
+  std::packaged_task<Result<List>()> task{
+      [host, port, resolver = std::move(resolver)] { return resolver(host, port); }};
+  std::future<Result<List>> found = task.get_future();
+  std::thread{std::move(task)}.detach();
+  if (found.wait_until(until) != std::future_status::ready) {
+    return std::unexpected(Error{too_late().error()}.in("name of the host"));
+  }
+  Result<List> list = found.get();
+  if (!list) return std::unexpected(std::move(list).error());
+  return ServerAddresses{std::move(*list)};
+}
+
+Result<Pop3Wire> Pop3Wire::connect(const ServerAddresses& addresses, const ProbeTime& time) {
   Error last{Errc::not_found, "no address"};
-  for (const addrinfo* each = addresses->get(); each != nullptr; each = each->ai_next) {
+  for (const addrinfo* each = addresses.first(); each != nullptr; each = each->ai_next) {
     Result<Fd> socket = connect_to(*each, time.next());
     if (socket) return Pop3Wire{std::move(*socket), time};
     last = std::move(socket).error();

@@ -1,8 +1,12 @@
 #pragma once
 
+#include <netdb.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -24,14 +28,39 @@ struct ProbeTime {
   [[nodiscard]] std::chrono::steady_clock::time_point next() const;
 };
 
+/// Where a server can be reached, best first.
+class ServerAddresses {
+ public:
+  struct Free {
+    void operator()(addrinfo* list) const { ::freeaddrinfo(list); }
+  };
+  using List = std::unique_ptr<addrinfo, Free>;
+  using Resolver = std::function<Result<List>(const std::string& host, std::uint16_t port)>;
+
+  /// Asks the system's resolver, not longer than `until`: a resolver that is still at it then is
+  /// left to itself. Errc::not_found: the name is unknown. Errc::io: no answer in time.
+  [[nodiscard]] static Result<ServerAddresses> find(const std::string& host, std::uint16_t port,
+                                                    std::chrono::steady_clock::time_point until);
+  /// For tests: asks another resolver, in a thread of its own that may live on.
+  [[nodiscard]] static Result<ServerAddresses> find(const std::string& host, std::uint16_t port,
+                                                    std::chrono::steady_clock::time_point until,
+                                                    Resolver resolver);
+  [[nodiscard]] const addrinfo* first() const { return list_.get(); }
+
+ private:
+  explicit ServerAddresses(List list) : list_{std::move(list)} {}
+
+  List list_;
+};
+
 /// One connection to a server that may say anything: lines in, octets out, in clear or under TLS.
 /// Nothing waits longer than ProbeTime allows, and nothing grows beyond longest_line.
 class Pop3Wire {
  public:
   static constexpr std::size_t longest_line = std::size_t{1} << 20;
 
-  /// The first address that takes a connection. Errc::not_found: the name is unknown; Errc::io.
-  [[nodiscard]] static Result<Pop3Wire> connect(const std::string& host, std::uint16_t port,
+  /// The first address that takes a connection. Errc::io: none does.
+  [[nodiscard]] static Result<Pop3Wire> connect(const ServerAddresses& addresses,
                                                 const ProbeTime& time);
   /// For tests: over a connected, non-blocking socket.
   Pop3Wire(Fd socket, const ProbeTime& time) : socket_{std::move(socket)}, time_{time} {}

@@ -75,7 +75,7 @@ void note_tls(ProbeRun& run, const TlsClient& tls) {
 /// A connection up to its handshake; nothing: there is none.
 std::optional<ProbeSession> open_for_handshake(ProbeRun& run, std::string_view after_stls) {
   if (run.tls == ProbeTls::implicit) {
-    Result<Pop3Wire> wire = Pop3Wire::connect(run.plan.host, run.plan.port, run.time());
+    Result<Pop3Wire> wire = run.connect();
     if (!wire) return std::nullopt;
     return ProbeSession{std::move(*wire), run.report, "tls-version"};
   }

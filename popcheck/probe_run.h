@@ -18,6 +18,9 @@ class ProbeRun {
   const ProbePlan& plan;
   ProbeReport& report;
 
+  /// A connection, without a word of its greeting. The host's name is looked up once.
+  [[nodiscard]] Result<Pop3Wire> connect();
+
   enum class Secured : std::uint8_t { as_planned, not_yet };
   /// A new session, its greeting read; under TLS as planned, but not_yet leaves STLS to the caller.
   /// The connection may be of any certificate; nothing: the report says why.
@@ -46,6 +49,7 @@ class ProbeRun {
   [[nodiscard]] std::optional<ProbeSession> open(Secured secured, TlsClient::Wishes::Trust trust);
 
   ProbeTime time_;
+  std::optional<Result<ServerAddresses>> addresses_;
 };
 
 /// Without login: greeting, capabilities, TLS, bad input.

@@ -25,6 +25,12 @@ TlsClient::Wishes ProbeRun::wishes(TlsClient::Wishes::Trust trust) const {
   return {.host = plan.server_name, .ca_file = plan.ca_file, .trust = trust};
 }
 
+Result<Pop3Wire> ProbeRun::connect() {
+  if (!addresses_) addresses_ = ServerAddresses::find(plan.host, plan.port, time_.next());
+  if (!*addresses_) return std::unexpected(addresses_->error());
+  return Pop3Wire::connect(**addresses_, time_);
+}
+
 std::optional<ProbeSession> ProbeRun::open(Secured secured) {
   return open(secured, TlsClient::Wishes::Trust::noted);
 }
@@ -37,7 +43,7 @@ std::optional<ProbeSession> ProbeRun::open_trusted() {
 
 std::optional<ProbeSession> ProbeRun::open(Secured secured, TlsClient::Wishes::Trust trust) {
   const auto begin = system_clock().steady();
-  Result<Pop3Wire> wire = Pop3Wire::connect(plan.host, plan.port, time_);
+  Result<Pop3Wire> wire = connect();
   if (!wire) {
     report.judge("connect", wire.error().text);
     return std::nullopt;

@@ -41,7 +41,7 @@ struct ProbePlan {
   std::string address;  // in To:
 };
 
-/// Asks, and tells what was found. Never longer than the plan's time, but for the resolver's own.
+/// Asks, and tells what was found. Never longer than the plan's time; the resolver may be left at work.
 /// The password goes over TLS with a certificate that is in order, or in clear with
 /// ProbeTls::none, and never else. The program ignores SIGPIPE.
 [[nodiscard]] ProbeReport probe_server(const ProbePlan& plan);

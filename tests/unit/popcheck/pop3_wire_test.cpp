@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <future>
 #include <thread>
 
 #include "support/catch.h"
@@ -78,6 +79,33 @@ TEST_CASE("Silence ends in time, and an end is told from it", "[popcheck][wire]"
   Ends talks = connected();
   say(talks, "more");
   CHECK(talks.wire.wait_for_end() == Pop3Wire::End::says_more);
+}
+
+TEST_CASE("A resolver that keeps silent holds nobody up", "[popcheck][wire]") {
+  std::promise<void> end;
+  const auto silent = [ended = end.get_future().share()](const std::string&, std::uint16_t) {
+    ended.wait();
+    return Result<ServerAddresses::List>{fail(Errc::not_found, "too late")};
+  };
+  const auto until = system_clock().steady() + 20ms;
+  const Result<ServerAddresses> found = ServerAddresses::find("host", 110, until, silent);
+  end.set_value();
+  REQUIRE_FALSE(found);
+  CHECK(found.error().code == Errc::io);
+  CHECK(found.error().text == "name of the host: no answer in time");
+}
+
+TEST_CASE("Addresses and unknown names come from the resolver", "[popcheck][wire]") {
+  const auto until = system_clock().steady() + 60s;
+  const Result<ServerAddresses> found = ServerAddresses::find("127.0.0.1", 110, until);
+  REQUIRE(found);
+  REQUIRE(found->first() != nullptr);
+  CHECK(found->first()->ai_family == AF_INET);
+  const Result<ServerAddresses> none = ServerAddresses::find("", 110, until, [](auto&&...) {
+    return Result<ServerAddresses::List>{fail(Errc::not_found, "unknown")};
+  });
+  REQUIRE_FALSE(none);
+  CHECK(none.error().code == Errc::not_found);
 }
 
 }  // namespace
