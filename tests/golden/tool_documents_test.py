@@ -1,6 +1,6 @@
 """tool_documents_test.py PROGRAM MANUAL COMPLETION: what a program's help says of its subcommands and
 their options stands in its manual page and in its completion, too. A program without subcommands has
-options of its own."""
+options of its own. The page lists exit statuses in order, and its lines for cron work."""
 
 import re
 import subprocess
@@ -30,6 +30,11 @@ def plain(manual):
     return re.sub(r".\x08", "", shown)
 
 
+def exit_statuses(source):
+    _, _, section = source.partition("\n.Sh EXIT STATUS\n")
+    return [int(each) for each in re.findall(r"^\.It (\d+)$", section.partition("\n.Sh ")[0], re.MULTILINE)]
+
+
 def main(program, manual, completion):
     missing = []
     page, completed = plain(manual), open(completion, encoding="utf-8").read()
@@ -51,6 +56,11 @@ def main(program, manual, completion):
         look_for([option for option in options(help_of(program, verb)) if option not in shared], verb)
     if not subcommands(top):
         look_for(sorted(shared), "it")
+    statuses = exit_statuses(source)
+    if statuses != sorted(set(statuses)):
+        missing.append(f"{manual}: exit statuses are not in order, each once: {statuses}")
+    for line in re.findall(r"^(?:[\d*][\d*/,-]* ){5}.*\\e?$", source, re.MULTILINE):
+        missing.append(f"{manual}: crontab(5) has no lines that go on: {line}")
     if not shared:
         missing.append(f"{program} --help lists no option")
     print("\n".join(missing), file=sys.stderr)
