@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,11 @@ struct BulletinAccess {
   std::optional<BulletinTeller> teller;  // where numbers are in a database
   std::optional<Error> no_teller;        // there should be one
   bool serves_many = false;              // users come one after another
+  const Settings* site = nullptr;        // those start_teller() was given
+  std::filesystem::path database;        // what it found; empty: there was none
+
+  /// The numbers have moved to a database, or out of it, since then. Looks at file names.
+  [[nodiscard]] bool is_outdated() const;
 };
 
 /// The groups, with group-bulletins. Asks NSS.
@@ -32,7 +38,7 @@ struct BulletinAccess {
                                                        const Settings& settings);
 
 /// A teller for `user`, or for all whom the process serves when that is empty, if there is a
-/// database to ask.
+/// database to ask. `settings` must outlive `access`.
 void start_teller(BulletinAccess& access, const Settings& settings, const std::string& user,
                   const SessionFilter& filter);
 
@@ -46,7 +52,7 @@ class DatabaseNumbers final : public SeenNumbers {
 
   [[nodiscard]] Result<KnownNumbers> read() override;
   [[nodiscard]] Result<void> write(const SeenRecord& record) override;
-  /// It was the database that did not do as it was asked.
+  /// The database could not be read, or stays locked: nobody can tell what the user has had.
   [[nodiscard]] bool has_failed() const { return has_failed_; }
 
  private:
@@ -55,6 +61,24 @@ class DatabaseNumbers final : public SeenNumbers {
   const Settings& settings_;
   const MailUser& user_;
   bool has_failed_ = false;
+};
+
+/// As `numbers`, but nothing is read or written (Errc::changed) once `access` is outdated: what is
+/// written to a place that has been given up would be lost, and its bulletins come twice.
+class CurrentNumbers final : public SeenNumbers {
+ public:
+  /// All must outlive this.
+  CurrentNumbers(const BulletinAccess& access, SeenNumbers& numbers)
+      : access_{access}, numbers_{numbers} {}
+
+  [[nodiscard]] Result<KnownNumbers> read() override;
+  [[nodiscard]] Result<void> write(const SeenRecord& record) override;
+
+ private:
+  [[nodiscard]] Result<void> check() const;
+
+  const BulletinAccess& access_;
+  SeenNumbers& numbers_;
 };
 
 }  // namespace pop

@@ -104,11 +104,24 @@ Result<void> confine(const std::filesystem::path& file, const SessionFilter& fil
   return filter.enter();
 }
 
-void serve(Channel channel, const SeenDatabase& database, const std::string& user) {
+bool is_there(const std::filesystem::path& file) {
+  std::error_code ignored;
+  return std::filesystem::exists(file, ignored);
+}
+
+// A file that has gone is no empty database: its numbers are kept elsewhere now.
+void serve(Channel channel, const SeenDatabase& database, const std::string& user, bool was_there) {
   while (true) {
     const Result<std::optional<Channel::Received>> received = channel.receive();
     if (!received || !*received) return;
-    if (!channel.send(answer_of_teller(database, user, (*received)->record))) return;
+    const bool is_there_now = is_there(database.file());
+    const bool has_gone = was_there && !is_there_now;
+    was_there = was_there || is_there_now;
+    const std::string answer =
+        has_gone ? failure({Errc::changed, "bulletin database " + database.file().native() +
+                                               ": it has been put out of use"})
+                 : answer_of_teller(database, user, (*received)->record);
+    if (!channel.send(answer)) return;
   }
 }
 
@@ -118,11 +131,10 @@ void refuse(Channel channel, const Error& why) {
   if (received && *received) (void)channel.send(failure(why));
 }
 
-void run(Channel channel, const Settings& settings, const std::string& user,
-         const SessionFilter& filter) {
+void run(Channel channel, const Settings& settings, const std::filesystem::path& file,
+         const std::string& user, const SessionFilter& filter) {
   ::prctl(PR_SET_NAME, teller_name);
   for (const int signal : {SIGTERM, SIGHUP, SIGINT, SIGPIPE}) ::signal(signal, SIG_IGN);
-  const std::filesystem::path file = seen_database_file(settings);
   if (!keep_only(channel)) return;
   (void)std::move(channel).release().release();  // closed by keep_only(), or number 3
   Channel kept{Fd{3}};
@@ -130,7 +142,8 @@ void run(Channel channel, const Settings& settings, const std::string& user,
     return refuse(std::move(kept), done.error());
   }
   const SeenDatabase database{system_disk(), system_clock(), file, settings.bulldb_max_tries};
-  serve(std::move(kept), database, user);
+  const bool was_there = settings.bulldb.empty() || is_there(file);  // else it was not chosen
+  serve(std::move(kept), database, user, was_there);
 }
 
 }  // namespace
@@ -155,8 +168,9 @@ std::string answer_of_teller(const SeenDatabase& database, std::string_view only
   return stored ? "done" : failure(stored.error());
 }
 
-Result<BulletinTeller> BulletinTeller::start(const Settings& settings, std::string user,
-                                             const SessionFilter& filter) {
+Result<BulletinTeller> BulletinTeller::start(const Settings& settings,
+                                             const std::filesystem::path& file,
+                                             const std::string& user, const SessionFilter& filter) {
   Result<std::pair<Channel, Channel>> ends = Channel::pair();
   if (!ends) return std::unexpected(std::move(ends).error());
   const pid_t child = ::fork();
@@ -165,7 +179,7 @@ Result<BulletinTeller> BulletinTeller::start(const Settings& settings, std::stri
     return fail_errno(saved, "fork a teller of bulletins");
   }
   if (child == 0) {
-    run(std::move(ends->second), settings, user, filter);
+    run(std::move(ends->second), settings, file, user, filter);
     ::_exit(EXIT_SUCCESS);
   }
   return BulletinTeller{std::move(ends->first), child};

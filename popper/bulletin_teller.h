@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,16 +20,20 @@ namespace pop {
 /// right to the database's directory alone, and reads and writes the number of one user.
 class BulletinTeller {
  public:
-  /// Forks a teller that speaks for `user` only; empty: for whomever it is asked, as a process that
-  /// serves one virtual user after another needs it. To be called with no descriptor open but what
-  /// a child may see, and closes those in it.
-  [[nodiscard]] static Result<BulletinTeller> start(const Settings& settings, std::string user,
+  /// Forks a teller of the database `file`, that of seen_database_file(), which speaks for `user`
+  /// only; empty: for whomever it is asked, as a process that serves one virtual user after another
+  /// needs it. To be called with no descriptor open but what a child may see, and closes those in
+  /// it.
+  [[nodiscard]] static Result<BulletinTeller> start(const Settings& settings,
+                                                    const std::filesystem::path& file,
+                                                    const std::string& user,
                                                     const SessionFilter& filter);
   BulletinTeller(BulletinTeller&& other) noexcept;
   BulletinTeller& operator=(BulletinTeller&& other) = delete;
   ~BulletinTeller();  // it ends, and is waited for
 
-  /// As SeenDatabase; Errc::io too when the teller has gone. Block.
+  /// As SeenDatabase; Errc::io too when the teller has gone, Errc::changed when the file has, which
+  /// was there before: it has been put out of use. Block.
   [[nodiscard]] Result<std::optional<SeenRecord>> fetch(std::string_view user);
   [[nodiscard]] Result<void> store(std::string_view user, const SeenRecord& record);
 

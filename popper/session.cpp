@@ -261,8 +261,8 @@ bool Session::open() {
   return true;
 }
 
-// An error only where the client must not be served: without the bulletin database unless
-// bulldb-nonfatal allows it, or when the maildrop cannot be listed any more.
+// An error only where the client must not be served: where the bulletin database cannot be read
+// unless bulldb-nonfatal allows it, or when the maildrop cannot be listed any more.
 Result<void> Session::take_bulletins() {
   if (settings_.bulldir.empty() || !account_.folder.empty()) return {};
   const MailUser user = mail_user(account_);
@@ -270,14 +270,15 @@ Result<void> Session::take_bulletins() {
   PopbullNumbers in_file{disk, settings_, user};
   DatabaseNumbers in_database{bulletins_, disk, settings_, user};
   const bool has_database = bulletins_.teller || bulletins_.no_teller;
-  SeenNumbers& numbers = has_database ? static_cast<SeenNumbers&>(in_database) : in_file;
+  CurrentNumbers numbers{bulletins_,
+                         has_database ? static_cast<SeenNumbers&>(in_database) : in_file};
   const Recipient recipient{account_.name, bulletins_.groups,
                             settings_.group_bulletins ? ByGroup::yes : ByGroup::no};
   const Result<BulletinsDelivered> delivered = deliver_bulletins(
       {settings_, disk, system_clock(), &meter_}, recipient, host_, numbers, *maildrop_);
   if (!bulletins_.serves_many) bulletins_.teller.reset();  // no process the longer for it
   if (!delivered) {
-    has_lost_database_ = in_database.has_failed();
+    has_lost_database_ = in_database.has_failed() && !bulletins_.is_outdated();
     if (has_lost_database_ && !settings_.bulldb_nonfatal) {
       return std::unexpected(delivered.error());
     }

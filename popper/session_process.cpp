@@ -95,7 +95,7 @@ bool serve_next(Channel& channel, Activity& activity, const SessionBirth& birth,
   ::prctl(PR_SET_NAME, serving_name);
   const bool well = serve_session(std::move(*start), birth.handover, bulletins, log);
   ::prctl(PR_SET_NAME, idle_name);
-  return well;
+  return well && !bulletins.is_outdated();
 }
 
 int serve_as_user(SessionStart start, const SessionBirth& birth, std::optional<Log>& log) {
@@ -215,7 +215,12 @@ int run_session_after_session(ServerInTurn server, const SessionBirth& birth,
   begin_session_process();
   overwrite_freed_memory();
   const Settings& settings = birth.handover.settings;
-  BulletinAccess bulletins{bulletin_groups(server.rights.identity, settings), {}, {}, true};
+  BulletinAccess bulletins{.groups = bulletin_groups(server.rights.identity, settings),
+                           .teller = {},
+                           .no_teller = {},
+                           .serves_many = true,
+                           .site = nullptr,
+                           .database = {}};
   Result<Fd> kept = close_inherited(std::move(server.channel).release(), birth.handover, log);
   if (kept) start_teller(bulletins, settings, {}, birth.filter);
   const Result<void> done =

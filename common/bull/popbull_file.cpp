@@ -49,17 +49,22 @@ Result<PopbullPlaces> locate_popbull(const Settings& settings, const MailUser& u
   Result<FilePlace> home = in_home(user);
   if (settings.popbulldir.empty()) {
     if (!home) return std::unexpected(std::move(home).error());
-    return PopbullPlaces{std::move(*home), std::nullopt};
+    return PopbullPlaces{std::move(*home), std::nullopt, std::nullopt};
   }
   Result<std::shared_ptr<const OpenDirectory>> directory = opened(settings.popbulldir);
   if (!directory) return std::unexpected(std::move(directory).error().in("popbulldir"));
-  PopbullPlaces places{{std::move(*directory), user.name + popbull}, std::nullopt};
-  if (home) places.instead = std::move(*home);
+  PopbullPlaces places{{std::move(*directory), user.name + popbull}, std::nullopt, std::nullopt};
+  if (home) {
+    places.instead = std::move(*home);
+  } else if (home.error().code != Errc::not_found) {
+    places.hidden = std::move(home).error();
+  }
   return places;
 }
 
 Result<SeenFile> read_popbull(Disk& disk, const PopbullPlaces& places, uid_t user) {
   Result<std::optional<SeenFile>> file = read_one(disk, places.file, user);
+  if (file && !*file && places.hidden) return std::unexpected(*places.hidden);
   if (file && !*file && places.instead) file = read_one(disk, *places.instead, user);
   if (!file) return std::unexpected(std::move(file).error());
   return file->value_or(SeenFile{});

@@ -304,6 +304,21 @@ class DatabaseTest(BulletinHostTest):
                 fcntl.flock(lock, fcntl.LOCK_UN)
                 self.assertEqual(self.numbers(port), [2])
 
+    def test_a_number_that_cannot_be_written_keeps_no_mail_away(self):
+        self.put("1.a")
+        self.put("2.b")
+        self.host.fill(self.user, simple_spool(1))
+        lock = self.database() + ".lock"
+        os.mkdir(lock)
+        with self.host.standalone(self.host.configure(bulldir=self.bulldir)) as port:
+            client = self.login(port)
+            self.assertEqual(client.stat()[0], 1)
+            client.quit()
+            self.assertIn("deliver bulletins to", self.host.log(port))
+            self.assertNotIn(b"Subject: bulletin", self.host.read_spool(self.user))
+            os.rmdir(lock)
+            self.assertEqual(self.numbers(port), [2])
+
     def test_no_session_holds_the_database(self):
         self.put("1.a")
         database = self.database({})

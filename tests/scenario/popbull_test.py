@@ -4,13 +4,17 @@
 import contextlib
 import email
 import email.policy
+import fcntl
 import json
 import os
 import re
+import shutil
+import signal
 import stat
 import subprocess
 import threading
 
+import daemon_processes
 import popper_host
 from popper_host import HostTest, message_of, simple_spool
 
@@ -417,6 +421,120 @@ class PopbullTest(HostTest):
                          ["00001.ALL.kept", "retracted.2.ALL.over"])
         self.assertEqual(self.publish("-s", "next")[0], "4")
         self.complaint("expire", "--older-than", "1y", check=64)
+
+
+class VirtualUsersTest(HostTest):
+    """Users of one uid, who are served by processes that stay."""
+
+    PASSWORD = "right"
+    NAMES = ("popbull-ann", "popbull-jo")
+
+    def setUp(self):
+        super().setUp()
+        self.bulls = self.host.path("bulls-" + self._testMethodName)
+        os.mkdir(self.bulls, 0o755)
+        credentials = self.host.path("credentials-" + self._testMethodName)
+        subprocess.run([popper_host.POPAUTH, "init", "-q", "--credential-file", credentials],
+                       check=True, timeout=PATIENCE)
+        for name in self.NAMES:
+            home = os.path.join(self.user.home, name)
+            os.makedirs(home, exist_ok=True)
+            os.chown(home, self.user.uid, self.user.gid)
+            self.addCleanup(shutil.rmtree, home)
+            subprocess.run(
+                [popper_host.POPAUTH, "set", name, "--stdin", "--uid", str(self.user.uid), "--gid",
+                 str(self.user.gid), "--home", home, "--credential-file", credentials],
+                input=self.PASSWORD.encode() + b"\n", check=True, timeout=PATIENCE)
+        # Nobody else's users count: other tests have some at the same time.
+        names = self.host.write(self.host.path("users"), "\n".join(self.NAMES).encode(), mode=0o644)
+        self.config = self.host.configure(
+            auth_file=names, bulldir=self.bulls, auth_source="credentials", credential_file=credentials,
+            clear_text_password="always", server_mode=True, bulldb_max_tries=1000000)
+
+    def popbull(self, *arguments, data=b""):
+        subprocess.run([POPBULL, "-f", self.config, *arguments], input=data, check=True,
+                       stdout=subprocess.DEVNULL, timeout=PATIENCE * 4)
+
+    def publish(self, subject):
+        self.popbull("publish", "-s", subject, data=b"text\n")
+
+    def login(self, port, name):
+        client = popper_host.connect(port)
+        try:
+            client.user(name)
+            client.pass_(self.PASSWORD)
+        except (OSError, popper_host.poplib.error_proto):
+            client.close()
+            raise
+        return client
+
+    def take(self, port, name):
+        """The subjects of all mail, which is gone then."""
+        with contextlib.closing(self.login(port, name)) as client:
+            numbers = range(1, client.stat()[0] + 1)
+            found = [str(email.message_from_bytes(message_of(client, i))["Subject"])
+                     for i in numbers]
+            for number in numbers:
+                client.dele(number)
+            client.quit()
+        return found
+
+    def named(self, name):
+        return daemon_processes.Family(self.config).named(name)
+
+    def test_numbers_that_move_are_lost_on_no_process_that_stays(self):
+        ann, jo = self.NAMES
+        self.publish("one")
+        with self.host.standalone(self.config) as port:
+            self.assertEqual(self.take(port, jo), ["one"])
+            for to, subject in (("database", "two"), ("files", "three")):
+                popper_host.wait_until(lambda: self.named("pop-idle"), "a process waits")
+                self.popbull("migrate", "--to", to)
+                self.publish(subject)
+                found = self.take(port, jo)  # perhaps from the process that knows the old place
+                other = self.login(port, ann)
+                try:
+                    found += self.take(port, jo)  # from another
+                finally:
+                    other.quit()
+                found += self.take(port, jo)
+                self.assertEqual(found, [subject], to)
+
+    def test_a_kill_between_mail_and_number_doubles_nothing(self):
+        _, jo = self.NAMES
+        self.publish("one")
+        self.popbull("migrate", "--to", "database")
+        with self.host.standalone(self.config) as port:
+            self.assertEqual(self.take(port, jo), ["one"])
+            self.publish("two")
+            spool = os.path.join(self.host.spool_dir, jo)
+
+            def mail_has_come():
+                with open(spool, "rb") as stream:
+                    return b"Subject: two" in stream.read()
+            answers = []
+
+            def login():
+                try:
+                    with contextlib.closing(self.login(port, jo)):
+                        answers.append(b"")
+                except (OSError, popper_host.poplib.error_proto) as refused:
+                    answers.append(refused.args[0])
+            with open(os.path.join(self.bulls, "bulldb.lock"), "r+b") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)  # the number waits for it
+                thread = threading.Thread(target=login)
+                thread.start()
+                try:
+                    popper_host.wait_until(mail_has_come, "the mail is there")
+                    for teller in self.named("pop-bulletins"):
+                        os.kill(teller.pid, signal.SIGKILL)
+                finally:
+                    fcntl.flock(lock, fcntl.LOCK_UN)
+                    thread.join(PATIENCE * 4)
+            self.assertEqual(len(answers), 1)
+            self.assertIn(b"Unable to open Bulletin database", answers[0])
+            self.assertEqual(self.take(port, jo), ["two"])
+            self.assertEqual(self.take(port, jo), [])
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bull/seen_numbers.h"
 #include "support/catch.h"
 #include "support/temporary_directory.h"
 
@@ -50,6 +51,17 @@ TEST_CASE("With popbulldir the one in the home is read until there is another", 
   CHECK(get_file(bed.home / ".popbull") == "5\n");
   CHECK(bed.read().value() == SeenFile{Kind::number, {6, {}}});
   bed.user.home.clear();
+  CHECK(bed.read().value() == SeenFile{Kind::number, {6, {}}});
+}
+
+TEST_CASE("A user whose home cannot be reached is not taken for a new one", "[bull][popbull]") {
+  Bed bed;
+  bed.settings.popbulldir = bed.directory.path();
+  std::filesystem::create_symlink("loop", bed.home / "loop");  // fails for root, too
+  bed.user.home = bed.home / "loop";
+  CHECK(bed.read().error().code == Errc::denied);
+  CHECK(taken_over_numbers(system_disk(), bed.settings, bed.user).error().code == Errc::denied);
+  put_file(bed.directory / "jo.popbull", "6\n");
   CHECK(bed.read().value() == SeenFile{Kind::number, {6, {}}});
 }
 

@@ -55,7 +55,7 @@ TEST_CASE("A teller that cannot reach its database says so, and ends", "[popper]
   settings.bulldb = directory / "missing" / "bulldb";
   const Result<SessionFilter> filter = SessionFilter::make();
   REQUIRE(filter);
-  Result<BulletinTeller> teller = BulletinTeller::start(settings, "jo", *filter);
+  Result<BulletinTeller> teller = BulletinTeller::start(settings, settings.bulldb, "jo", *filter);
   REQUIRE(teller);
   CHECK(teller->fetch("jo").error().code == Errc::not_found);
   CHECK(teller->fetch("jo").error().code == Errc::io);
@@ -68,7 +68,7 @@ TEST_CASE("A teller works from its cage", "[popper][bulletins]") {
   settings.bulldb = directory / "bulldb";
   const Result<SessionFilter> filter = SessionFilter::make();
   REQUIRE(filter);
-  Result<BulletinTeller> teller = BulletinTeller::start(settings, "jo", *filter);
+  Result<BulletinTeller> teller = BulletinTeller::start(settings, settings.bulldb, "jo", *filter);
   REQUIRE(teller);
   // Enough to move the changes into the database.
   const SeenRecord record{1'000'000'000'000'000'000,
@@ -77,6 +77,24 @@ TEST_CASE("A teller works from its cage", "[popper][bulletins]") {
   CHECK(teller->fetch("jo").value() == record);
   CHECK(std::filesystem::file_size(directory / "bulldb") > 0);
   CHECK(teller->fetch("ann").error().code == Errc::denied);
+}
+
+TEST_CASE("A database that was put out of use is not an empty one", "[popper][bulletins]") {
+  const test::TemporaryDirectory directory{test::TemporaryDirectory::Place::memory};
+  Settings settings;
+  settings.bulldir = directory.path();
+  const std::filesystem::path file = directory / "bulldb";
+  const Result<SessionFilter> filter = SessionFilter::make();
+  REQUIRE(filter);
+  const SeenDatabase database{system_disk(), system_clock(), file, 3};
+  REQUIRE(database.apply({{"jo", SeenRecord{2, {}}}}));
+  Result<BulletinTeller> teller = BulletinTeller::start(settings, file, "jo", *filter);
+  REQUIRE(teller);
+  CHECK(teller->fetch("jo").value() == SeenRecord{2, {}});
+  std::filesystem::rename(file, directory / "bulldb.old");
+  CHECK(teller->fetch("jo").error().code == Errc::changed);
+  CHECK(teller->store("jo", {3, {}}).error().code == Errc::changed);
+  CHECK(!std::filesystem::exists(directory / "bulldb.changes"));
 }
 
 }  // namespace
