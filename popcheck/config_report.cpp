@@ -85,8 +85,10 @@ Json sarif_location(const Place& place) {
       {"artifactLocation", Json{Json::Object{{"uri", Json{uri_of(place.source)}}}}}};
   if (place.line != 0) {
     Json::Object region{{"startLine", Json{std::uint64_t{place.line}}}};
-    if (place.column != 0) region.emplace_back("startColumn", Json{std::uint64_t{place.column}});
-    physical.emplace_back("region", Json{}).second.value = std::move(region);
+    if (place.column != 0) {
+      region.emplace_back("startColumn", Json{}).second.value = std::uint64_t{place.column};
+    }
+    physical.emplace_back("region", Json{std::move(region)});
   }
   return {Json::Object{{"physicalLocation", Json{std::move(physical)}}}};
 }
