@@ -33,7 +33,7 @@ bool is_printable(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return "\"" + escaped(text, 80) + "\"";
 }
 
@@ -82,7 +82,7 @@ Fault capabilities_fault(std::span<const std::string> lines) {
     const std::vector<std::string> words = words_of(line);
     if (words.empty()) return "an empty line among the capabilities";
     if (line.starts_with(' ') || !std::ranges::all_of(words, is_printable)) {
-      return "no capability is written as " + quoted(line);
+      return "no capability is written as " + in_quotes(line);
     }
     const std::string name = upper(words.front());
     if (!seen.insert(name).second) return escaped(name, 80) + " is announced twice";
@@ -117,7 +117,7 @@ Fault banner_stamp_fault(std::string_view stamp) {
   const bool good = at != 0 && at + 1 != inside.size() && inside.find('@', at + 1) == inside.npos &&
                     is_printable(inside);
   if (good) return std::nullopt;
-  return quoted(stamp) + " is no message-id, and clients would take APOP for offered";
+  return in_quotes(stamp) + " is no message-id, and clients would take APOP for offered";
 }
 
 std::optional<std::string> response_code_of(std::string_view line) {
@@ -139,7 +139,7 @@ Fault response_code_fault(std::string_view line, const Capabilities& capabilitie
                           [](char c) { return c > ' ' && c < 0x7f && c != '[' && c != '"'; }) &&
       !code->starts_with('/') && !code->ends_with('/');
   if (good) return std::nullopt;
-  return quoted(line) + " has no response code where one should be";
+  return in_quotes(line) + " has no response code where one should be";
 }
 
 // --- Listings
@@ -161,7 +161,7 @@ Fault take_sizes(std::span<const std::string> lines, Sizes& sizes) {
     const std::optional<std::uint64_t> number = take_number(rest);
     const std::optional<std::uint64_t> octets =
         decimal(rest.substr(0, std::min(rest.find(' '), rest.size())));
-    if (!number || !octets) return quoted(line) + " is no number and size";
+    if (!number || !octets) return in_quotes(line) + " is no number and size";
     if (*number <= last && !first) first = numbered(*number) + " comes after " + numbered(last);
     last = *number;
     sizes[*number] = *octets;
@@ -175,9 +175,9 @@ Fault take_ids(std::span<const std::string> lines, Ids& ids) {
   for (const std::string& line : lines) {
     std::string_view id = line;
     const std::optional<std::uint64_t> number = take_number(id);
-    if (!number) return quoted(line) + " is no number and unique-id";
+    if (!number) return in_quotes(line) + " is no number and unique-id";
     const bool is_id = !id.empty() && id.size() <= longest_id && is_printable(id);
-    if (!is_id && !first) first = numbered(*number) + " has the unique-id " + quoted(id);
+    if (!is_id && !first) first = numbered(*number) + " has the unique-id " + in_quotes(id);
     if (*number <= last && !first) first = numbered(*number) + " comes after " + numbered(last);
     last = *number;
     ids[*number] = id;
@@ -199,7 +199,7 @@ Fault unique_fault(const Ids& ids) {
   for (const auto& [number, id] : ids) {
     const auto [found, is_new] = seen.emplace(id, number);
     if (!is_new) {
-      return numbered(found->second) + " and " + numbered(number) + " both have " + quoted(id);
+      return numbered(found->second) + " and " + numbered(number) + " both have " + in_quotes(id);
     }
   }
   return std::nullopt;
@@ -216,11 +216,11 @@ Fault stable_fault(const Ids& before, const Ids& now) {
       return before.size() == now.size() && there != now.end() && there->second != each.second;
     });
     if (moved == before.end()) return std::nullopt;
-    return numbered(moved->first) + " had " + quoted(moved->second) + " and now has " +
-           quoted(now.at(moved->first));
+    return numbered(moved->first) + " had " + in_quotes(moved->second) + " and now has " +
+           in_quotes(now.at(moved->first));
   }
   if (now.size() < before.size()) return std::nullopt;  // somebody has deleted mail
-  return numbered(gone->first) + " had " + quoted(gone->second) +
+  return numbered(gone->first) + " had " + in_quotes(gone->second) +
          ", which is gone, though no message is";
 }
 
@@ -229,8 +229,8 @@ Fault single_fault(std::string_view line, std::uint64_t number, std::string_view
   const bool same = words.size() >= 3 && words[0] == "+OK" && words[1] == std::to_string(number) &&
                     words[2] == listed;
   if (same) return std::nullopt;
-  return numbered(number) + " is listed with " + quoted(listed) + ", and asked for alone " +
-         quoted(line);
+  return numbered(number) + " is listed with " + in_quotes(listed) + ", and asked for alone " +
+         in_quotes(line);
 }
 
 // --- Messages
@@ -240,7 +240,7 @@ Fault stuffing_fault(std::span<const std::string> lines) {
     return line.starts_with('.') && !line.starts_with("..");
   });
   if (found == lines.end()) return std::nullopt;
-  return "the line " + quoted(*found) + " has lost its second dot";
+  return "the line " + in_quotes(*found) + " has lost its second dot";
 }
 
 Fault top_fault(std::span<const std::string> whole, std::span<const std::string> top,
@@ -265,7 +265,7 @@ Fault delivered_fault(std::span<const std::string> sent, std::span<const std::st
   const auto header_end = got.begin() + static_cast<std::ptrdiff_t>(got_body);
   for (const std::string& field : sent.first(sent_body)) {
     at = std::find(at, header_end, field);
-    if (at == header_end) return "the header has lost " + quoted(field);
+    if (at == header_end) return "the header has lost " + in_quotes(field);
   }
   const auto body_of = [](std::span<const std::string> lines, std::size_t begin) {
     while (lines.size() > begin && lines.back().empty()) lines = lines.first(lines.size() - 1);
@@ -275,8 +275,8 @@ Fault delivered_fault(std::span<const std::string> sent, std::span<const std::st
   const auto differs = std::ranges::mismatch(was, is);
   if (differs.in1 == was.end() && differs.in2 == is.end()) return std::nullopt;
   return "line " + std::to_string(std::distance(was.begin(), differs.in1)) + " of the body was " +
-         (differs.in1 == was.end() ? "not there" : quoted(*differs.in1)) + " and is " +
-         (differs.in2 == is.end() ? "not there" : quoted(*differs.in2));
+         (differs.in1 == was.end() ? "not there" : in_quotes(*differs.in1)) + " and is " +
+         (differs.in2 == is.end() ? "not there" : in_quotes(*differs.in2));
 }
 
 }  // namespace pop
