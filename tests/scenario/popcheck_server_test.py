@@ -1,20 +1,18 @@
 """popcheck server finds nothing wrong with popper in its several ways to be reached, and with
 Dovecot what its manual says."""
 
-import contextlib
 import json
 import os
-import shutil
 import subprocess
 import xml.etree.ElementTree
 
+import dovecot_server
 import popper_host
-from popper_host import POPAUTH, POPPER, free_port, simple_message, simple_spool, wait_until
+from popper_host import POPAUTH, POPPER, simple_message, simple_spool
 from tls_host import TlsHostTest
 
 POPCHECK = os.path.abspath(os.environ.get("POPCHECK", os.path.join(os.path.dirname(POPPER), "popcheck")))
 POPSPOOL = os.path.abspath(os.environ.get("POPSPOOL", os.path.join(os.path.dirname(POPPER), "popspool")))
-DOVECOT = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin")
 PATIENCE = popper_host.PATIENCE * 4
 
 
@@ -144,56 +142,11 @@ class ServerTest(TlsHostTest):
             none = self.popcheck(port, *given)
             self.assertEqual(none.returncode, 64)
 
-    @contextlib.contextmanager
     def dovecot(self):
-        """Yields the port of STLS and that of implicit TLS."""
-        port, secure = free_port(), free_port()
-        base = self.host.path(f"dovecot.{port}")
-        os.mkdir(base)
-        user = self.user
-        self.host.write(base + "/users", (f"{user.name}:{{PLAIN}}{user.password}:{user.uid}:"
-                                          f"{user.gid}::{user.home}::\n").encode(), mode=0o644)
-        config = self.host.write(base + "/dovecot.conf", f"""base_dir = {base}/run
-state_dir = {base}/state
-log_path = {base}/log
-protocols = pop3
-listen = 127.0.0.1
-ssl = yes
-ssl_cert = <{self.certificate}
-ssl_key = <{self.key}
-auth_mechanisms = plain login cram-md5 digest-md5 apop scram-sha-1 scram-sha-256
-auth_failure_delay = 0
-first_valid_uid = 1
-mail_location = mbox:{user.home}/.imap:INBOX={self.host.spool_path(user)}
-mail_privileged_group = mail
-mail_access_groups = mail
-service pop3-login {{
-  inet_listener pop3 {{
-    port = {port}
-  }}
-  inet_listener pop3s {{
-    port = {secure}
-    ssl = yes
-  }}
-}}
-passdb {{
-  driver = passwd-file
-  args = {base}/users
-}}
-userdb {{
-  driver = passwd-file
-  args = {base}/users
-}}
-""".encode(), mode=0o644)
-        process = subprocess.Popen([DOVECOT, "-F", "-c", config], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            wait_until(lambda: process.poll() is not None or popper_host.accepts(port),
-                       "Dovecot listens")
-            self.assertIsNone(process.poll(), "Dovecot ended")
-            yield port, secure
-        finally:
-            popper_host.stop(process)
+        return dovecot_server.serving(
+            self.host, self.user, dovecot_server.mbox_location(self.host, self.user),
+            ("auth_mechanisms = plain login cram-md5 digest-md5 apop scram-sha-1 scram-sha-256",
+             "auth_failure_delay = 0"), (self.certificate, self.key))
 
     def test_dovecot(self):
         with self.dovecot() as (port, secure):

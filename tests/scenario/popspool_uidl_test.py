@@ -3,79 +3,30 @@
 same order: in an mbox and in a Maildir, read from Dovecot's own files or asked from the running
 server. Exits with 77 where Dovecot is not installed."""
 
-import contextlib
 import json
 import os
 import poplib
-import shutil
 import ssl
 import subprocess
 import sys
 
 import certificates
+import dovecot_server
 import popper_host
-from popper_host import (HostTest, SEPARATOR, free_port, ids_of, simple_message, simple_spool,
-                         wait_until)
+from popper_host import HostTest, SEPARATOR, ids_of, simple_message, simple_spool
 from popspool_host import POPSPOOL
 
 PATIENCE = popper_host.PATIENCE
-DOVECOT = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 
 class DovecotTest(HostTest):
-    @contextlib.contextmanager
     def dovecot(self, location, uidl_format="%08Xu%08Xv", pair=None):
-        """Dovecot for the one user on a port of its own; yields the port, and the one of implicit
-        TLS."""
-        port, secure = free_port(), free_port()
-        base = self.host.path(f"dovecot.{port}")
-        os.mkdir(base)
-        self.host.write(base + "/users", (f"{self.user.name}:{{PLAIN}}{self.user.password}:"
-                                          f"{self.user.uid}:{self.user.gid}::{self.user.home}::\n"
-                                          ).encode(), mode=0o644)
-        tls = f"ssl = yes\nssl_cert = <{pair[0]}\nssl_key = <{pair[1]}" if pair else "ssl = no"
-        config = self.host.write(base + "/dovecot.conf", f"""base_dir = {base}/run
-state_dir = {base}/state
-log_path = {base}/log
-protocols = pop3
-listen = 127.0.0.1
-{tls}
-disable_plaintext_auth = no
-first_valid_uid = 1
-mail_location = {location}
-mail_privileged_group = mail
-mail_access_groups = mail
-pop3_uidl_format = {uidl_format}
-service pop3-login {{
-  inet_listener pop3 {{
-    port = {port}
-  }}
-  inet_listener pop3s {{
-    port = {secure if pair else 0}
-    ssl = yes
-  }}
-}}
-passdb {{
-  driver = passwd-file
-  args = {base}/users
-}}
-userdb {{
-  driver = passwd-file
-  args = {base}/users
-}}
-""".encode(), mode=0o644)
-        process = subprocess.Popen([DOVECOT, "-F", "-c", config], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            wait_until(lambda: process.poll() is not None or popper_host.accepts(port),
-                       "Dovecot listens")
-            self.assertIsNone(process.poll(), "Dovecot ended")
-            yield port, secure
-        finally:
-            popper_host.stop(process)
+        return dovecot_server.serving(
+            self.host, self.user, location,
+            ("disable_plaintext_auth = no", f"pop3_uidl_format = {uidl_format}"), pair)
 
     def mbox_location(self):
-        return f"mbox:{self.user.home}/.imap:INBOX={self.host.spool_path(self.user)}"
+        return dovecot_server.mbox_location(self.host, self.user)
 
     def ids_at_dovecot(self, port, delete=()):
         """What a client learns in a session, before it deletes these."""
@@ -244,7 +195,7 @@ userdb {{
 
 
 if __name__ == "__main__":
-    if DOVECOT is None:
+    if dovecot_server.DOVECOT is None:
         print("Dovecot is not installed")
         sys.exit(77)
     popper_host.main()
