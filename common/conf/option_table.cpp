@@ -154,11 +154,12 @@ constexpr std::array options{
     Option{"announce-expire", "", protocol, &S::announce_expire, "DAYS", anywhere, Ready::later,
            "Announce after how many days the server may delete mail (EXPIRE in CAPA)",
            "-1 announces NEVER.", extension("expire"), within(-1, 1'000'000)},
-    Option{"announce-login-delay", "", protocol, &S::announce_login_delay, "SECONDS", anywhere,
-           Ready::now, "Say how long a user must wait between two logins (LOGIN-DELAY in CAPA)",
-           "Whoever comes earlier is refused with [LOGIN-DELAY], but for three logins in a row after "
-           "a rest. -1: there is no such rule.",
-           extension("login_delay"), within(-1, 1'000'000)},
+    Option{
+        "announce-login-delay", "", protocol, &S::announce_login_delay, "SECONDS", anywhere,
+        Ready::now, "Say how long a user must wait between two logins (LOGIN-DELAY in CAPA)",
+        "Whoever comes earlier is refused with [LOGIN-DELAY], but for three logins in a row after "
+        "a rest. -1: there is no such rule.",
+        extension("login_delay"), within(-1, 1'000'000)},
     Option{"auth-file", "", login, &S::auth_file, "FILE", start_up, Ready::now,
            "Let only the users listed in this file log in, one name a line",
            "Names are compared exactly, after downcase-user, trim-domain and folder. The file is "
@@ -218,11 +219,12 @@ constexpr std::array options{
     Option{"check-password-expired", "", login, &S::check_password_expired, "BOOL", start_up,
            Ready::now, "Refuse a login whose password has expired",
            "An account that has expired is refused always."},
-    Option{"chunky-writes", "", protocol, &S::chunky_writes, "WHEN", anywhere, Ready::now,
-           "Gather small replies into large writes",
-           "Where they are not gathered, each reply is sent by itself and a message in pieces of 512 "
-           "octets, which a congested network may carry better.",
-           no_switch, no_range, any, chunky_words},
+    Option{
+        "chunky-writes", "", protocol, &S::chunky_writes, "WHEN", anywhere, Ready::now,
+        "Gather small replies into large writes",
+        "Where they are not gathered, each reply is sent by itself and a message in pieces of 512 "
+        "octets, which a congested network may carry better.",
+        no_switch, no_range, any, chunky_words},
     Option{"clear-text-password", "", login, &S::clear_text_password, "WHEN", start_up, Ready::now,
            "Say when a password may be sent with USER and PASS", "", takes_number('p'), no_range,
            any, clear_text_words},
@@ -255,6 +257,9 @@ constexpr std::array options{
            "Empty: nobody is told. Without a port the host's rpcbind is asked. IPv4 clients only. "
            "libtirpc must be installed.",
            takes_value('D'), no_range, host},
+    Option{"end-of-header", "", protocol, &S::end_of_header, "BOOL", anywhere, Ready::later,
+           "End the header of a message that is nothing but a header with an empty line",
+           "For clients that wait for it: Outlook Express 4 to 6."},
     Option{"failure-delay", "", connections, &S::failure_delay, "SECONDS", start_up, Ready::now,
            "Let an address wait after a failed login before the next is looked at",
            "Each further failure doubles the time, up to failure-delay-most. Other addresses wait "
@@ -301,6 +306,9 @@ constexpr std::array options{
            "0: none. 1: one letter made from the sum of the name's first five bytes, modulo 26. "
            "2: the first letter of the name, and below it the second.",
            no_switch, within(0, 2)},
+    Option{"hide-utf8", "", protocol, &S::hide_utf8, "BOOL", anywhere, Ready::later,
+           "Do not offer the commands UTF8 and LANG",
+           "For clients that stumble over the line in CAPA: some versions of Outlook."},
     Option{"home-dir-mail", "", place, &S::home_dir_mail, "FILE", start_up, Ready::now,
            "Find the spool under this name in the user's home directory", "Empty: in spool-dir.",
            no_switch, no_range, file_name},
@@ -324,12 +332,13 @@ constexpr std::array options{
            "ticket's owner to, or the owner's whole name; what PASS says does not matter, and STLS "
            "and APOP are not offered. Holds wherever a [[listen]] table does not say it.",
            turns_on('k')},
-    Option{"kerberos-keytab", "", login, &S::kerberos_keytab, "FILE", start_up, Ready::now,
-           "Take the keys of kerberos-service from this file",
-           "Empty: where libkrb5 looks, usually /etc/krb5.keytab. Read at the start and at each "
-           "reload. Any key of the service will do, whatever host its name says. It is for KPOP and "
-           "for AUTH GSSAPI, which it brings unless sasl-mechanisms leaves that out.",
-           no_switch, no_range, absolute_or_none},
+    Option{
+        "kerberos-keytab", "", login, &S::kerberos_keytab, "FILE", start_up, Ready::now,
+        "Take the keys of kerberos-service from this file",
+        "Empty: where libkrb5 looks, usually /etc/krb5.keytab. Read at the start and at each "
+        "reload. Any key of the service will do, whatever host its name says. It is for KPOP and "
+        "for AUTH GSSAPI, which it brings unless sasl-mechanisms leaves that out.",
+        no_switch, no_range, absolute_or_none},
     Option{"kerberos-replay-file", "", login, &S::kerberos_replay_file, "FILE", start_up,
            Ready::now, "Remember here which Kerberos authenticators have been used",
            "Made if it is missing, as is its directory. Its directory must be root's.", no_switch,
@@ -338,6 +347,9 @@ constexpr std::array options{
            "Use this Kerberos service",
            "The first part of the server's principal, as in pop/host.example.org.",
            takes_value('K'), no_range, word},
+    Option{"locale-dir", "", protocol, &S::locale_dir, "DIRECTORY", start_up, Ready::later,
+           "Find the translations of replies here (LANG)", "Empty: where they were installed.",
+           no_switch, no_range, absolute_or_none},
     Option{"lock-order", "", service, &S::lock_order, "ORDER", start_up, Ready::now,
            "Take the spool locks in this order",
            "It must be the order of the other programs that write the spool.", no_switch, no_range,
@@ -387,6 +399,9 @@ constexpr std::array options{
            "Sign these packets with this secret"},
     Option{"mail-command", "", protocol, &S::mail_command, "PROGRAM", start_up, Ready::later,
            "Submit mail from XTND XMIT with this program", "", no_switch, no_range, absolute},
+    Option{"mail-command-size", "", protocol, &S::mail_command_size, "MEGABYTES", start_up,
+           Ready::later, "Take no larger message with XTND XMIT", "", no_switch,
+           within(1, 1'000'000)},
     Option{
         "mail-format", "", place, &S::mail_format, "FORMAT", start_up, Ready::now,
         "Expect mail in this format",
@@ -482,6 +497,13 @@ constexpr std::array options{
            "ADDRESS or ADDRESS/BITS, several with blanks between. From there a connection without "
            "that header is refused, and from elsewhere one with it.",
            no_switch, no_range, networks},
+    Option{"replace-nul", "", protocol, &S::replace_nul, "BOOL", anywhere, Ready::later,
+           "Send an octet 0x80 for each NUL in a message",
+           "For clients that stop at a NUL: Outlook Express and old versions of Outlook."},
+    Option{"require-shell", "", login, &S::require_shell, "BOOL", start_up, Ready::later,
+           "Refuse users of the system whose shell does not stand in /etc/shells",
+           "A line /POPPER/ANY/SHELL in that file, with or without a slash behind it, lets every "
+           "shell pass here."},
     Option{"reverse-lookup", "", logging, &S::reverse_lookup, "BOOL", start_up, Ready::now,
            "Look up the name of a client's address",
            "Names are for the log only, are believed only when they lead back to the address, and "
@@ -495,13 +517,14 @@ constexpr std::array options{
            "%6 for the strength of its encryption. Empty: log-login is used."},
     Option{"sasl-max-ssf", "", tls, &S::sasl_max_ssf, "BITS", start_up, Ready::now,
            "Accept SASL encryption of at most this strength", "", no_switch, strength},
-    Option{
-        "sasl-mechanisms", "", tls, &S::sasl_mechanisms, "NAMES", start_up, Ready::now,
-        "Offer only these SASL mechanisms",
-        "Names with blanks between. Empty: all but DIGEST-MD5, and GSSAPI only where kerberos-keytab "
-        "is set. Offered is always only what can work: with the credential file, under TLS, as the other "
-        "sasl options and clear-text-password allow.",
-        no_switch, no_range, listed_words, sasl_mechanism_words},
+    Option{"sasl-mechanisms", "", tls, &S::sasl_mechanisms, "NAMES", start_up, Ready::now,
+           "Offer only these SASL mechanisms",
+           "Names with blanks between. Empty: all but DIGEST-MD5, and GSSAPI only where "
+           "kerberos-keytab "
+           "is set. Offered is always only what can work: with the credential file, under TLS, as "
+           "the other "
+           "sasl options and clear-text-password allow.",
+           no_switch, no_range, listed_words, sasl_mechanism_words},
     Option{"sasl-min-ssf", "", tls, &S::sasl_min_ssf, "BITS", start_up, Ready::now,
            "Require SASL encryption of at least this strength", "", no_switch, strength},
     Option{"sasl-no-active", "", tls, &S::sasl_no_active, "BOOL", start_up, Ready::now,
@@ -512,11 +535,12 @@ constexpr std::array options{
            "Offer only SASL mechanisms that withstand dictionary attacks"},
     Option{"sasl-no-plaintext", "", tls, &S::sasl_no_plaintext, "BOOL", start_up, Ready::now,
            "Offer only SASL mechanisms that do not send a password in the clear"},
-    Option{"scoreboard", "", program, &S::scoreboard, "FILE", start_up, Ready::now,
-           "Note here who is on, for popcheck(8)",
-           "Made if it is missing, as is its directory, which must be root's and should be in memory. "
-           "Only root can read it, or who starts popper without root. Empty: nowhere.",
-           no_switch, no_range, absolute_or_none},
+    Option{
+        "scoreboard", "", program, &S::scoreboard, "FILE", start_up, Ready::now,
+        "Note here who is on, for popcheck(8)",
+        "Made if it is missing, as is its directory, which must be root's and should be in memory. "
+        "Only root can read it, or who starts popper without root. Empty: nowhere.",
+        no_switch, no_range, absolute_or_none},
     Option{"server-mode", "", service, &S::server_mode, "BOOL", anywhere, Ready::now,
            "Serve from the spool itself, without a temporary copy",
            "For users whose spool only delivery and this server change.", turns_on('S')},
@@ -528,6 +552,11 @@ constexpr std::array options{
            "It runs as the user, in the user's Maildir or home directory, with the client on "
            "descriptors 0 and 1. popper --preauth is such a program.",
            no_switch, no_range, absolute_or_none},
+    Option{"session-takeover", "", service, &S::session_takeover, "WHEN", anywhere, Ready::later,
+           "Say when a login ends another session of the same maildrop",
+           "never; dead: when the connection of the other is gone; idle:SECONDS: also when its "
+           "client has been silent for so long; always.",
+           no_switch, no_range, takeover},
     Option{"shy", "", protocol, &S::shy, "BOOL", start_up, Ready::now,
            "Hide name and version of the server from clients"},
     Option{"spool-dir", "", place, &S::spool_dir, "DIRECTORY", start_up, Ready::now,
@@ -623,6 +652,8 @@ constexpr std::array options{
            no_switch, no_range, any, tls_version_words},
     Option{"tls-workarounds", "", tls, &S::tls_workarounds, "BOOL", start_up, Ready::now,
            "Work around the faults of old TLS clients", "It replaces tls-options."},
+    Option{"trace-bodies", "", logging, &S::trace_bodies, "BOOL", anywhere, Ready::later,
+           "Write the messages that are sent into the trace, too"},
     Option{"tracefile", "", logging, &S::tracefile, "FILE", anywhere, Ready::now,
            "Write debug and log records to this file",
            "The log has its records as before; those of debug go only here unless debug is set. A "

@@ -61,6 +61,7 @@ enum class Form : std::uint8_t {
   host,              // HOST[:PORT], or empty
   host_and_port,     // HOST:PORT, or empty
   statement,         // SQL with placeholders, or empty
+  takeover,      // a TakeoverRule
   listed_words,  // some of the option's words, in any case, with blanks or commas between; or none
 };
 

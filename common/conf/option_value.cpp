@@ -13,6 +13,7 @@
 #include "conf/pattern.h"
 #include "conf/query_template.h"
 #include "conf/service_address.h"
+#include "conf/takeover_rule.h"
 
 namespace pop {
 namespace {
@@ -202,6 +203,11 @@ Judged<void> check_form(const Option& option, std::string_view text) {
       break;
     case Form::rules:
       if (const auto parsed = RuleList::parse(text); !parsed) return wrong(option, parsed.error());
+      break;
+    case Form::takeover:
+      if (!parse_takeover_rule(text)) {
+        return wrong(option, "must be never, dead, idle:SECONDS or always, not " + quoted(text));
+      }
       break;
     case Form::listed_words:
       return check_words(option, text);

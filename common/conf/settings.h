@@ -83,6 +83,7 @@ struct Settings {
   std::chrono::seconds lock_wait{30};  // at most, for the spool locks
   bool uw_kluge = false;
   bool old_style_uid = false;
+  std::string session_takeover = "dead";  // a TakeoverRule
   UidFormat uid_format = UidFormat::native;
 
   // Protocol.
@@ -93,6 +94,11 @@ struct Settings {
   std::int64_t announce_login_delay = -1;  // -1: not announced
   ChunkyWrites chunky_writes = ChunkyWrites::by_default;
   std::filesystem::path mail_command = "/usr/sbin/sendmail";
+  std::int64_t mail_command_size = 50;  // megabytes of one message
+  std::filesystem::path locale_dir;     // empty: the installed one
+  bool replace_nul = false;             // this and the following: for faulty clients
+  bool end_of_header = false;
+  bool hide_utf8 = false;
 
   // Connections.
   std::int64_t max_connections = 10'000;         // 0: as the limit of open files allows
@@ -117,6 +123,7 @@ struct Settings {
   std::filesystem::path nonauth_file;
   std::int64_t block_uid = 10;  // users with this uid and below; -1: only root, as always
   bool check_password_expired = true;
+  bool require_shell = false;
   bool poppassd_clear_text = false;        // also without TLS from other hosts
   std::int64_t poppassd_connections = 32;  // each has two processes
   std::int64_t poppassd_min_length = 8;    // octets of a new password
@@ -145,6 +152,7 @@ struct Settings {
   // Logging.
   bool debug = false;
   std::filesystem::path tracefile;
+  bool trace_bodies = false;
   LogFacility log_facility = LogFacility::mail;
   bool statistics = false;
   bool timing = false;

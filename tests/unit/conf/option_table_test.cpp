@@ -71,10 +71,11 @@ TEST_CASE("Names and aliases find their option in any case", "[conf][table]") {
   CHECK_THROWS(option_named("no-such-option"));
 }
 
-TEST_CASE("Names are lowercase words joined by hyphens", "[conf][table]") {
+TEST_CASE("Names are lowercase words and numbers joined by hyphens", "[conf][table]") {
   for (const Option& option : all_options()) {
     CAPTURE(option.name);
-    CHECK(option.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") == std::string_view::npos);
+    CHECK(option.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") ==
+          std::string_view::npos);
     CHECK(!option.value.empty());
   }
 }

@@ -152,7 +152,7 @@ TEST_CASE("What comes later may only keep its default", "[conf][value]") {
         other = std::string{option.words.back().word};
         break;
       default:
-        other = std::string{"/other"};
+        other = std::string{option.form == Form::takeover ? "always" : "/other"};
     }
     const Judged<void> refused = check_value(option, other);
     REQUIRE(!refused);
