@@ -24,6 +24,7 @@
 #include "popper/client_stream.h"
 #include "popper/header_fields_reply.h"
 #include "popper/mail_user.h"
+#include "popper/message_text.h"
 #include "popper/retention.h"
 #include "popper/role_log.h"
 #include "popper/session_log.h"
@@ -340,7 +341,8 @@ void Session::count_line(const LineReader::Line& line) {
 }
 
 void Session::perform(const SendMessage& message) {
-  Result<std::unique_ptr<MessageReader>> reader = maildrop_->open(message.number);
+  Result<std::unique_ptr<MessageReader>> reader =
+      open_in_form(*maildrop_, message.number, MessageForm{});
   if (!reader) return refuse_message(message.number, reader.error());
   if (const Result<void> sent = send_message(message, **reader); !sent) {
     return give_message_up(message.number, sent.error());

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <memory>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "store/maildrop.h"
+
+namespace pop {
+
+/// What of a message goes to the client. Each form has a length of its own, which LIST must tell.
+struct MessageForm {
+  [[nodiscard]] bool operator==(const MessageForm&) const = default;
+};
+
+/// Reads a message in this form: what WireText makes lines of the protocol of. Errors as of
+/// Maildrop::open(), and the reader must not outlive the maildrop.
+[[nodiscard]] Result<std::unique_ptr<MessageReader>> open_in_form(Maildrop& maildrop,
+                                                                  MessageNumber number,
+                                                                  const MessageForm& form);
+
+/// How long it is on the wire, dots not doubled. Reads and converts all of it, unless the form is
+/// the stored one.
+[[nodiscard]] Result<WireOctets> size_in_form(Maildrop& maildrop, MessageNumber number,
+                                              const MessageForm& form);
+
+}  // namespace pop
