@@ -272,7 +272,7 @@ ExitStatus explain_option(std::string_view name, const Configuration& configurat
                   shown_origin(configuration.origins[index_of(*option)]) + ")");
   }
   print_row(terminal, "switch", switch_text(*option));
-  print_row(terminal, "also called", std::string{option->alias});
+  print_row(terminal, "also called", std::string{option->aliases});
   const std::string overriders = shown_overriders(*option, configuration.settings);
   print_row(terminal, "may be set",
             "start-up file, command line" + (overriders.empty() ? "" : ", " + overriders));

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <map>
 #include <ranges>
 #include <utility>
@@ -284,6 +285,14 @@ bool names_a_file(const GivenSwitch& given) {
   return option && std::holds_alternative<std::monostate>(option->target);
 }
 
+/// Takes the program's own name off the front: the FAQ of Qpopper has xinetd say it there, where
+/// the old program did not look.
+void take_own_name(Arguments& arguments) {
+  constexpr std::array<std::string_view, 4> names{"popper", "qpopper", "in.popper", "in.qpopper"};
+  if (arguments.empty() || std::ranges::find(names, arguments.front()) == names.end()) return;
+  arguments.erase(arguments.begin());
+}
+
 /// Takes "[address][:port]" off the front, if it is there.
 Judged<std::optional<ListenAddress>> take_address(Arguments& arguments) {
   if (arguments.empty() || arguments.front().starts_with('-')) return std::nullopt;
@@ -291,6 +300,12 @@ Judged<std::optional<ListenAddress>> take_address(Arguments& arguments) {
   if (!address) return std::unexpected(std::move(address).error());
   arguments.erase(arguments.begin());
   return *std::move(address);
+}
+
+/// `said` by CLI11 begins with the name of the switch and a colon.
+std::string missing_value(std::string_view said) {
+  const std::string_view name = said.substr(0, said.find(':'));
+  return (name == popserv_bind_switch ? "-b" : escaped(name, 80)) + ": wants a value";
 }
 
 PopperTask task_of(const SwitchParser& switches) {
@@ -323,6 +338,7 @@ std::expected<PopperCommandLine, PopperRefusal> apply_switches(PopperCommandLine
 std::expected<PopperCommandLine, PopperRefusal> parse_popper_command_line(
     const std::vector<std::string>& arguments, const FileReader& read) {
   Arguments words = arguments;
+  take_own_name(words);
   Judged<std::optional<ListenAddress>> address = take_address(words);
   if (!address) {
     return std::unexpected(refuse_usage({{on_command_line, std::move(address).error()}}));
@@ -330,7 +346,9 @@ std::expected<PopperCommandLine, PopperRefusal> parse_popper_command_line(
   SwitchParser switches;
   try {
     switches.parse(std::move(words));
-  } catch (const CLI::ParseError& error) {  // CLI11 has no other way to say it
+  } catch (const CLI::ArgumentMismatch& error) {  // CLI11 has no other way to say it
+    return std::unexpected(refuse_usage({{on_command_line, missing_value(error.what())}}));
+  } catch (const CLI::ParseError& error) {
     return std::unexpected(refuse_usage({{on_command_line, escaped(error.what())}}));
   }
   if (const std::optional<std::string> text = switches.popserv_address(); text && !*address) {

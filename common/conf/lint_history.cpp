@@ -76,6 +76,12 @@ void look_at_versions(LintNotes& notes) {
 }  // namespace
 
 void look_for_changed_meanings(LintNotes& notes) {
+  if (notes.is_set("tls-identity-file")) {
+    notes.say(LintGravity::warning, LintRule::changed_meaning, "tls-identity-file",
+              "it was for SSL Plus, which is no more; the file is read as tls-server-cert-file is, "
+              "in PEM form",
+              "tls-server-cert-file = \"" + notes.settings().tls_identity_file.native() + "\"");
+  }
   for (const Assignment& one : notes.configuration().written) {
     if (one.grammar == Grammar::classic) look_at_old_file(notes, one);
   }

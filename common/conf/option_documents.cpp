@@ -146,8 +146,8 @@ std::string roff_option(const Option& option) {
   text += roff_sentences(std::string{option.help} + ".") + roff_sentences(option.detail);
   text += roff_words(option) + roff_default(option) + roff_range(option) + roff_switch(option);
   text += std::string{who_may_set(option)} + "\n";
-  if (!option.alias.empty()) {
-    text += "Also accepted as\n.Cm " + std::string{option.alias} + " .\n";
+  for (const std::string_view alias : aliases_of(option)) {
+    text += "Also accepted as\n.Cm " + std::string{alias} + " .\n";
   }
   if (option.ready == Ready::later) text += "This version takes the default only.\n";
   return text;

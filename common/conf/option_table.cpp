@@ -186,11 +186,10 @@ constexpr std::array options{
            "Empty: in the file bulldb of bulldir, if there is one when a user logs in; else each "
            "user has a file .popbull.",
            no_switch, no_range, absolute_or_none},
-    Option{"bulldb-max-tries", "bulldb-max-retires", bulletins, &S::bulldb_max_tries, "COUNT",
-           anywhere, Ready::now, "Try this often to lock the bulletin database",
-           "The pauses between the tries grow to half a second. The guide of Qpopper misprints the "
-           "name as bulldb-max-retires; that is accepted too.",
-           no_switch, within(1, 1'000'000)},
+    Option{"bulldb-max-tries", "bulldb-max-retires bulldb-max-retries", bulletins,
+           &S::bulldb_max_tries, "COUNT", anywhere, Ready::now,
+           "Try this often to lock the bulletin database",
+           "The pauses between the tries grow to half a second.", no_switch, within(1, 1'000'000)},
     Option{"bulldb-nonfatal", "", bulletins, &S::bulldb_nonfatal, "BOOL", anywhere, Ready::now,
            "Serve mail without bulletins when the bulletin database cannot be used",
            "Off: then logins are refused with [SYS/TEMP]. Whose .popbull cannot be used gets mail "
@@ -211,8 +210,7 @@ constexpr std::array options{
            "error at the start.",
            no_switch, no_range, user_pattern},
     Option{"check-hash-dir", "check-hash-spool", place, &S::check_hash_dir, "BOOL", anywhere,
-           Ready::now, "Create missing hash directories",
-           "The guide of Qpopper calls it check-hash-spool in one place; that is accepted too."},
+           Ready::now, "Create missing hash directories"},
     Option{"check-old-spool-loc", "", place, &S::check_old_spool_loc, "BOOL", anywhere, Ready::now,
            "Look for a leftover temporary drop file in spool-dir itself",
            "Of interest when hash-spool or home-dir-mail is set."},
@@ -268,8 +266,8 @@ constexpr std::array options{
     Option{"failure-delay-most", "", connections, &S::failure_delay_most, "SECONDS", start_up,
            Ready::now, "Let no address wait longer than this after failed logins", "", no_switch,
            within(0, 3600)},
-    Option{"fast-update", "", service, &S::fast_update, "BOOL", anywhere, Ready::now,
-           "Replace the spool by renaming a new file over it",
+    Option{"fast-update", "enable-fast-update", service, &S::fast_update, "BOOL", anywhere,
+           Ready::now, "Replace the spool by renaming a new file over it",
            "Safe are programs that make the dotlock before they open the spool and keep it until "
            "they have closed it, and programs that look, once they have their locks, whether the "
            "name still stands for the file they opened. Not safe is one that goes on with fcntl "
@@ -299,8 +297,8 @@ constexpr std::array options{
            "or a name without a dot, is for everybody; a group that there is not is for nobody."},
     Option{"group-no-server-mode", "", service, &S::group_no_server_mode, "GROUP", start_up,
            Ready::later, "Turn server mode off for members of this group"},
-    Option{"group-server-mode", "", service, &S::group_server_mode, "GROUP", start_up, Ready::later,
-           "Turn server mode on for members of this group"},
+    Option{"group-server-mode", "group-sever-mode", service, &S::group_server_mode, "GROUP",
+           start_up, Ready::later, "Turn server mode on for members of this group"},
     Option{"hash-spool", "", place, &S::hash_spool, "METHOD", start_up, Ready::now,
            "Spread the spools over subdirectories",
            "0: none. 1: one letter made from the sum of the name's first five bytes, modulo 26. "
@@ -504,8 +502,8 @@ constexpr std::array options{
            "Refuse users of the system whose shell does not stand in /etc/shells",
            "A line /POPPER/ANY/SHELL in that file, with or without a slash behind it, lets every "
            "shell pass here."},
-    Option{"reverse-lookup", "", logging, &S::reverse_lookup, "BOOL", start_up, Ready::now,
-           "Look up the name of a client's address",
+    Option{"reverse-lookup", "reverse-lookups", logging, &S::reverse_lookup, "BOOL", start_up,
+           Ready::now, "Look up the name of a client's address",
            "Names are for the log only, are believed only when they lead back to the address, and "
            "nobody waits for them.",
            turns_off('R')},
@@ -753,9 +751,21 @@ const Option* find_option(std::string_view name) {
   const auto found = std::ranges::lower_bound(options, small, {}, &Option::name);
   if (found != options.end() && found->name == small) return &*found;
   const auto other = std::ranges::find_if(options, [name](const Option& option) {
-    return !option.alias.empty() && equal_ignoring_case(option.alias, name);
+    return std::ranges::any_of(aliases_of(option), [name](std::string_view alias) {
+      return equal_ignoring_case(alias, name);
+    });
   });
   return other == options.end() ? nullptr : &*other;
+}
+
+std::vector<std::string_view> aliases_of(const Option& option) {
+  std::vector<std::string_view> found;
+  for (std::string_view rest = option.aliases; !rest.empty();) {
+    const std::size_t blank = std::min(rest.find(' '), rest.size());
+    found.push_back(rest.substr(0, blank));
+    rest.remove_prefix(std::min(blank + 1, rest.size()));
+  }
+  return found;
 }
 
 const Option& option_named(std::string_view name) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "conf/settings.h"
 
@@ -61,7 +62,7 @@ enum class Form : std::uint8_t {
   host,              // HOST[:PORT], or empty
   host_and_port,     // HOST:PORT, or empty
   statement,         // SQL with placeholders, or empty
-  takeover,      // a TakeoverRule
+  takeover,          // a TakeoverRule
   listed_words,  // some of the option's words, in any case, with blanks or commas between; or none
 };
 
@@ -106,8 +107,8 @@ enum class Section : std::uint8_t {
 /// Everything that is known of one option; command line, both grammars, help, manual, samples and
 /// completion come from it.
 struct Option {
-  std::string_view name;   // "--name", "set name", the TOML key
-  std::string_view alias;  // another accepted name, mostly a misprint of the old manual; or ""
+  std::string_view name;     // "--name", "set name", the TOML key
+  std::string_view aliases;  // other accepted names, mostly misprints of the old documents
   Section section;
   Target target;
   std::string_view value;  // placeholder in help and manual
@@ -133,10 +134,12 @@ constexpr ValueType Option::type() const {
 /// All options, ascending by name.
 [[nodiscard]] std::span<const Option> all_options();
 
-/// The option of that name or alias, whatever the case; nullptr if there is none.
+/// The option of that name or one of its aliases, whatever the case; nullptr if there is none.
 [[nodiscard]] const Option* find_option(std::string_view name);
 /// The option that must exist: for names written in our own code.
 [[nodiscard]] const Option& option_named(std::string_view name);
+/// What else an option may be called.
+[[nodiscard]] std::vector<std::string_view> aliases_of(const Option& option);
 /// Position in all_options().
 [[nodiscard]] std::size_t index_of(const Option& option);
 /// "; did you mean NAME", or nothing when no option's name is near.

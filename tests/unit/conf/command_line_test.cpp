@@ -205,8 +205,18 @@ TEST_CASE("Usage errors say what is wrong, all at once", "[conf][cli]") {
     CAPTURE(row.arguments);
     CHECK(refusal_of(row.arguments) == "usage\n" + std::string{row.complaints});
   }
-  CHECK(refusal_of({"-T"}).starts_with("usage\ncommand line: "));
-  CHECK(refusal_of({"-f"}).starts_with("usage\ncommand line: "));
+  CHECK(refusal_of({"-T"}) == "usage\ncommand line: -T: wants a value\n");
+  CHECK(refusal_of({"-f"}) == "usage\ncommand line: -f: wants a value\n");
+  CHECK(refusal_of({"--timeout"}) == "usage\ncommand line: --timeout: wants a value\n");
+}
+
+TEST_CASE("xinetd may say the program's name twice", "[conf][cli]") {
+  for (const char* name : {"popper", "qpopper", "in.popper", "in.qpopper"}) {
+    CHECK(settings_of({name, "-s"}).statistics);
+    CHECK(settings_of({name}).statistics == false);
+  }
+  CHECK(refusal_of({"-s", "qpopper"}).find("unexpected argument") != std::string::npos);
+  CHECK(refusal_of({"qpopper", "qpopper"}).find("no address") != std::string::npos);
 }
 
 TEST_CASE("Errors of files and of the command line come together", "[conf][cli]") {

@@ -125,6 +125,8 @@ TEST_CASE("Each rule for settings finds its fault at its place", "[conf][lint]")
       {"set reverse-lookup = false", "f:1:5 notice changed-meaning\n"},
       {"reverse-lookup = false", ""},
       {"set tracefile = /t", "f:1:5 notice changed-meaning\n"},
+      {"tls-identity-file = \"/i\"\ntls-support = \"stls\"\nclear-text-password = \"tls\"",
+       "f:1:1 warning changed-meaning\n"},
       {"set debug\nset tracefile = /t", ""},
       {"timeout = 30", "f:1:1 notice changed-meaning\n"},
       {"tls-server-cert-file = \"/c\"\nclear-text-password = \"tls\"\ntls-version = \"all\"",

@@ -50,7 +50,9 @@ TEST_CASE("The manual has an entry for every option, word and alias", "[conf][do
   for (const Option& option : all_options()) {
     CAPTURE(option.name);
     CHECK(has(".It Cm " + std::string{option.name} + " No = "));
-    if (!option.alias.empty()) CHECK(has(".Cm " + std::string{option.alias} + " ."));
+    for (const std::string_view alias : aliases_of(option)) {
+      CHECK(has(".Cm " + std::string{alias} + " ."));
+    }
     for (const Mnemonic& word : option.words) CHECK(has(".It Cm " + std::string{word.word} + "\n"));
   }
 }

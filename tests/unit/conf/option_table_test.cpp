@@ -58,13 +58,15 @@ TEST_CASE("Names and aliases find their option in any case", "[conf][table]") {
     CHECK(find_option(shouted) == &option);
     CHECK(&all_options()[index_of(option)] == &option);
     CHECK(names.insert(lower(option.name)).second);
-    if (option.alias.empty()) continue;
-    CHECK(find_option(option.alias) == &option);
-    CHECK(names.insert(lower(option.alias)).second);
+    for (const std::string_view alias : aliases_of(option)) {
+      CHECK(find_option(alias) == &option);
+      CHECK(names.insert(lower(alias)).second);
+    }
   }
   CHECK(find_option("") == nullptr);
   CHECK(find_option("no-such-option") == nullptr);
   CHECK(option_named("bulldb-max-retires").name == "bulldb-max-tries");
+  CHECK(option_named("bulldb-max-retries").name == "bulldb-max-tries");
   CHECK(option_named("UW-kludge").name == "uw-kluge");
   CHECK(option_named("UW-kluge").name == "uw-kluge");
   CHECK(option_named("check-hash-spool").name == "check-hash-dir");
