@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "auth/group_names.h"
 #include "bull/bulletin_plan.h"
 #include "bull/recipient.h"
 

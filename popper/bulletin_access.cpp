@@ -2,21 +2,9 @@
 
 #include <utility>
 
-#include "bull/recipient.h"
 #include "bull/seen_database.h"
 
 namespace pop {
-
-std::vector<std::string> bulletin_groups(const Account& account, const Settings& settings) {
-  if (!settings.group_bulletins) return {};
-  if (account.is_virtual) return group_names({account.gid});
-  return group_names(account.name, account.gid);
-}
-
-std::vector<std::string> bulletin_groups(const Identity& identity, const Settings& settings) {
-  if (!settings.group_bulletins) return {};
-  return group_names(identity.groups);
-}
 
 bool BulletinAccess::is_outdated() const {
   return site != nullptr && seen_database_file(*site) != database;

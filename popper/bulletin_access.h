@@ -5,12 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "auth/account.h"
 #include "base/disk.h"
 #include "base/error.h"
 #include "bull/seen_numbers.h"
 #include "conf/settings.h"
-#include "daemon/privileges.h"
 #include "popper/bulletin_teller.h"
 #include "popper/session_filter.h"
 #include "store/maildrop.h"
@@ -19,7 +17,7 @@ namespace pop {
 
 /// What a session process must take along for bulletins before it is confined.
 struct BulletinAccess {
-  std::vector<std::string> groups;       // of the user or, for virtual users, of their gid
+  std::vector<std::string> groups;       // session_groups(); they tell of server mode, too
   std::optional<BulletinTeller> teller;  // where numbers are in a database
   std::optional<Error> no_teller;        // there should be one
   bool serves_many = false;              // users come one after another
@@ -29,13 +27,6 @@ struct BulletinAccess {
   /// The numbers have moved to a database, or out of it, since then. Looks at file names.
   [[nodiscard]] bool is_outdated() const;
 };
-
-/// The groups, with group-bulletins. Asks NSS.
-[[nodiscard]] std::vector<std::string> bulletin_groups(const Account& account,
-                                                       const Settings& settings);
-/// The same for virtual users of one identity.
-[[nodiscard]] std::vector<std::string> bulletin_groups(const Identity& identity,
-                                                       const Settings& settings);
 
 /// A teller for `user`, or for all whom the process serves when that is empty, if there is a
 /// database to ask. `settings` must outlive `access`.

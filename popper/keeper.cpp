@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "auth/login_shell.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "daemon/connection_name.h"
@@ -63,9 +64,9 @@ bool is_refusal(Errc code) {
 }
 
 // For who reads the log to shut guessers out.
-std::string_view kind_of_guess(bool repeated, Errc why) {
-  if (why != Errc::denied) return "none";
-  return repeated ? "repeated" : "new";
+std::string_view kind_of_guess(const LoginAttempt& attempt, Errc why) {
+  if (why != Errc::denied || attempt.proven) return "none";
+  return attempt.repeated ? "repeated" : "new";
 }
 
 std::uint64_t connection_of(const GateMessage& message) {
@@ -439,6 +440,9 @@ Verdict Keeper::judge(Attempt attempt, Result<Account> account) {
   if (Result<void> admitted = check_admission(attempt, *account); !admitted) {
     return reject(attempt, admitted.error());
   }
+  if (Result<void> has_shell = check_shell(attempt, *account); !has_shell) {
+    return reject(attempt, has_shell.error());
+  }
   const GuessKeys guess = attempt.guess;
   if (Result<void> started = start(attempt, std::move(*account)); !started) {
     if (!is_refusal(started.error().code)) return put_off(attempt, started.error());
@@ -464,6 +468,20 @@ Result<void> Keeper::check_admission(const Attempt& attempt, const Account& acco
     return fail(Errc::denied, "nobody can hold the session-program to reading only");
   }
   return {};
+}
+
+// Last, so that only who has the right secret hears of it.
+Result<void> Keeper::check_shell(Attempt& attempt, const Account& account) const {
+  if (!context_.handover.settings.require_shell) return {};
+  const ShellVerdict verdict = judge_shell(account, listed_shells());
+  if (verdict == ShellVerdict::permitted) return {};
+  attempt.proven = true;
+  if (verdict == ShellVerdict::none) {
+    attempt.rejection = [](std::string_view) { return reply::no_user_shell(); };
+    return fail(Errc::denied, "has no shell, which require-shell asks for");
+  }
+  attempt.rejection = reply::shell_not_listed;
+  return fail(Errc::denied, "require-shell: " + escaped(account.shell) + " is not in /etc/shells");
 }
 
 Result<void> Keeper::start(Attempt& attempt, Account account) {
@@ -520,7 +538,7 @@ Verdict Keeper::reject(const Attempt& attempt, const Error& why) {
                       {"user", attempt.user},
                       {"from", attempt.address},
                       {"by", std::string{attempt.mechanism}},
-                      {"guess", std::string{kind_of_guess(attempt.repeated, why.code)}},
+                      {"guess", std::string{kind_of_guess(attempt, why.code)}},
                       {"why", why.text}});
   return {attempt.connection, Verdict::Outcome::rejected,
           bare(refusal_of(attempt, why.code, attempt.user)), attempt.guess, attempt.challenge};

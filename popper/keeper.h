@@ -116,6 +116,7 @@ class Keeper {
   void note_left(const OpenExchanges::Dropped& dropped) const;
   [[nodiscard]] Result<Account> check_proven(const OpenExchange& open) const;
   [[nodiscard]] Result<void> check_admission(const Attempt& attempt, const Account& account) const;
+  [[nodiscard]] Result<void> check_shell(Attempt& attempt, const Account& account) const;
   [[nodiscard]] Verdict judge(Attempt attempt, Result<Account> account);
   [[nodiscard]] Result<void> start(Attempt& attempt, Account account);
   [[nodiscard]] static std::string refusal_of(const Attempt& attempt, Errc why,

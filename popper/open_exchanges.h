@@ -27,6 +27,7 @@ struct LoginAttempt {
   std::string pipelined;
   std::string_view mechanism;
   std::function<std::string(std::string_view user)> rejection;  // of this mechanism
+  bool proven = false;  // the secret was right: a refusal is no guess
   Fd client;
   bool relayed = false, over_tls = false;
   GuessKeys guess;        // by which failures are counted

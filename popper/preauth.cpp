@@ -11,6 +11,7 @@
 #include "popper/client_stream.h"
 #include "popper/session.h"
 #include "popper/session_filter.h"
+#include "popper/session_groups.h"
 #include "popper/session_rights.h"
 
 namespace pop {
@@ -86,7 +87,7 @@ Result<void> confine(const Account& account, const Settings& settings, BulletinA
   if (!filter) return std::unexpected(filter.error());
   const Result<SessionRights> rights = session_rights(account, settings);
   if (!rights) return std::unexpected(rights.error());
-  bulletins.groups = bulletin_groups(account, settings);
+  bulletins.groups = session_groups(account, settings);
   start_teller(bulletins, settings, account.name, *filter);
   return enter_rights(*rights, *filter);
 }

@@ -27,6 +27,7 @@
 #include "popper/message_text.h"
 #include "popper/retention.h"
 #include "popper/role_log.h"
+#include "popper/session_groups.h"
 #include "popper/session_log.h"
 #include "popper/session_process.h"
 #include "store/login_delay.h"
@@ -44,8 +45,11 @@ constexpr std::size_t smallest_piece = std::size_t{4} * 1024;
 constexpr std::string_view bulletin_database_failed =
     "-ERR [SYS/TEMP] Unable to open Bulletin database; contact your administrator\r\n";
 
-Settings user_settings(const SessionStart& start, const Settings& settings, Log& log) {
+/// server-mode, then the groups, then the user's own files.
+Settings user_settings(const SessionStart& start, Settings settings,
+                       const std::vector<std::string>& groups, Log& log) {
   const Account& account = start.account;
+  settings.server_mode = server_mode_by_group(settings, groups);
   UserSettings found =
       settings_of_user(settings, system_disk(),
                        {.name = account.name, .uid = account.uid, .home = account.home.native()});
@@ -598,7 +602,7 @@ void Session::log_end(std::string_view how) {
 
 bool serve_session(SessionStart start, const Handover& handover, BulletinAccess& bulletins,
                    std::optional<Log>& log) {
-  Settings settings = user_settings(start, handover.settings, *log);
+  Settings settings = user_settings(start, handover.settings, bulletins.groups, *log);
   const bool own_log = settings.debug != handover.settings.debug ||
                        settings.tracefile != handover.settings.tracefile;
   if (own_log) follow_user_settings(*log, handover.settings, settings);

@@ -20,6 +20,7 @@
 #include "popper/mail_user.h"
 #include "popper/role_log.h"
 #include "popper/session.h"
+#include "popper/session_groups.h"
 #include "popper/session_program.h"
 #include "store/maildrop_location.h"
 
@@ -71,7 +72,7 @@ Result<void> take_user_over(SessionStart& start, const SessionBirth& birth,
   // Needs NSS, so it comes before the descriptors go.
   Result<SessionRights> rights = session_rights(start.account, settings);
   if (!rights) return std::unexpected(rights.error());
-  bulletins.groups = bulletin_groups(start.account, settings);
+  bulletins.groups = session_groups(start.account, settings);
   Result<Fd> client = close_inherited(std::move(start.client), birth.handover, log);
   if (!client) return std::unexpected(client.error());
   start.client = std::move(*client);
@@ -215,7 +216,7 @@ int run_session_after_session(ServerInTurn server, const SessionBirth& birth,
   begin_session_process();
   overwrite_freed_memory();
   const Settings& settings = birth.handover.settings;
-  BulletinAccess bulletins{.groups = bulletin_groups(server.rights.identity, settings),
+  BulletinAccess bulletins{.groups = session_groups(server.rights.identity, settings),
                            .teller = {},
                            .no_teller = {},
                            .serves_many = true,

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -22,12 +20,6 @@ struct Recipient {
   std::vector<std::string> groups{};  // primary and supplementary ones
   ByGroup by_group = ByGroup::no;
 };
-
-/// Names of the primary group and of all that list the user as a member; a number without a name is
-/// left out. Asks NSS, which may block, so call it before a process is confined.
-[[nodiscard]] std::vector<std::string> group_names(const std::string& user, gid_t primary);
-/// Names of groups by their numbers; as above.
-[[nodiscard]] std::vector<std::string> group_names(const std::vector<gid_t>& numbers);
 
 /// What becomes of one bulletin for one user, whether or not he has had it.
 enum class BulletinVerdict : std::uint8_t {

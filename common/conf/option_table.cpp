@@ -296,9 +296,13 @@ constexpr std::array options{
            "The second part of 23.staff.news is a group, users' primary or supplementary one. ALL, "
            "or a name without a dot, is for everybody; a group that there is not is for nobody."},
     Option{"group-no-server-mode", "", service, &S::group_no_server_mode, "GROUP", start_up,
-           Ready::later, "Turn server mode off for members of this group"},
+           Ready::now, "Turn server mode off for members of this group",
+           "By users' primary group or a supplementary one; virtual users have the one of their "
+           "gid. It goes before group-server-mode and server-mode, and a user's own file before "
+           "all."},
     Option{"group-server-mode", "group-sever-mode", service, &S::group_server_mode, "GROUP",
-           start_up, Ready::later, "Turn server mode on for members of this group"},
+           start_up, Ready::now, "Turn server mode on for members of this group",
+           "As group-no-server-mode; it goes before server-mode."},
     Option{"hash-spool", "", place, &S::hash_spool, "METHOD", start_up, Ready::now,
            "Spread the spools over subdirectories",
            "0: none. 1: one letter made from the sum of the name's first five bytes, modulo 26. "
@@ -498,7 +502,7 @@ constexpr std::array options{
     Option{"replace-nul", "", protocol, &S::replace_nul, "BOOL", anywhere, Ready::later,
            "Send an octet 0x80 for each NUL in a message",
            "For clients that stop at a NUL: Outlook Express and old versions of Outlook."},
-    Option{"require-shell", "", login, &S::require_shell, "BOOL", start_up, Ready::later,
+    Option{"require-shell", "", login, &S::require_shell, "BOOL", start_up, Ready::now,
            "Refuse users of the system whose shell does not stand in /etc/shells",
            "A line /POPPER/ANY/SHELL in that file, with or without a slash behind it, lets every "
            "shell pass here."},

@@ -1,10 +1,11 @@
 #include "daemon/session_identity.h"
 
-#include <grp.h>
 #include <sys/stat.h>
 
 #include <string>
 #include <vector>
+
+#include "auth/group_names.h"
 
 namespace pop {
 namespace {
@@ -15,13 +16,7 @@ bool keeps_mail_in_spool_dir(const Account& account, const Settings& settings) {
 
 std::vector<gid_t> groups_of(const Account& account) {
   if (account.is_virtual) return {account.gid};
-  int count = 32;
-  std::vector<gid_t> groups(static_cast<std::size_t>(count));
-  while (::getgrouplist(account.name.c_str(), account.gid, groups.data(), &count) < 0) {
-    groups.resize(static_cast<std::size_t>(count));
-  }
-  groups.resize(static_cast<std::size_t>(count));
-  return groups;
+  return group_numbers(account.name, account.gid);
 }
 
 }  // namespace

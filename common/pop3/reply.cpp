@@ -202,6 +202,14 @@ std::string password_expired(std::string_view user) {
   return err(fmt::format("\"{}\": password expired.", in_quotes(user)), "AUTH");
 }
 
+std::string no_user_shell() {
+  return err("No user shell defined", "AUTH");
+}
+
+std::string shell_not_listed(std::string_view user) {
+  return err(fmt::format("\"{}\": shell not found.", in_quotes(user)), "AUTH");
+}
+
 std::string authentication_failure() {
   return err("authentication failure", "AUTH");
 }

@@ -66,6 +66,8 @@ inline constexpr std::size_t longest_line = 512;
 /// Only for who has proved to be the user.
 [[nodiscard]] std::string account_expired(std::string_view user);
 [[nodiscard]] std::string password_expired(std::string_view user);
+[[nodiscard]] std::string no_user_shell();
+[[nodiscard]] std::string shell_not_listed(std::string_view user);
 [[nodiscard]] std::string authentication_failure();
 /// The answer to AUTH without a mechanism.
 [[nodiscard]] std::string mechanisms(const CapabilityFacts& facts);

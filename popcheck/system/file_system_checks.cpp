@@ -290,7 +290,8 @@ HostFindings check_space(const CheckedHost& host) {
   const Settings& settings = host.settings;
   if (!settings.home_dir_mail.empty()) return findings;
   const LargestSpool largest = largest_spool(host);
-  const bool copies = !settings.server_mode;
+  // By their groups some users may have no server mode.
+  const bool copies = !settings.server_mode || !settings.group_no_server_mode.empty();
   const bool has_own_drop = !settings.temp_dir.empty() && !settings.home_dir_misc;
   const fs::path& drop_dir = has_own_drop ? settings.temp_dir : settings.spool_dir;
   const auto spool = room_at(host.view, settings.spool_dir);

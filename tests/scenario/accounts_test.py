@@ -3,9 +3,11 @@
 
 import os
 import poplib
+import shutil
 import subprocess
 
 import popper_host
+import private_mounts
 from popper_host import HostTest, change_accounts
 
 
@@ -124,6 +126,54 @@ class AccountsTest(HostTest):
     def test_expiry_with_shadow(self):
         self.check_expiry("account expired", "password expired", auth_source="shadow",
                           pam_service="none-such")
+
+    def serving_with_shells(self, *shells, **options):
+        """Where only these stand in /etc/shells."""
+        path = self.host.write(self.host.path("shells"), "".join(f"{s}\n" for s in shells).encode(),
+                               mode=0o644)
+        return self.host.standalone(self.host.configure("shells.conf", **options),
+                                    preexec_fn=private_mounts.see_instead({"/etc/shells": path}))
+
+    def test_require_shell(self):
+        not_found = f'-ERR [AUTH] "{self.user.name}": shell not found.'
+        with self.serving_with_shells("/bin/bash") as port:
+            self.login(port)
+        with self.serving_with_shells("/bin/bash", "# /bin/sh", require_shell=True) as port:
+            self.assertEqual(self.refusal(port), not_found)
+            self.assertEqual(self.refusal(port, password="wrong"), self.text_for(self.user.name))
+            self.host.write(self.host.path("shells"), b"/bin/bash\n/bin/sh\n", mode=0o644)
+            self.login(port)
+            log = self.host.log(port)
+        self.assertIn("require-shell: /bin/sh is not in /etc/shells", log)
+        for wildcard in ("/POPPER/ANY/SHELL", "/POPPER/ANY/SHELL/"):
+            with self.serving_with_shells(wildcard, require_shell=True) as port:
+                self.login(port)
+
+    def test_require_shell_wants_one(self):
+        etc = private_mounts.copy_of_etc(self.host.path("etc"))
+        os.mkdir(os.path.join(etc, "pam.d"))
+        service = self.host.add_pam_service()
+        shutil.copy(f"/etc/pam.d/{service}", os.path.join(etc, "pam.d"))
+        self.host.write(os.path.join(etc, "shells"), b"/bin/sh\n", mode=0o644)
+        with open(os.path.join(etc, "passwd")) as stream:
+            lines = [line.removesuffix("/bin/sh\n") + "\n" if line.startswith(self.user.name + ":")
+                     else line for line in stream]
+        self.host.write(os.path.join(etc, "passwd"), "".join(lines).encode(), mode=0o644)
+        config = self.host.configure("shells.conf", require_shell=True)
+        with self.host.standalone(
+                config, preexec_fn=private_mounts.see_instead({"/etc": etc})) as port:
+            self.assertEqual(self.refusal(port), "-ERR [AUTH] No user shell defined")
+
+    def test_virtual_users_need_no_shell(self):
+        credentials = self.host.path("virtual.gdbm")
+        self.popauth(credentials, "init")
+        self.popauth(credentials, "set", "jo", "--stdin", "--uid", str(self.user.uid), "--gid",
+                     str(self.user.gid), "--home", self.user.home, secret="right\n")
+        self.host.write(self.host.path("spool", "jo"), popper_host.simple_spool(1),
+                        owner=self.user.uid)
+        with self.serving_with_shells("/bin/bash", require_shell=True,
+                                      credential_file=credentials) as port:
+            self.assertIn("+OK jo has 1 visible message", self.login(port, "jo", "right"))
 
     def popauth(self, credentials, *arguments, secret=""):
         subprocess.run([popper_host.POPAUTH, *arguments, "-q", "--credential-file", credentials],

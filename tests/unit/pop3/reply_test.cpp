@@ -45,6 +45,8 @@ TEST_CASE("reply puts the response code of RFC 2449 and 3206 behind -ERR", "[pop
   CHECK(reply::password_incorrect("jo") ==
         "-ERR [AUTH] Password supplied for \"jo\" is incorrect.\r\n");
   CHECK(reply::account_expired("jo") == "-ERR [AUTH] \"jo\": account expired.\r\n");
+  CHECK(reply::no_user_shell() == "-ERR [AUTH] No user shell defined\r\n");
+  CHECK(reply::shell_not_listed("jo") == "-ERR [AUTH] \"jo\": shell not found.\r\n");
   CHECK(reply::password_expired("jo") == "-ERR [AUTH] \"jo\": password expired.\r\n");
   CHECK(reply::login_unavailable().starts_with("-ERR [SYS/TEMP] "));
 }

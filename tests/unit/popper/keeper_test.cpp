@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <set>
 
@@ -44,12 +45,14 @@ class OneUser final : public PasswordChecker {
 
   bool usable = true;
   uid_t uid = ::geteuid() == 0 ? 12345 : ::geteuid();
+  std::string shell;
 
  private:
   Account account() const {
     Account jo;
     jo.name = "jo";
     jo.uid = uid;
+    jo.shell = shell;
     return jo;
   }
 };
@@ -186,6 +189,27 @@ TEST_CASE("Nobody becomes root, whatever the checker says", "[popper]") {
   CHECK(verdict_of(keeper.answer(password_attempt(1, "jo", "right"))).outcome ==
         Verdict::Outcome::rejected);
   CHECK(bench.started.empty());
+}
+
+TEST_CASE("Only who knows the password hears of the shell", "[popper]") {
+  Bench bench;
+  bench.handover.settings.require_shell = true;
+  Keeper keeper = bench.keeper();
+  const auto reply_to = [&](std::uint64_t connection, std::string_view password) {
+    return verdict_of(keeper.answer(password_attempt(connection, "jo", password))).reply;
+  };
+  CHECK(reply_to(1, "right") == "-ERR [AUTH] No user shell defined");
+  bench.checker.shell = "/no/such/shell";
+  CHECK(reply_to(2, "right") == "-ERR [AUTH] \"jo\": shell not found.");
+  CHECK(reply_to(3, "wrong") == "-ERR [AUTH] Password supplied for \"jo\" is incorrect.");
+  CHECK(bench.started.empty());
+  const auto guesses = [&](std::string_view kind) {
+    return std::ranges::count_if(bench.lines, [&](const std::string& line) {
+      return line.find("guess=" + std::string{kind}) != line.npos;
+    });
+  };
+  CHECK(guesses("none") == 2);
+  CHECK(guesses("new") == 1);
 }
 
 TEST_CASE("A gate that breaks the rules is found out", "[popper]") {
