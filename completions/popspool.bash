@@ -88,9 +88,11 @@ _popspool() {
       COMPREPLY=($(compgen -u -W "--html --state --all --stdin -j --jobs $shared" -- "$cur"))
       ;;
     repair) COMPREPLY=($(compgen -u -W "--decide $targets $shared" -- "$cur")) ;;
+    undo) COMPREPLY=($(compgen -u -W "--removed $targets $shared" -- "$cur")) ;;
+    dedupe) COMPREPLY=($(compgen -u -W "--no-undo $targets $shared" -- "$cur")) ;;
     expire)
       COMPREPLY=($(compgen -u -W "--older-than --retrieved --unretrieved --retrieved-for
-        --with --without --larger-than --header --max-messages --max-size --policy --trash
+        --with --without --larger-than --header --max-messages --max-size --policy --trash --no-undo
         $targets $shared" -- "$cur"))
       ;;
     deliver) COMPREPLY=($(compgen -u -W "-r --sender -s --size-limit $shared" -- "$cur")) ;;

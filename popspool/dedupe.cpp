@@ -99,9 +99,9 @@ void tell(const TargetRun& run, const RemovedMail& mail) {
                    (mail.left == 1 ? " stays\n" : " stay\n"));
 }
 
-Result<ExitStatus> dedupe(const TargetRun& run) {
+Result<ExitStatus> dedupe(const TargetRun& run, ForUndo for_undo) {
   const Result<RemovedMail> removed =
-      remove_messages(run.context, run.user, run.flags.mode,
+      remove_messages(run.context, run.user, {run.flags.mode, for_undo},
                       [](SpoolView& view) { return DoubleFinder{view}.find(); });
   if (!removed) return std::unexpected(removed.error());
   for (const std::string& remark : removed->remarks) run.output.complain(remark);
@@ -111,15 +111,18 @@ Result<ExitStatus> dedupe(const TargetRun& run) {
 
 }  // namespace
 
-ExitStatus run_dedupe(const TargetSelection& selection, const Settings& settings,
+ExitStatus run_dedupe(const DedupeArguments& arguments, const Settings& settings,
                       const ToolRun& run) {
   const bool dry = run.flags.mode == RunMode::dry_run;
   return run_on_targets(
       {.name = "dedupe",
        .task = dry ? "dedupe -n" : "dedupe",
-       .work = dedupe,
+       .work =
+           [&](const TargetRun& target) {
+             return dedupe(target, arguments.no_undo ? ForUndo::nothing : ForUndo::deleted);
+           },
        .access = dry ? TargetVerb::Access::reading : TargetVerb::Access::changing},
-      selection, settings, run);
+      arguments.selection, settings, run);
 }
 
 }  // namespace pop

@@ -80,8 +80,9 @@ Result<ExpiryPolicy> policy_of(const ExpireArguments& arguments) {
 
 class ExpireVerb {
  public:
-  [[nodiscard]] static Result<ExpireVerb> make(ExpiryPolicy policy) {
+  [[nodiscard]] static Result<ExpireVerb> make(ExpiryPolicy policy, ForUndo for_undo) {
     ExpireVerb verb;
+    verb.for_undo_ = for_undo;
     for (const ExpiryPart& part : policy.parts) {
       Result<HeaderConditions> headers = HeaderConditions::compile(part.rules);
       if (!headers) return std::unexpected(std::move(headers).error());
@@ -97,7 +98,7 @@ class ExpireVerb {
     if (*part == nullptr || (*part)->rules.empty()) return leave(run);
     const auto& headers = headers_[static_cast<std::size_t>(*part - policy_.parts.data())];
     const Result<ExpiredMail> expired =
-        expire_mail(run.context, run.user, run.flags.mode, (*part)->rules, headers);
+        expire_mail(run.context, run.user, {run.flags.mode, for_undo_}, (*part)->rules, headers);
     if (!expired) return std::unexpected(expired.error());
     for (const std::string& remark : expired->mail.remarks) run.output.complain(remark);
     if (expired->undated > 0 && run.flags.verbosity != Verbosity::quiet) {
@@ -157,40 +158,69 @@ class ExpireVerb {
                      "; " + std::to_string(mail.left) + (mail.left == 1 ? " stays\n" : " stay\n"));
   }
 
+  ForUndo for_undo_ = ForUndo::deleted;
   ExpiryPolicy policy_;
   std::vector<HeaderConditions> headers_;  // of its parts
 };
+
+struct Sweep {
+  std::uint64_t past = 0, left = 0;  // messages
+};
+using IsPast = std::function<bool(const TrashedMessage&)>;
+
+Result<Sweep> sweep_one(const TargetRun& run, const TrashPlace& place, const FilePlace& trash,
+                        const IsPast& is_past) {
+  Disk& disk = run.context.disk;
+  const Result<Trash> before = Trash::open(disk, trash, run.user.uid);
+  if (!before && before.error().code == Errc::not_found) return Sweep{};
+  if (!before) return std::unexpected(before.error());
+  Sweep sweep{.past =
+                  static_cast<std::uint64_t>(std::ranges::count_if(before->messages(), is_past))};
+  sweep.left = before->messages().size() - sweep.past;
+  if (sweep.past == 0 || run.flags.mode == RunMode::dry_run) return sweep;
+  const Result<SessionLock> lock = SessionLock::acquire(run.context, place.session, run.user);
+  if (!lock) return std::unexpected(lock.error());
+  const Result<std::size_t> swept = sweep_trash(
+      disk, trash, run.user.uid, [&](const TrashedMessage& message) { return !is_past(message); });
+  if (!swept) return std::unexpected(swept.error());
+  return sweep;
+}
+
+/// What is kept for undo has no days of its own: as long as the trash, but a week at least.
+constexpr std::int64_t least_days_for_undo = 7;
 
 Result<ExitStatus> sweep(const TargetRun& run) {
   const MaildropContext& context = run.context;
   const Result<std::optional<TrashPlace>> place = find_trash(context, run.user);
   if (!place) return std::unexpected(place.error());
   if (!*place) return ExitStatus::ok;
-  const FilePlace& trash = (*place)->trash;
   const auto now =
       std::chrono::duration_cast<std::chrono::seconds>(context.clock.wall().time_since_epoch());
-  const auto is_past = [&](const TrashedMessage& message) {
-    return is_past_trash(message, context.settings, now.count());
+  const auto past_after = [&](std::int64_t days) {
+    return [=](const TrashedMessage& message) {
+      return now.count() - message.deleted > days * 86'400;
+    };
   };
-  const Result<Trash> before = Trash::open(context.disk, trash, run.user.uid);
-  if (!before && before.error().code == Errc::not_found) return ExitStatus::ok;
-  if (!before) return std::unexpected(before.error());
-  const auto past = static_cast<std::uint64_t>(std::ranges::count_if(before->messages(), is_past));
+  const std::int64_t days = context.settings.trash_days;
+  const Result<Sweep> trash = sweep_one(run, **place, (*place)->trash, past_after(days));
+  if (!trash) return std::unexpected(trash.error());
+  const Result<Sweep> undo =
+      sweep_one(run, **place, (*place)->undo, past_after(std::max(days, least_days_for_undo)));
+  if (!undo) return std::unexpected(undo.error());
+  run.output.add("dropped", {trash->past});
+  run.output.add("in_trash", {trash->left});
+  run.output.add("dropped_for_undo", {undo->past});
+  run.output.add("for_undo", {undo->left});
   const bool dry = run.flags.mode == RunMode::dry_run;
-  if (past > 0 && !dry) {
-    const Result<SessionLock> lock = SessionLock::acquire(context, (*place)->session, run.user);
-    if (!lock) return std::unexpected(lock.error());
-    const Result<std::size_t> swept =
-        sweep_trash(context.disk, trash, run.user.uid,
-                    [&](const TrashedMessage& message) { return !is_past(message); });
-    if (!swept) return std::unexpected(swept.error());
-  }
-  run.output.add("dropped", {past});
-  run.output.add("in_trash", {before->messages().size() - past});
-  if (run.flags.verbosity == Verbosity::quiet || (past == 0 && !dry)) return ExitStatus::ok;
-  run.output.print(shown_text(run.target.name, Layout::one_line) + ": " +
-                   (dry ? "would drop " : "dropped ") + std::to_string(past) + " of " +
-                   counted(before->messages().size(), "message") + " from the trash\n");
+  const auto tell = [&](const Sweep& sweep, std::string_view from) {
+    if (run.flags.verbosity == Verbosity::quiet || sweep.past + sweep.left == 0) return;
+    if (sweep.past == 0 && !dry) return;
+    run.output.print(shown_text(run.target.name, Layout::one_line) + ": " +
+                     (dry ? "would drop " : "dropped ") + std::to_string(sweep.past) + " of " +
+                     counted(sweep.past + sweep.left, "message") + std::string{from} + "\n");
+  };
+  tell(*trash, " from the trash");
+  tell(*undo, " kept for undo");
   return ExitStatus::ok;
 }
 
@@ -225,7 +255,8 @@ ExitStatus run_expire(const ExpireArguments& arguments, const Settings& settings
   }
   const Result<ExpiryPolicy> policy = policy_of(arguments);
   if (!policy) return give_up(run.terminal, Error{policy.error()}.in("expire"));
-  const Result<ExpireVerb> verb = ExpireVerb::make(*policy);
+  const Result<ExpireVerb> verb =
+      ExpireVerb::make(*policy, arguments.no_undo ? ForUndo::nothing : ForUndo::deleted);
   if (!verb) return give_up(run.terminal, Error{verb.error()}.in("expire"));
   return run_on_targets({.name = "expire",
                          .task = task_of(arguments) + (dry ? " -n" : ""),

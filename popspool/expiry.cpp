@@ -127,7 +127,7 @@ class Expirer {
                  context.clock.wall().time_since_epoch())
                  .count()} {}
 
-  Result<ExpiredMail> run(RunMode mode) {
+  Result<ExpiredMail> run(const RemovalTerms& terms) {
     std::optional<FilePlace> place;
     if (asks_for_record(rules_)) {
       const Result<std::optional<FilePlace>> found = record_place(context_, user_);
@@ -136,9 +136,9 @@ class Expirer {
     }
     if (place) known_ = RetrievalRecord::load(context_.disk, *place, user_.uid);
     Result<RemovedMail> mail =
-        remove_messages(context_, user_, mode, [this](SpoolView& view) { return choose(view); });
+        remove_messages(context_, user_, terms, [this](SpoolView& view) { return choose(view); });
     if (!mail) return std::unexpected(std::move(mail).error());
-    if (place && mode == RunMode::real && !(now_known_ == known_)) {
+    if (place && terms.mode == RunMode::real && !(now_known_ == known_)) {
       if (Result<void> saved = now_known_.save(context_.disk, *place); !saved) {
         return std::unexpected(std::move(saved).error().in("note what is retrieved"));
       }
@@ -338,10 +338,10 @@ Result<bool> HeaderConditions::fit(std::size_t rule, std::string_view header) co
   return true;
 }
 
-Result<ExpiredMail> expire_mail(const MaildropContext& context, const MailUser& user, RunMode mode,
-                                std::span<const ExpiryRule> rules,
+Result<ExpiredMail> expire_mail(const MaildropContext& context, const MailUser& user,
+                                const RemovalTerms& terms, std::span<const ExpiryRule> rules,
                                 const HeaderConditions& headers) {
-  return Expirer{context, user, rules, headers}.run(mode);
+  return Expirer{context, user, rules, headers}.run(terms);
 }
 
 Result<ExpiryPolicy> load_expiry_policy(const std::string& path) {

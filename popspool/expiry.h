@@ -70,7 +70,8 @@ struct ExpiredMail {
   std::uint64_t undated = 0;
 };
 [[nodiscard]] Result<ExpiredMail> expire_mail(const MaildropContext& context, const MailUser& user,
-                                              RunMode mode, std::span<const ExpiryRule> rules,
+                                              const RemovalTerms& terms,
+                                              std::span<const ExpiryRule> rules,
                                               const HeaderConditions& headers);
 
 /// Reads a policy file. Errc::usage: it has mistakes, all of which the text tells, or names a group

@@ -53,7 +53,8 @@ Result<ExitStatus> import_input(const TargetRun& run, const std::optional<std::s
                                   "of it needs none");
   }
   if (!source) return std::unexpected(source.error());
-  const Result<ImportedMail> done = import_mail(run.context, run.user, run.flags.mode, **source);
+  const Result<ImportedMail> done =
+      import_mail(run.context, run.user, {.mode = run.flags.mode}, **source);
   if (!done) return std::unexpected(done.error());
   return tell(run, *done, (*source)->has_manifest());
 }

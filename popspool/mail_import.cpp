@@ -117,6 +117,8 @@ struct Identified {
 /// Compares the source with what is there.
 class ImportPlanner {
  public:
+  explicit ImportPlanner(Sameness sameness) : sameness_{sameness} {}
+
   void add_present(Identified message) {
     ids_.insert(message.unique_id);
     present_[std::move(message.identity)].insert(std::move(message.unique_id));
@@ -149,6 +151,8 @@ class ImportPlanner {
     return true;
   }
   Fate::Kind kind_of(const Identified& message) {
+    const bool is_free = !message.unique_id.empty() && !ids_.contains(message.unique_id);
+    if (sameness_ == Sameness::unique_id && is_free) return Fate::Kind::add;
     const auto equal = present_.find(message.identity);
     if (equal == present_.end() || equal->second.empty()) return Fate::Kind::add;
     met_.insert(*equal->second.begin());
@@ -156,19 +160,21 @@ class ImportPlanner {
     return message.unique_id.empty() ? Fate::Kind::there : Fate::Kind::there_under_another_id;
   }
 
+  Sameness sameness_;
   std::set<std::string> ids_, met_;
   std::map<std::string, std::set<std::string>> present_;  // ids by identity
 };
 
 class Import {
  public:
-  Import(const MaildropContext& context, const MailUser& user, MailSource& source)
-      : context_{context}, user_{user}, source_{source} {}
+  Import(const MaildropContext& context, const MailUser& user, const ImportTerms& terms,
+         MailSource& source)
+      : context_{context}, user_{user}, terms_{terms}, source_{source} {}
 
-  Result<ImportedMail> run(RunMode mode) {
+  Result<ImportedMail> run() {
     Result<MaildropLocation> location = locate_maildrop(context_.disk, context_.settings, user_);
     if (!location) return std::unexpected(std::move(location).error());
-    const bool is_real = mode == RunMode::real;
+    const bool is_real = terms_.mode == RunMode::real;
     // Everything in the source is checked before the maildrop is touched.
     if (Result<void> read = read_source(); !read) return std::unexpected(std::move(read).error());
     std::unique_ptr<Maildrop> session;  // keeps others out; what is due before is done by it
@@ -186,6 +192,7 @@ class Import {
       done = format_ == MailFormat::maildir ? into_maildir(*location) : into_spool(*location);
     }
     if (done && is_real) done = make_durable(*location, adds);
+    if (done && is_real && terms_.finish) done = terms_.finish();
     if (!done) return std::unexpected(std::move(done).error());
     return result();
   }
@@ -207,7 +214,7 @@ class Import {
     if (!view) return std::unexpected(view.error());
     done_.remarks.assign((*view)->remarks().begin(), (*view)->remarks().end());
     if ((*view)->spool_format() == SpoolFormat::mmdf) spool_format_ = SpoolFormat::mmdf;
-    ImportPlanner planner;
+    ImportPlanner planner{terms_.sameness};
     for (std::uint32_t i = 1; i <= (*view)->messages().size(); ++i) {
       const Result<std::unique_ptr<MessageReader>> reader = (*view)->open({i});
       if (!reader) return std::unexpected(reader.error());
@@ -308,7 +315,8 @@ class Import {
       return for_each_added([&](const SourceMessage& message, Fate fate) {
         return add({.content = fields_of(message, fate) + cleaned(message.content, true).text,
                     .delivered = message.delivered,
-                    .retrieved = message.retrieved});
+                    .retrieved = message.retrieved,
+                    .marks = message.marks});
       });
     });
   }
@@ -330,6 +338,7 @@ class Import {
 
   const MaildropContext& context_;
   const MailUser& user_;
+  const ImportTerms& terms_;
   MailSource& source_;
   MailFormat format_ = MailFormat::mbox;
   SpoolFormat spool_format_ = SpoolFormat::mbox;
@@ -349,9 +358,9 @@ std::string ids_taken_text(std::size_t ids_taken) {
          " messages get a new unique-id: other ones there have those that they had";
 }
 
-Result<ImportedMail> import_mail(const MaildropContext& context, const MailUser& user, RunMode mode,
-                                 MailSource& source) {
-  return Import{context, user, source}.run(mode);
+Result<ImportedMail> import_mail(const MaildropContext& context, const MailUser& user,
+                                 const ImportTerms& terms, MailSource& source) {
+  return Import{context, user, terms, source}.run();
 }
 
 }  // namespace pop

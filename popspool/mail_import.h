@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,19 @@ struct ImportedMail {
   std::vector<std::string> remarks;  // sentences about the maildrop
 };
 
+/// Which message of the maildrop is one of the source.
+enum class Sameness : std::uint8_t {
+  content,    // an equal one, under whatever unique-id
+  unique_id,  // one with its unique-id, or an equal one if another message has got that
+};
+
+struct ImportTerms {
+  RunMode mode = RunMode::real;
+  Sameness sameness = Sameness::content;
+  /// Called when all is durable, while sessions are still kept out.
+  std::function<Result<void>()> finish{};
+};
+
 /// The sentence about it.
 [[nodiscard]] std::string ids_taken_text(std::size_t ids_taken);
 
@@ -27,9 +42,9 @@ struct ImportedMail {
 /// made if it is missing. Sessions are kept out meanwhile. All of the source is checked first; on
 /// success all of its messages are in the maildrop and fsync'ed. A spool gets what is missing in
 /// one step; a Maildir may have got some of it when a crash came. dry_run: only looks. Errors of
-/// MailSource::visit(), view_maildrop(), open_maildrop(), append_to_spool() and add_to_maildir().
-/// Errc::changed also: the source changed meanwhile, and nothing was added.
+/// ImportTerms::finish, MailSource::visit(), view_maildrop(), open_maildrop(), append_to_spool()
+/// and add_to_maildir(). Errc::changed also: the source changed meanwhile, and nothing was added.
 [[nodiscard]] Result<ImportedMail> import_mail(const MaildropContext& context, const MailUser& user,
-                                               RunMode mode, MailSource& source);
+                                               const ImportTerms& terms, MailSource& source);
 
 }  // namespace pop

@@ -19,6 +19,7 @@ struct SourceMessage {
   std::optional<std::int64_t> delivered;  // seconds since 1970
   bool retrieved = false;
   std::string unique_id;  // that it shall keep; empty: none
+  std::string marks{};    // letters of a Maildir's name besides S, ascending
 };
 
 /// Mail to import. With a manifest every octet is checked before it is handed out.

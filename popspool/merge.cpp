@@ -205,7 +205,8 @@ class Merger {
     const Result<std::unique_ptr<MailSource>> source =
         MailSource::open(run.context.disk, input, text_of(members, manifest_key));
     if (!source) return std::unexpected(source.error());
-    const Result<ImportedMail> done = import_mail(run.context, run.user, run.flags.mode, **source);
+    const Result<ImportedMail> done =
+        import_mail(run.context, run.user, {.mode = run.flags.mode}, **source);
     if (!done) return std::unexpected(done.error());
     for (const std::string& remark : done->remarks) run.output.complain(remark);
     run.output.add("merged", {std::uint64_t{done->added}});

@@ -3,6 +3,8 @@
 #include <map>
 #include <set>
 
+#include "popspool/trash_place.h"
+
 namespace pop {
 namespace {
 
@@ -47,12 +49,22 @@ MessageSet found_in(const Maildrop& maildrop, const RemovedMail& mail) {
   return found;
 }
 
+Result<void> drop_undo(const MaildropContext& context, const MailUser& user) {
+  const Result<std::optional<TrashPlace>> place = find_trash(context, user);
+  if (!place) return std::unexpected(place.error());
+  if (!*place) return {};
+  const FilePlace& undo = (*place)->undo;
+  Result<void> removed = context.disk.remove(undo.directory(), undo.name);
+  const bool is_missing = !removed && removed.error().code == Errc::not_found;
+  return is_missing ? Result<void>{} : removed;
+}
+
 }  // namespace
 
 Result<RemovedMail> remove_messages(const MaildropContext& context, const MailUser& user,
-                                    RunMode mode, const ChooseMessages& choose) {
+                                    const RemovalTerms& terms, const ChooseMessages& choose) {
   Result<RemovedMail> wanted = look_and_pick(context, user, choose);
-  if (!wanted || wanted->messages.empty() || mode == RunMode::dry_run) return wanted;
+  if (!wanted || wanted->messages.empty() || terms.mode == RunMode::dry_run) return wanted;
   Settings settings = context.settings;
   settings.server_mode = true;  // no copy: nothing is read from this session
   const MaildropContext serving{settings, context.disk, context.clock};
@@ -61,9 +73,12 @@ Result<RemovedMail> remove_messages(const MaildropContext& context, const MailUs
   Result<RemovedMail> mail = look_and_pick(context, user, choose);
   if (!mail) return std::unexpected(std::move(mail).error());
   const std::size_t messages = (*maildrop)->messages().size();
-  Result<void> done = (*maildrop)->commit(
-      {.deleted = found_in(**maildrop, *mail), .retrieved = MessageSet{messages}});
+  Result<void> done = (*maildrop)->commit({.deleted = found_in(**maildrop, *mail),
+                                           .retrieved = MessageSet{messages},
+                                           .for_undo = terms.for_undo});
   if (!done) return std::unexpected(std::move(done).error());
+  if (terms.for_undo == ForUndo::nothing) done = drop_undo(context, user);
+  if (!done) mail->remarks.push_back(done.error().text);
   for (const std::string& remark : (*maildrop)->remarks()) mail->remarks.push_back(remark);
   return mail;
 }

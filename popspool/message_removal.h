@@ -37,13 +37,21 @@ struct RemovedMail {
   std::vector<std::string> remarks;  // sentences about the maildrop
 };
 
+/// How it is removed.
+struct RemovalTerms {
+  RunMode mode = RunMode::real;
+  ForUndo for_undo = ForUndo::deleted;
+};
+
 /// Removes what `choose` picks, as a session that deletes it does: crash-safe, the rest keeps its
 /// unique-ids, and what is delivered meanwhile stays. First the maildrop is looked at without any
 /// lock, and where nothing is picked that was all. Else it is looked at and picked from again under
 /// the session lock, so that nobody's session can change it any more. dry_run: only looks.
-/// Errors of view_maildrop(), open_maildrop() and Maildrop::commit(), after which nothing is lost.
+/// Without ForUndo::deleted, what was kept for undo before goes, too, for it was not the last
+/// change any more. Errors of view_maildrop(), open_maildrop() and Maildrop::commit(), after which
+/// nothing is lost.
 [[nodiscard]] Result<RemovedMail> remove_messages(const MaildropContext& context,
-                                                  const MailUser& user, RunMode mode,
+                                                  const MailUser& user, const RemovalTerms& terms,
                                                   const ChooseMessages& choose);
 
 }  // namespace pop

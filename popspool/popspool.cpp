@@ -13,7 +13,9 @@ struct CommandLine {
   RepairArguments repair;
   CarveArguments carve;
   UidlArguments uidl;
+  UndoArguments undo;
   ExpireArguments expire;
+  DedupeArguments dedupe;
   DeliverArguments deliver;
   ExportArguments exported;
   ImportArguments imported;
@@ -62,6 +64,10 @@ void declare_report(Arguments& arguments, ReportArguments& report) {
   declare_targets(arguments, report.selection, CanResume::no);
 }
 
+void declare_no_undo(Arguments& arguments, bool& no_undo) {
+  arguments.flag("--no-undo", no_undo, "Keep nothing of what goes for undo");
+}
+
 void declare_expire(Arguments& arguments, ExpireArguments& expire) {
   arguments.option("--older-than", expire.older_than, "AGE",
                    "Messages delivered longer ago, as 90d, 12h or 6w");
@@ -85,6 +91,7 @@ void declare_expire(Arguments& arguments, ExpireArguments& expire) {
                    "Take rules for users and groups from this file instead");
   arguments.flag("--trash", expire.trash,
                  "Drop from the trash what has been there for trash-days, and nothing else");
+  declare_no_undo(arguments, expire.no_undo);
   declare_targets(arguments, expire.selection);
 }
 
@@ -247,10 +254,16 @@ ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal) 
              return run_repair(line.selection, line.repair, settings, run);
            })},
           {.name = "undo",
-           .help = "Take the last repair back, and keep mail delivered since",
-           .declare = targets,
+           .help = "Take the last repair, expire or dedupe back, and keep mail delivered since",
+           .declare =
+               [&line](Arguments& declared) {
+                 declared.flag("--removed", line.undo.removed,
+                               "Bring back what expire or dedupe removed, even if a repair came "
+                               "after it");
+                 declare_targets(declared, line.undo.selection);
+               },
            .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
-             return run_undo(line.selection, settings, run);
+             return run_undo(line.undo, settings, run);
            })},
           {.name = "recover",
            .help = "Merge the mail of temporary drops and journals that a crash left",
@@ -266,9 +279,13 @@ ExitStatus run_popspool(std::vector<std::string> arguments, Terminal& terminal) 
            })},
           {.name = "dedupe",
            .help = "Remove messages that are there twice; -n tells which",
-           .declare = targets,
+           .declare =
+               [&line](Arguments& declared) {
+                 declare_no_undo(declared, line.dedupe.no_undo);
+                 declare_targets(declared, line.dedupe.selection);
+               },
            .run = with_settings([&line](const Settings& settings, const ToolRun& run) {
-             return run_dedupe(line.selection, settings, run);
+             return run_dedupe(line.dedupe, settings, run);
            })},
           {.name = "own",
            .help = "Put owner and mode of spools right; -n tells what is wrong",

@@ -74,8 +74,12 @@ struct RepairArguments {
                                     const RepairArguments& arguments, const Settings& settings,
                                     const ToolRun& run);
 
-/// popspool undo TARGET...: takes the last repair back.
-[[nodiscard]] ExitStatus run_undo(const TargetSelection& selection, const Settings& settings,
+struct UndoArguments {
+  bool removed = false;
+  TargetSelection selection;
+};
+/// popspool undo TARGET...: takes the last repair, expire or dedupe back.
+[[nodiscard]] ExitStatus run_undo(const UndoArguments& arguments, const Settings& settings,
                                   const ToolRun& run);
 
 /// popspool recover TARGET...: merges temporary drops and journals that a crash left.
@@ -85,7 +89,7 @@ struct RepairArguments {
 struct ExpireArguments {
   std::optional<std::string> older_than, retrieved_for, larger_than, with, without, max_messages,
       max_size, header, policy;  // a file
-  bool retrieved = false, unretrieved = false, trash = false;
+  bool retrieved = false, unretrieved = false, trash = false, no_undo = false;
   TargetSelection selection;
 };
 /// popspool expire TARGET...: removes messages that have had their time.
@@ -152,8 +156,12 @@ struct LocksArguments {
 [[nodiscard]] ExitStatus run_locks(const LocksArguments& arguments, const Settings& settings,
                                    const ToolRun& run);
 
+struct DedupeArguments {
+  bool no_undo = false;
+  TargetSelection selection;
+};
 /// popspool dedupe TARGET...: removes messages that are there twice.
-[[nodiscard]] ExitStatus run_dedupe(const TargetSelection& selection, const Settings& settings,
+[[nodiscard]] ExitStatus run_dedupe(const DedupeArguments& arguments, const Settings& settings,
                                     const ToolRun& run);
 
 /// popspool reindex TARGET...: throws the index away and makes a new one.

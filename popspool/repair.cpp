@@ -18,7 +18,6 @@
 #include "store/scan_options.h"
 #include "store/spool_file.h"
 #include "store/spool_repair.h"
-#include "tool/counted.h"
 
 namespace pop {
 namespace {
@@ -236,42 +235,6 @@ class RepairVerb {
   bool may_ask_;
 };
 
-Result<ExitStatus> undo(const TargetRun& run) {
-  const Result<MaildropLocation> location =
-      locate_maildrop(run.context.disk, run.context.settings, run.user);
-  if (!location) return std::unexpected(location.error());
-  const Result<UndoneRepair> undone = undo_repair(run.context, run.user, *location);
-  if (!undone) return std::unexpected(undone.error());
-  run.output.add("record", {std::uint64_t{undone->record}});
-  run.output.add("kept_arrivals", {undone->arrivals.count});
-  if (run.flags.verbosity == Verbosity::quiet) return ExitStatus::ok;
-  std::string text = run.is_alone ? "" : run.target.name + ": ";
-  text += "the spool is as it was before repair " + std::to_string(undone->record);
-  if (undone->arrivals.count > 0) {
-    text += "; " + std::to_string(undone->arrivals.count) +
-            " octets that were delivered since stand behind it";
-  }
-  run.output.print(text + "\n");
-  return ExitStatus::ok;
-}
-
-/// -n: whether there is something to undo, and what.
-Result<ExitStatus> describe_undo(const TargetRun& run) {
-  const Result<MaildropLocation> location =
-      locate_maildrop(run.context.disk, run.context.settings, run.user);
-  if (!location) return std::unexpected(location.error());
-  const Result<std::vector<std::uint32_t>> numbers = recorded_repairs(run.context.disk, *location);
-  if (!numbers) return std::unexpected(numbers.error());
-  if (numbers->empty()) return fail(Errc::not_found, "there is no repair to undo");
-  const RepairFiles files = RepairFiles::of(*location, numbers->back());
-  const Result<RepairRecord> record = load_record(run.context.disk, files.record, run.user.uid);
-  if (!record) return std::unexpected(record.error());
-  run.output.print("would bring back " + files.backup.path() + ", " +
-                   counted(record->old_spool.size.count, "octet") + ", and take back " +
-                   counted(record->edits.size(), "change") + "\n");
-  return ExitStatus::ok;
-}
-
 }  // namespace
 
 ExitStatus run_repair(const TargetSelection& selection, const RepairArguments& arguments,
@@ -285,17 +248,6 @@ ExitStatus run_repair(const TargetSelection& selection, const RepairArguments& a
       {.name = "repair",
        .task = "repair " + arguments.decide.value_or("") + (dry ? " -n" : ""),
        .work = [&](const TargetRun& target) { return verb.work(target); },
-       .access = dry ? TargetVerb::Access::reading : TargetVerb::Access::changing},
-      selection, settings, run);
-}
-
-ExitStatus run_undo(const TargetSelection& selection, const Settings& settings,
-                    const ToolRun& run) {
-  const bool dry = run.flags.mode == RunMode::dry_run;
-  return run_on_targets(
-      {.name = "undo",
-       .task = dry ? "undo -n" : "undo",
-       .work = dry ? describe_undo : undo,
        .access = dry ? TargetVerb::Access::reading : TargetVerb::Access::changing},
       selection, settings, run);
 }

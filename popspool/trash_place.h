@@ -8,11 +8,11 @@
 
 namespace pop {
 
-/// Where a maildrop's trash is, and what keeps a session out while it is swept.
+/// Where a maildrop's trash is, what undo brings back, and what keeps a session out meanwhile.
 struct TrashPlace {
   MailFormat format = MailFormat::mbox;  // of the mail
   MaildropLocation location;
-  FilePlace trash, session;
+  FilePlace trash, undo, session;
 };
 
 /// nullopt: there is no maildrop. Errors as of locate_maildrop().

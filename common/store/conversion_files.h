@@ -49,6 +49,7 @@ struct ConversionFiles {
 class FileCopies {
  public:
   FileCopies(Disk& disk, uid_t owner) : disk_{disk}, owner_{owner} {}
+  /// And of what is kept for undo.
   [[nodiscard]] Result<void> trash(const FilePlace& from, const FilePlace& to) const;
   [[nodiscard]] Result<void> retrievals(const FilePlace& from, const FilePlace& to) const;
 

@@ -415,18 +415,18 @@ class MaildirArrivals {
     Result<void> done = delivery->append(message.content);
     if (done) done = delivery->complete();
     if (!done) return done;
-    arrivals_.push_back({std::move(*delivery), message.retrieved});
+    arrivals_.push_back({std::move(*delivery), info_of(message)});
     return {};
   }
 
   /// From here on they arrive.
   Result<void> finish() {
     for (Arrival& arrival : arrivals_) {
-      const Fd& directory = arrival.retrieved ? seen_ : fresh_;
+      const bool is_fresh = arrival.info.empty();
       Result<std::string> name =
-          arrival.delivery.finish(directory.get(), arrival.retrieved ? ":2,S" : "");
+          arrival.delivery.finish((is_fresh ? fresh_ : seen_).get(), arrival.info);
       if (!name) return std::unexpected(std::move(name).error());
-      if (!arrival.retrieved) fresh_names_.push_back(std::move(*name));
+      if (is_fresh) fresh_names_.push_back(std::move(*name));
     }
     Result<void> done = disk_.sync_directory(seen_.get());
     return done ? disk_.sync_directory(fresh_.get()) : done;
@@ -444,9 +444,15 @@ class MaildirArrivals {
   }
 
  private:
+  static std::string info_of(const PreparedMessage& message) {
+    std::string letters = message.marks;
+    if (message.retrieved) letters.insert(std::min(letters.find('T'), letters.size()), "S");
+    return letters.empty() ? "" : ":2," + letters;
+  }
+
   struct Arrival {
     MaildirDelivery delivery;
-    bool retrieved;
+    std::string info;  // empty: it goes to `new`
   };
   const MaildropContext& context_;
   Disk& disk_;

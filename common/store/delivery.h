@@ -69,6 +69,7 @@ struct PreparedMessage {
   std::string content;
   std::optional<std::int64_t> delivered;  // seconds since 1970; none: now
   bool retrieved = false;
+  std::string marks{};  // letters of a Maildir's name besides S, ascending
 };
 using AddPrepared = std::function<Result<void>(const PreparedMessage&)>;
 

@@ -179,11 +179,13 @@ Result<std::optional<MaildirLocation>> locate_maildir(Disk& disk, const Settings
   if (!index) return std::unexpected(std::move(index).error());
   FilePlace ids{*root, "." + std::string{stem_inside} + ".uidl"};
   FilePlace trash{*root, "." + std::string{stem_inside} + ".trash"};
+  FilePlace undo{*root, "." + std::string{stem_inside} + ".undo"};
   FilePlace retrievals{*root, "." + std::string{stem_inside} + ".retrieved"};
   if (Result<void> fine = check_names_differ({{&*drop, "temp-name"},
                                               {&*index, "cache-name"},
                                               {&ids, "the list of unique-ids"},
                                               {&trash, "the trash"},
+                                              {&undo, "the file for undo"},
                                               {&retrievals, "the times of retrieval"}});
       !fine) {
     return std::unexpected(std::move(fine).error());
@@ -195,6 +197,7 @@ Result<std::optional<MaildirLocation>> locate_maildir(Disk& disk, const Settings
                          .index = std::move(*index),
                          .ids = std::move(ids),
                          .trash = std::move(trash),
+                         .undo = std::move(undo),
                          .retrievals = std::move(retrievals)};
 }
 

@@ -20,6 +20,7 @@ struct MaildirLocation {
   FilePlace index;
   FilePlace ids;         // unique-ids that depend on other messages
   FilePlace trash;       // deleted messages
+  FilePlace undo;        // what popspool undo brings back
   FilePlace retrievals;  // since when messages are known to be retrieved
 };
 

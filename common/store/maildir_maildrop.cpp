@@ -17,6 +17,7 @@ namespace {
 /// must not keep a session busy for ever.
 constexpr int name_searches_at_most = 100;
 constexpr int tries_at_most = 5;
+constexpr std::size_t longest_place = 5;  // "new/" and the LF behind the name
 
 /// No Maildir has been made yet; it becomes one when something is added.
 class EmptyMaildrop final : public Maildrop {
@@ -288,6 +289,11 @@ void MaildirMaildrop::see_name(MaildirPlace place, const ListedName& listed) {
 // Changing
 
 Result<void> MaildirMaildrop::commit(const SessionOutcome& outcome) {
+  if (outcome.for_undo == ForUndo::deleted && outcome.deleted.count() > 0) {
+    if (Result<void> kept = keep_for_undo(outcome.deleted); !kept) {
+      return std::unexpected(not_kept_for_undo(std::move(kept).error()));
+    }
+  }
   if (Result<void> kept = keep_deleted(outcome.deleted); !kept) {
     return std::unexpected(std::move(kept).error().in("keep deleted messages"));
   }
@@ -312,26 +318,41 @@ Result<void> MaildirMaildrop::keep_deleted(const MessageSet& deleted) {
   return {};
 }
 
-Result<void> MaildirMaildrop::fill_trash(const MessageSet& deleted) {
+Result<void> MaildirMaildrop::keep_for_undo(const MessageSet& deleted) {
+  return replace_trash(context_.disk, location_.undo, user_.uid, trashed(deleted),
+                       [this](Trash& trash, const TrashedMessage& message) {
+                         return add_to_trash(trash, message,
+                                             {static_cast<std::uint32_t>(message.at.count)});
+                       });
+}
+
+/// With the number of the message for its place.
+std::vector<TrashedMessage> MaildirMaildrop::trashed(const MessageSet& deleted) const {
   const auto now =
       std::chrono::duration_cast<std::chrono::seconds>(context_.clock.wall().time_since_epoch());
-  std::vector<TrashedMessage> all, coming;
-  FileBytes size;
+  std::vector<TrashedMessage> all;
   for (std::size_t i = 0; i < listed_.size(); ++i) {
     const MessageNumber number{static_cast<std::uint32_t>(i + 1)};
     if (!deleted.contains(number)) continue;
-    const MaildirMessage& message = at(number);
+    const MaildirMessage& message = index_.listing.messages[order_[i]];
     // A name may begin with more than any time.
     const bool is_time = std::in_range<std::int64_t>(message.delivered);
     all.push_back({.deleted = now.count(),
                    .delivered = is_time ? static_cast<std::int64_t>(message.delivered) : 0,
                    .form = TrashedForm::maildir,
-                   .separator = {},
+                   .separator = {longest_place + index_.listing.name_of(message).size()},
                    .content = message.size,
                    .rest = {},
                    .unique_id = std::string{index_.listing.id_of(message)},
                    .at = {number.value}});
   }
+  return all;
+}
+
+Result<void> MaildirMaildrop::fill_trash(const MessageSet& deleted) {
+  const std::vector<TrashedMessage> all = trashed(deleted);
+  std::vector<TrashedMessage> coming;
+  FileBytes size;
   for (const std::size_t i : fitting_trash(all, context_.settings)) {
     coming.push_back(all[i]);
     size += all[i].size();
@@ -360,7 +381,13 @@ Result<void> MaildirMaildrop::add_to_trash(Trash& trash, TrashedMessage message,
   message.content = at(number).size;
   if (!reader && reader.error().code == Errc::changed) return {};
   if (!reader) return std::unexpected(reader.error());
-  if (Result<void> begun = trash.begin(message); !begun) return begun;
+  const MaildirMessage& listed = at(number);
+  const std::string file =
+      std::string{directory_name(listed.place())} + "/" + name_of(listed) + "\n";
+  message.separator = {file.size()};
+  Result<void> begun = trash.begin(message);
+  if (begun) begun = trash.append(file);
+  if (!begun) return begun;
   std::vector<char> piece(std::size_t{64} << 10);
   for (;;) {
     const Result<std::size_t> got = (*reader)->read(piece);

@@ -71,6 +71,8 @@ class MaildirMaildrop final : public Maildrop {
 
   [[nodiscard]] bool is_to_be_marked(const SessionOutcome& outcome, MessageNumber number) const;
   Result<void> keep_deleted(const MessageSet& deleted);
+  [[nodiscard]] std::vector<TrashedMessage> trashed(const MessageSet& deleted) const;
+  Result<void> keep_for_undo(const MessageSet& deleted);
   Result<void> fill_trash(const MessageSet& deleted);
   Result<void> add_to_trash(Trash& trash, TrashedMessage message, MessageNumber number);
   Result<void> remove_all(const MessageSet& deleted);

@@ -103,6 +103,7 @@ Result<Conversion> MaildirToSpool::run() {
     if (done) done = note_converted(**maildir, **view);
     const FileCopies copies{disk_, user_.uid};
     if (done) done = copies.trash((*maildir)->trash, location_.trash);
+    if (done) done = copies.trash((*maildir)->undo, location_.undo);
     if (done) done = copies.retrievals((*maildir)->retrievals, location_.retrievals);
     if (done) done = exchange();
   }

@@ -53,10 +53,14 @@ class MessageSet {
   std::vector<bool> members_;
 };
 
+/// Whether what is deleted is kept for popspool's undo, in place of what was kept for it before.
+enum class ForUndo : std::uint8_t { nothing, deleted };
+
 /// What a session did to the maildrop.
 struct SessionOutcome {
   MessageSet deleted;
   MessageSet retrieved;  // by RETR in this session, for Status: and auto-delete
+  ForUndo for_undo = ForUndo::nothing;
 };
 
 /// Reads one message as stored: header and body without the separator line.
@@ -113,7 +117,8 @@ class Maildrop {
   /// has been fsync'ed; on failure every message is still there, or will be after the next open
   /// has finished the journal, in which case the deletion is then complete too (a Maildir has no
   /// journal: there some of the deleted messages may have gone). Blocks: spool locks, device. Call
-  /// at most once; afterwards the maildrop can only be destroyed.
+  /// at most once; afterwards the maildrop can only be destroyed. With ForUndo::deleted: Errc::full
+  /// if there is no room for that, and then nothing was deleted.
   [[nodiscard]] virtual Result<void> commit(const SessionOutcome& outcome) = 0;
 
   /// What was found amiss at the opening though the mail can be served, and at the commit though it

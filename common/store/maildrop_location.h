@@ -41,6 +41,7 @@ struct MaildropLocation {
                                       // operation fails, if the cache's cannot be used
   FilePlace journal;                  // .USER.journal
   FilePlace trash;                    // .USER.trash
+  FilePlace undo;                     // .USER.undo
   FilePlace uidl;                     // .USER.uidl
   FilePlace retrievals;               // .USER.retrieved
   std::optional<FilePlace> old_drop;  // check-old-spool-loc: plain SPOOL-DIR/.USER.pop, when that

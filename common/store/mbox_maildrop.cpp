@@ -342,6 +342,7 @@ bool MboxMaildrop::changes_anything(const SpoolChange& change) const {
 
 Result<void> MboxMaildrop::commit(const SessionOutcome& outcome) {
   const SpoolChange change = change_of(outcome);
+  for_undo_ = outcome.for_undo;
   if (!changes_anything(change)) return {};
   const bool erases = std::ranges::find(change.erase, true) != change.erase.end();
   Result<SpoolLock> lock = SpoolLock::acquire(context_, location_.spool, user_.uid);
@@ -384,21 +385,45 @@ Result<void> MboxMaildrop::commit_locked(SpoolLock& lock, const SpoolChange& cha
                                  "and stay");
 }
 
-/// Who deletes mail makes room, so a full disk must not keep users from it: where the trash leaves
-/// none for the rewriting, it goes without.
+/// What is kept for undo was asked for, so without room for both nothing is changed.
 Result<SpoolListing> MboxMaildrop::rewrite(SpoolLock& lock, const SpoolListing& listing,
                                            const SpoolChange& change) {
-  Disk& disk = context_.disk;
-  const FilePlace& spool = location_.spool;
+  const Result<bool> kept = keep_for_undo(lock, listing, change);
+  if (!kept) return std::unexpected(kept.error());
+  const Result<FileStatus> before = spool_status();
+  Result<SpoolListing> left = rewrite_with_trash(lock, listing, change);
+  if (left || left.error().code != Errc::full || !*kept || !is_untouched(before)) return left;
+  (void)context_.disk.remove(location_.undo.directory(), location_.undo.name);
+  return std::unexpected(not_kept_for_undo(std::move(left).error()));
+}
+
+Result<FileStatus> MboxMaildrop::spool_status() const {
+  return context_.disk.status(location_.spool.directory(), location_.spool.name);
+}
+
+bool MboxMaildrop::is_untouched(const Result<FileStatus>& before) {
+  if (change_was_decided()) return false;
+  const Result<FileStatus> now = spool_status();
+  return before && now && now->same_file(*before) && now->size == before->size &&
+         now->same_times(*before);
+}
+
+Result<bool> MboxMaildrop::keep_for_undo(SpoolLock& lock, const SpoolListing& listing,
+                                         const SpoolChange& change) {
+  if (for_undo_ == ForUndo::nothing) return false;
+  return copy_for_undo(context_, location_, user_.uid, lock, listing, change.erase);
+}
+
+/// Who deletes mail makes room, so a full disk must not keep users from it: where the trash leaves
+/// none for the rewriting, it goes without.
+Result<SpoolListing> MboxMaildrop::rewrite_with_trash(SpoolLock& lock, const SpoolListing& listing,
+                                                      const SpoolChange& change) {
   Result<std::optional<Trash>> kept = keep_in_trash(lock, listing, change);
   if (!kept) return std::unexpected(std::move(kept).error());
-  const Result<FileStatus> before = disk.status(spool.directory(), spool.name);
+  const Result<FileStatus> before = spool_status();
   Result<SpoolListing> left = rewrite_spool(context_, location_, user_.uid, lock, listing, change);
-  if (left || left.error().code != Errc::full || !*kept || change_was_decided()) return left;
-  const Result<FileStatus> now = disk.status(spool.directory(), spool.name);
-  const bool is_untouched = before && now && now->same_file(*before) && now->size == before->size &&
-                            now->same_times(*before);
-  if (!is_untouched || !(*kept)->withdraw()) return left;
+  if (left || left.error().code != Errc::full || !*kept) return left;
+  if (!is_untouched(before) || !(*kept)->withdraw()) return left;
   remark(no_room_for_trash);
   return rewrite_spool(context_, location_, user_.uid, lock, listing, change);
 }

@@ -78,8 +78,16 @@ class MboxMaildrop final : public Maildrop {
   Current relocate(SpoolListing now, const SpoolChange& change) const;
   /// A journal is there, which the next open carries out; also true when nobody can tell.
   [[nodiscard]] bool change_was_decided();
+  [[nodiscard]] Result<FileStatus> spool_status() const;
+  /// Whether nothing of a change has begun since the spool was `before`.
+  [[nodiscard]] bool is_untouched(const Result<FileStatus>& before);
   Result<SpoolListing> rewrite(SpoolLock& lock, const SpoolListing& listing,
                                const SpoolChange& change);
+  /// True: what is erased is kept for undo now.
+  Result<bool> keep_for_undo(SpoolLock& lock, const SpoolListing& listing,
+                             const SpoolChange& change);
+  Result<SpoolListing> rewrite_with_trash(SpoolLock& lock, const SpoolListing& listing,
+                                          const SpoolChange& change);
   Result<std::optional<Trash>> keep_in_trash(SpoolLock& lock, const SpoolListing& listing,
                                              const SpoolChange& change);
   Result<void> commit_locked(SpoolLock& lock, const SpoolChange& change);
@@ -95,6 +103,7 @@ class MboxMaildrop final : public Maildrop {
   Fd source_;  // where messages are read from; not open for an empty maildrop
   FileStatus source_status_;
   std::vector<MessageInfo> listed_;
+  ForUndo for_undo_ = ForUndo::nothing;  // from the commit on
 };
 
 }  // namespace pop

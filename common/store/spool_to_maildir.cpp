@@ -140,6 +140,7 @@ Result<void> SpoolToMaildir::build(LockedSpool& spool) {
                           .index = {root, ".popper.cache"},
                           .ids = {root, ".popper.uidl"},
                           .trash = {root, ".popper.trash"},
+                          .undo = {root, ".popper.undo"},
                           .retrievals = {root, ".popper.retrieved"}};
   for (const MaildirPlace each : maildir_places) {
     Result<Fd> opened = open_in_build(*root, std::string{directory_name(each)});
@@ -187,6 +188,7 @@ Result<void> SpoolToMaildir::fill(LockedSpool& spool, const MaildirLocation& mai
   if (!ids.is_empty()) done = ids.save(disk_, maildir.ids, options_.recipe);
   const FileCopies copies{disk_, user_.uid};
   if (done) done = copies.trash(location_.trash, maildir.trash);
+  if (done) done = copies.trash(location_.undo, maildir.undo);
   if (done) done = copies.retrievals(location_.retrievals, maildir.retrievals);
   for (const MaildirPlace each : maildir_places) {
     if (done) done = disk_.sync_directory(maildir.places[each].get());
@@ -252,8 +254,8 @@ Result<void> SpoolToMaildir::take_in(FilePlace old, FileBytes size, Conversion& 
     }
   }
   Result<void> removed = disk_.remove(old.directory(), old.name);
-  for (const FilePlace* place :
-       {&location_.index, &location_.uidl, &location_.trash, &location_.retrievals}) {
+  for (const FilePlace* place : {&location_.index, &location_.uidl, &location_.trash,
+                                 &location_.undo, &location_.retrievals}) {
     (void)disk_.remove(place->directory(), place->name);
   }
   return removed ? disk_.sync_directory(old.directory()) : removed;

@@ -1,6 +1,7 @@
 #include "store/spool_trash.h"
 
 #include <chrono>
+#include <utility>
 
 #include "store/file_pieces.h"
 
@@ -14,12 +15,12 @@ TrashedForm form_of(SpoolFormat format) {
 /// Puts what is erased into the trash, durably, before anything of the spool is touched.
 class TrashFiller {
  public:
-  TrashFiller(const MaildropContext& context, const MaildropLocation& location, uid_t owner,
-              SpoolLock& lock, const SpoolListing& listing)
-      : context_{context}, place_{location.trash}, owner_{owner}, lock_{lock}, listing_{listing} {}
+  TrashFiller(const MaildropContext& context, const FilePlace& place, uid_t owner, SpoolLock& lock,
+              const SpoolListing& listing)
+      : context_{context}, place_{place}, owner_{owner}, lock_{lock}, listing_{listing} {}
 
   Result<std::optional<Trash>> keep(const std::vector<bool>& erase) {
-    const std::vector<TrashedMessage> coming = messages_of(erase);
+    const std::vector<TrashedMessage> coming = fitting(messages_of(erase));
     if (coming.empty()) return std::nullopt;
     FileBytes size;
     for (const TrashedMessage& message : coming) size += message.size();
@@ -29,14 +30,19 @@ class TrashFiller {
     if (!done) return std::unexpected(std::move(done).error());
     Result<Trash> trash = Trash::open_to_add(disk, place_, owner_);
     if (!trash) return std::unexpected(std::move(trash).error());
-    done = trash->reserve(coming);
-    for (const TrashedMessage& message : coming) {
-      if (done) done = add(*trash, message);
-    }
-    if (done) done = trash->finish();
+    done = fill(*trash, coming);
     if (done) return std::optional<Trash>{std::move(*trash)};
-    (void)trash->withdraw();
     return std::unexpected(std::move(done).error());
+  }
+
+  Result<bool> replace(const std::vector<bool>& erase) {
+    const std::vector<TrashedMessage> coming = messages_of(erase);
+    if (coming.empty()) return false;
+    Result<void> done = replace_trash(
+        context_.disk, place_, owner_, coming,
+        [this](Trash& trash, const TrashedMessage& message) { return add(trash, message); });
+    if (!done) return std::unexpected(std::move(done).error());
+    return true;
   }
 
  private:
@@ -44,7 +50,7 @@ class TrashFiller {
   std::vector<TrashedMessage> messages_of(const std::vector<bool>& erase) {
     const auto now =
         std::chrono::duration_cast<std::chrono::seconds>(context_.clock.wall().time_since_epoch());
-    std::vector<TrashedMessage> all, fitting;
+    std::vector<TrashedMessage> all;
     for (std::size_t i = 0; i < listing_.messages.size(); ++i) {
       if (!erase[i]) continue;
       const SpoolMessage& message = listing_.messages[i];
@@ -57,8 +63,23 @@ class TrashFiller {
                      .unique_id = std::string{listing_.id_of(message)},
                      .at = message.separator});
     }
+    return all;
+  }
+
+  [[nodiscard]] std::vector<TrashedMessage> fitting(const std::vector<TrashedMessage>& all) const {
+    std::vector<TrashedMessage> fitting;
     for (const std::size_t i : fitting_trash(all, context_.settings)) fitting.push_back(all[i]);
     return fitting;
+  }
+
+  Result<void> fill(Trash& trash, const std::vector<TrashedMessage>& coming) {
+    Result<void> done = trash.reserve(coming);
+    for (const TrashedMessage& message : coming) {
+      if (done) done = add(trash, message);
+    }
+    if (done) done = trash.finish();
+    if (!done) (void)trash.withdraw();
+    return done;
   }
 
   Result<void> add(Trash& trash, const TrashedMessage& message) {
@@ -86,9 +107,25 @@ Result<std::optional<Trash>> copy_to_trash(const MaildropContext& context,
                                            SpoolLock& lock, const SpoolListing& listing,
                                            const std::vector<bool>& erase) {
   Result<std::optional<Trash>> kept =
-      TrashFiller{context, location, owner, lock, listing}.keep(erase);
+      TrashFiller{context, location.trash, owner, lock, listing}.keep(erase);
   if (kept) return kept;
   return std::unexpected(std::move(kept).error().in("keep deleted messages"));
+}
+
+Result<bool> copy_for_undo(const MaildropContext& context, const MaildropLocation& location,
+                           uid_t owner, SpoolLock& lock, const SpoolListing& listing,
+                           const std::vector<bool>& erase) {
+  Result<bool> kept = TrashFiller{context, location.undo, owner, lock, listing}.replace(erase);
+  if (kept) return kept;
+  return std::unexpected(not_kept_for_undo(std::move(kept).error()));
+}
+
+Error not_kept_for_undo(Error error) {
+  error = std::move(error).in("keep what goes, for undo");
+  if (error.code == Errc::full) {
+    error.text += "; nothing was removed: make room, or remove it with --no-undo";
+  }
+  return error;
 }
 
 }  // namespace pop

@@ -22,6 +22,16 @@ namespace pop {
                                                          const SpoolListing& listing,
                                                          const std::vector<bool>& erase);
 
+/// The same for popspool's undo, in place of what was kept there before, and all of it. Returns
+/// false if nothing is to be erased: then what was there stays.
+[[nodiscard]] Result<bool> copy_for_undo(const MaildropContext& context,
+                                         const MaildropLocation& location, uid_t owner,
+                                         SpoolLock& lock, const SpoolListing& listing,
+                                         const std::vector<bool>& erase);
+
+/// What went wrong while that was kept, with the way out if there was no room: nothing was removed.
+[[nodiscard]] Error not_kept_for_undo(Error error);
+
 /// What an administrator should know who counts on the trash.
 inline constexpr const char* no_room_for_trash =
     "there is no room for the trash: messages were deleted without it";

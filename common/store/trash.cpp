@@ -239,7 +239,7 @@ std::vector<std::size_t> fitting_trash(std::span<const TrashedMessage> coming,
 Result<std::size_t> sweep_trash(Disk& disk, const FilePlace& place, uid_t owner,
                                 const std::function<bool(const TrashedMessage&)>& keep) {
   const FilePlace beside = place.sibling(place.name + ".new");
-  (void)disk.remove(beside.directory(), beside.name);  // of a sweep that was cut off
+  (void)disk.remove(beside.directory(), beside.name);  // of one that was cut off
   Result<Trash> old = Trash::open(disk, place, owner);
   if (!old && old.error().code == Errc::not_found) return std::size_t{0};
   if (!old) return std::unexpected(std::move(old).error());
@@ -255,23 +255,34 @@ Result<std::size_t> sweep_trash(Disk& disk, const FilePlace& place, uid_t owner,
     if (!done) return std::unexpected(std::move(done).error());
     return dropped;
   }
+  const auto copy = [&](Trash& fresh, const TrashedMessage& message) -> Result<void> {
+    const Result<std::string> bytes = old->read(message);
+    if (!bytes && bytes.error().code == Errc::corrupt) return {};  // nobody could bring it back
+    Result<void> done = bytes ? fresh.begin(message) : std::unexpected(bytes.error());
+    if (done) done = fresh.append(*bytes);
+    return done ? fresh.end() : done;
+  };
+  Result<void> done = replace_trash(disk, place, owner, kept, copy);
+  if (done) return dropped;
+  return std::unexpected(std::move(done).error().in("sweep " + place.path()));
+}
+
+Result<void> replace_trash(
+    Disk& disk, const FilePlace& place, uid_t owner, std::span<const TrashedMessage> coming,
+    const std::function<Result<void>(Trash& trash, const TrashedMessage& message)>& add) {
+  const FilePlace beside = place.sibling(place.name + ".new");
+  (void)disk.remove(beside.directory(), beside.name);  // of one that was cut off
   Result<Trash> fresh = Trash::open_to_add(disk, beside, owner);
   if (!fresh) return std::unexpected(std::move(fresh).error());
-  Result<void> done = fresh->reserve(kept);
-  for (const TrashedMessage& message : kept) {
-    if (!done) break;
-    const Result<std::string> bytes = old->read(message);
-    if (!bytes && bytes.error().code == Errc::corrupt) continue;  // nobody could bring it back
-    done = bytes ? fresh->begin(message) : std::unexpected(bytes.error());
-    if (done) done = fresh->append(*bytes);
-    if (done) done = fresh->end();
+  Result<void> done = fresh->reserve(coming);
+  for (const TrashedMessage& message : coming) {
+    if (done) done = add(*fresh, message);
   }
   if (done) done = fresh->finish();
   if (done) done = disk.rename(place.directory(), beside.name, place.name);
   if (done) done = disk.sync_directory(place.directory());
-  if (done) return dropped;
-  (void)disk.remove(beside.directory(), beside.name);
-  return std::unexpected(std::move(done).error().in("sweep " + place.path()));
+  if (!done) (void)disk.remove(beside.directory(), beside.name);
+  return done;
 }
 
 Result<void> make_room_in_trash(Disk& disk, Clock& clock, const Settings& settings,

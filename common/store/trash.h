@@ -89,6 +89,13 @@ class Trash {
     Disk& disk, const FilePlace& place, uid_t owner,
     const std::function<bool(const TrashedMessage&)>& keep);
 
+/// Makes a trash of `coming` alone, in place of what stands there: `add` begins, fills and ends
+/// each message. It is built beside it, fsync'ed and renamed. Errc::full: no room; after any error
+/// the old one stands. The caller holds the session lock.
+[[nodiscard]] Result<void> replace_trash(
+    Disk& disk, const FilePlace& place, uid_t owner, std::span<const TrashedMessage> coming,
+    const std::function<Result<void>(Trash& trash, const TrashedMessage& message)>& add);
+
 /// Makes room for `coming` within settings.trash_size, and drops what is older than
 /// settings.trash_days once that is worth a rewrite.
 [[nodiscard]] Result<void> make_room_in_trash(Disk& disk, Clock& clock, const Settings& settings,

@@ -47,7 +47,7 @@ Result<ExpiredMail> expire(Disk& disk, const fs::path& root, const ExpiryRule& r
   test::ImpatientClock clock;
   const auto headers = HeaderConditions::compile({&rule, 1});
   REQUIRE(headers);
-  return expire_mail({settings, disk, clock}, user_of(root), RunMode::real, {&rule, 1}, *headers);
+  return expire_mail({settings, disk, clock}, user_of(root), {}, {&rule, 1}, *headers);
 }
 
 std::vector<std::string> ids_of(Disk& disk, const fs::path& root) {

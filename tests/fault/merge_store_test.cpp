@@ -99,7 +99,7 @@ Result<void> merge(Disk& disk, const fs::path& root, const Ids& ids) {
   Result<MovingSession> session = MovingSession::open(context, from);
   if (!session) return std::unexpected(std::move(session).error());
   Copy copy{ids};
-  const Result<ImportedMail> done = import_mail(context, user_of(root, "jo"), RunMode::real, copy);
+  const Result<ImportedMail> done = import_mail(context, user_of(root, "jo"), {}, copy);
   if (!done) return std::unexpected(done.error());
   const Result<std::size_t> gone = session->remove({ids.begin(), ids.end()});
   return gone ? Result<void>{} : std::unexpected(gone.error());

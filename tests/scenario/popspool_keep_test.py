@@ -411,6 +411,49 @@ class TrashTest(KeepTest):
             self.assertEqual(self.ids_by_number(port), before)
 
 
+class UndoTest(KeepTest):
+    def test_what_was_removed_comes_back_once_while_mail_arrives(self):
+        self.config = self.host.configure(server_mode=True)
+        self.host.write_spool(self.user, b"".join(mail(number, days=100 if number % 2 else 0)
+                                                  for number in range(1, 21)))
+        with self.host.standalone(self.config) as port:
+            before = self.ids_by_number(port)
+            with self.deliveries() as delivered:
+                told = self.told("expire", "--older-than", "90d", self.user.name)
+                self.assertEqual(len(told["expired"]), 10)
+                kept = os.stat(os.path.join(self.host.spool_dir, f".{self.user.name}.undo"))
+                self.assertEqual((kept.st_uid, kept.st_mode & 0o077 & ~0o060), (self.user.uid, 0))
+                client = self.host.login(port, self.user)
+                self.popspool("undo", self.user.name, check=75)  # a session goes on
+                client.dele(1)
+                client.quit()
+                told = self.told("undo", self.user.name)
+                self.assertEqual((told["restored"], told["there"]), (10, 0))
+                self.popspool("undo", self.user.name, check=66)
+                known = len(delivered)
+                wait_until(lambda: len(delivered) > known, "a delivery after it")
+            after = self.ids_by_number(port)
+            counted = collections.Counter(self.numbers())
+            self.assertEqual(sorted(counted), [1, *range(3, 21), *delivered])
+            self.assertEqual(set(counted.values()), {1})
+            self.assertEqual({number: after[number] for number in before if number != 2},
+                             {number: before[number] for number in before if number != 2})
+
+    def test_removed_doubles_come_back_to_the_client_that_has_them(self):
+        self.config = self.host.configure(server_mode=True)
+        double = mail(1, header=b"Message-ID: <1@example.org>\n")
+        self.host.write_spool(self.user, double + mail(2) + double)
+        with self.host.standalone(self.config) as port:
+            client = self.host.login(port, self.user)
+            before = ids_of(client)
+            client.quit()
+            self.assertEqual(len(self.told("dedupe", self.user.name)["removed"]), 1)
+            self.assertEqual(self.told("undo", self.user.name)["restored"], 1)
+            client = self.host.login(port, self.user)
+            self.assertEqual(sorted(ids_of(client)), sorted(before))
+            client.quit()
+
+
 class OwnTest(KeepTest):
     def setUp(self):
         super().setUp()
