@@ -183,6 +183,7 @@ std::string PamTransaction::take_messages() {
 Error PamTransaction::refusal(const char* doing, Errc code) {
   std::string text = std::string{"PAM "} + doing + ": " + pam_strerror(handle_, last_);
   if (const std::string said = take_messages(); !said.empty()) text += " (" + said + ")";
+  if (last_ == PAM_MODULE_UNKNOWN) text += "; popcheck system tells which module is missing";
   return {code, std::move(text)};
 }
 

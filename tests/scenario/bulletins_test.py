@@ -1,19 +1,18 @@
 #!/usr/bin/env python3
 """Bulletins as users of the real daemon get them: each once, whatever their files and numbers are."""
 
-import ctypes
 import fcntl
 import grp
 import os
 import shutil
 import stat
-import struct
 import subprocess
 import tempfile
 import threading
 
 import certificates
 import popper_host
+from old_databases import write_bulletin_numbers
 from popper_host import HostTest, message_of, simple_spool
 
 PATIENCE = popper_host.PATIENCE
@@ -25,29 +24,6 @@ def bulletin(number, header=b""):
     return (FROM_LINE + b"Date: Wed, 9 Nov 1994 13:31:07 -0800 (PST)\nTo: user@localhost,\n"
             b"\tothers@localhost\nFrom: POP Administrator <postmaster@localhost>\n" + header +
             b"Subject: bulletin %d\nStatus: RO\n\nnews %d\n" % (number, number))
-
-
-class Datum(ctypes.Structure):
-    _fields_ = [("octets", ctypes.c_char_p), ("size", ctypes.c_int)]
-
-    @staticmethod
-    def of(octets):
-        return Datum(octets, len(octets))
-
-
-def write_old_database(path, users):
-    """A GDBM file as Qpopper made it: names with a NUL, numbers as native longs."""
-    gdbm = ctypes.CDLL("libgdbm.so.6")
-    gdbm.gdbm_open.restype = ctypes.c_void_p
-    gdbm.gdbm_store.argtypes = [ctypes.c_void_p, Datum, Datum, ctypes.c_int]
-    gdbm.gdbm_close.argtypes = [ctypes.c_void_p]
-    new_database, insert = 3, 0
-    database = gdbm.gdbm_open(path.encode(), 512, new_database, 0o600, None)
-    assert database
-    for name, number in users.items():
-        key, value = name.encode() + b"\0", struct.pack("@l", number)
-        assert gdbm.gdbm_store(database, Datum.of(key), Datum.of(value), insert) == 0
-    gdbm.gdbm_close(database)
 
 
 class BulletinHostTest(HostTest):
@@ -256,7 +232,7 @@ class DatabaseTest(BulletinHostTest):
 
     def database(self, users=None):
         path = os.path.join(self.bulldir, "bulldb")
-        write_old_database(path, {self.user.name: 1} if users is None else users)
+        write_bulletin_numbers(path, {self.user.name: 1} if users is None else users)
         return path
 
     def test_an_old_directory_is_taken_over_as_it_is(self):
@@ -351,7 +327,7 @@ class CrowdTest(HostTest):
         names = self.add_users()
         bulldir = self.host.path("bulls")
         os.mkdir(bulldir)
-        write_old_database(os.path.join(bulldir, "bulldb"), {name: 1 for name in names})
+        write_bulletin_numbers(os.path.join(bulldir, "bulldb"), {name: 1 for name in names})
         for number in (1, 2):
             self.host.write(os.path.join(bulldir, f"{number}.x"), bulletin(number), mode=0o644)
         config = self.host.configure(
