@@ -39,10 +39,11 @@ bool is_quick(const std::string& service) {
   return std::ranges::find(quick_services, service) != quick_services.end();
 }
 
-// The C library keeps what it has loaded and found out.
+// The C library keeps what it has loaded and found out. systemd's service does not even look for
+// groups of root and of nobody; that the name may be unknown does not matter.
 void ask_for_groups() {
   int count = 0;
-  (void)::getgrouplist("root", 0, nullptr, &count);
+  (void)::getgrouplist("popper", 0, nullptr, &count);
 }
 
 }  // namespace

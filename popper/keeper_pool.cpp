@@ -28,6 +28,7 @@
 #include "popper/pulse.h"
 #include "popper/role_log.h"
 #include "popper/session_pool.h"
+#include "store/checksum.h"
 
 namespace pop {
 namespace {
@@ -241,9 +242,10 @@ int run_keeper() {
   Result<Census> census = Census::open(counts);
   if (!handover || !pulse || !census) return EXIT_FAILURE;
   std::optional<Log> log{open_log(handover->log, handover->settings)};
-  // libcrypto sets itself up at its first use, and reads files for it: once here, not in each
-  // session.
+  // libcrypto sets itself up at its first use, and reads files for it; the checksum's library finds
+  // what it calls, through all libraries that are there: once here, not in each session.
   const UniqueIdMaker first_use{UniqueIdRecipe::native};
+  (void)checksum_of({"first", "use"});
   const std::vector<SharedLibrary> group_services = load_group_services();
   Result<StampLedger> ledger = StampLedger::open(stamps);
   const Result<VoucherKey> vouchers = VoucherKey::open(key);
