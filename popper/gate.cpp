@@ -290,7 +290,7 @@ void Gate::send_idle_strangers_away() {
       drop(id);
       continue;
     }
-    stranger.unsent += reply::shutting_down(facts_for(stranger));
+    say(stranger, reply::shutting_down(facts_for(stranger)));
     leave(id, stranger);
     settle(id);
   }

@@ -26,6 +26,7 @@
 #include "ipc/frame.h"
 #include "log/log.h"
 #include "pop3/kpop_exchange.h"
+#include "pop3/language.h"
 #include "pop3/line_reader.h"
 #include "pop3/login_dialogue.h"
 #include "popper/deadlines.h"
@@ -64,7 +65,8 @@ struct GateContext {
   Clock& clock;
   ConnectionLimits limits;
   Census& census;
-  Pulse* pulse = nullptr;  // nullptr: nobody watches
+  const Languages& languages;  // of replies
+  Pulse* pulse = nullptr;      // nullptr: nobody watches
   Activity activity{};     // what is counted
 };
 
@@ -268,6 +270,8 @@ class Gate {
   [[nodiscard]] Answered answer_lines(std::uint64_t id, Stranger& stranger);
   void log_command(std::uint64_t id, const LineReader::Line& line);
   void perform(std::uint64_t id, Stranger& stranger, std::vector<LoginAction> actions);
+  void say(Stranger& stranger, std::string_view reply) const;
+  [[nodiscard]] static Speech speech_of(const Stranger& stranger);
   void leave(std::uint64_t id, Stranger& stranger);
   void tell_last_words(Stranger& stranger);
   void say_goodbye(Stranger& stranger);

@@ -318,6 +318,7 @@ void Gate::send_attempt(KeeperLine& keeper, std::uint64_t id, Stranger& stranger
           attempt.relayed = stranger.stream != nullptr;
           attempt.over_tls = is_over_tls(stranger);
           attempt.mechanisms = stranger.conversation->mechanisms;
+          attempt.speech = speech_of(stranger);
         }
       },
       *stranger.attempt);
@@ -477,7 +478,7 @@ void Gate::send_everybody_away() {
       drop(id);
       continue;
     }
-    stranger.unsent += reply::login_unavailable();
+    say(stranger, reply::login_unavailable());
     leave(id, stranger);
     settle(id);
   }

@@ -143,7 +143,7 @@ void Gate::lose_acceptor() {
   for (const std::uint64_t id : std::exchange(asked_, {})) {
     const auto found = strangers_.find(id);
     if (found == strangers_.end() || found->second.state != State::awaiting_ticket) continue;
-    found->second.unsent += reply::login_unavailable();
+    say(found->second, reply::login_unavailable());
     leave(id, found->second);
     settle(id);
   }

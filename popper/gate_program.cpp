@@ -12,6 +12,7 @@
 #include "daemon/sandbox.h"
 #include "daemon/signals.h"
 #include "popper/gate.h"
+#include "popper/language_files.h"
 #include "popper/role_log.h"
 #include "popper/session_board.h"
 #include "tls/tls_context.h"
@@ -87,8 +88,9 @@ int serve(const Handover& handover, Log& log, Result<Census> census, Watched wat
     log.failure("start a gate", !limits ? limits.error() : census.error());
     return EXIT_FAILURE;
   }
-  Result<Gate> gate = Gate::create({handover, log, system_clock(), *limits, *census, watched.pulse,
-                                    std::move(watched.activity)});
+  const Languages languages = load_languages(handover.settings, log);
+  Result<Gate> gate = Gate::create({handover, log, system_clock(), *limits, *census, languages,
+                                    watched.pulse, std::move(watched.activity)});
   Result<void> done = gate ? prepare_tls(handover.settings) : std::unexpected(gate.error());
   if (done) done = shut_in(handover);
   if (!done) {

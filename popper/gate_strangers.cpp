@@ -119,6 +119,7 @@ CapabilityFacts Gate::facts_for(const Stranger& stranger) const {
   facts.apop = !stranger.banner_stamp.empty();
   facts.expire_days = expire_days(settings);
   facts.login_delay = settings.announce_login_delay;
+  facts.languages = &context_.languages;
   const bool over_tls = is_over_tls(stranger);
   if (over_tls) {
     facts.stls = Stls::in_progress;
@@ -357,7 +358,7 @@ Gate::Answered Gate::answer_lines(std::uint64_t id, Stranger& stranger) {
     const bool too_much = conversation.octets_read > per_stranger_.octets ||
                           (line && ++conversation.lines_taken > per_stranger_.lines);
     if (too_much) {
-      stranger.unsent += reply::too_many_commands();
+      say(stranger, reply::too_many_commands());
       leave(id, stranger);
     }
     if (too_much || !line) break;
@@ -381,6 +382,24 @@ LoginDialogue& Gate::dialogue_with(Stranger& stranger) {
   return *dialogue;
 }
 
+// What a stranger hears last may come when nothing is left of what was said before.
+void Gate::say(Stranger& stranger, std::string_view reply) const {
+  const bool has_chosen = stranger.conversation && stranger.conversation->dialogue &&
+                          stranger.conversation->dialogue->language() != nullptr;
+  if (has_chosen) {
+    stranger.unsent += stranger.conversation->dialogue->language()->translated(reply);
+  } else {
+    stranger.unsent += reply;
+  }
+}
+
+Speech Gate::speech_of(const Stranger& stranger) {
+  if (!stranger.conversation || !stranger.conversation->dialogue) return {};
+  const LoginDialogue& dialogue = *stranger.conversation->dialogue;
+  const Language* const language = dialogue.language();
+  return {dialogue.speaks_utf8(), language == nullptr ? "" : language->tag()};
+}
+
 void Gate::log_command(std::uint64_t id, const LineReader::Line& line) {
   if (line.too_long || !context_.log.wants(Severity::debug)) return;
   context_.log.event(Severity::debug, "command",
@@ -390,7 +409,7 @@ void Gate::log_command(std::uint64_t id, const LineReader::Line& line) {
 void Gate::perform(std::uint64_t id, Stranger& stranger, std::vector<LoginAction> actions) {
   for (LoginAction& action : actions) {
     if (SendText* const send = std::get_if<SendText>(&action)) {
-      stranger.unsent += send->text;
+      say(stranger, send->text);
     } else if (CheckPassword* const check = std::get_if<CheckPassword>(&action);
                check != nullptr && is_proven(stranger)) {
       stranger.attempt = std::make_unique<GateMessage>(
@@ -560,8 +579,8 @@ void Gate::on_deadline(std::uint64_t id) {
 void Gate::time_out(std::uint64_t id, Stranger& stranger) {
   context_.log.event(Severity::info, "login-timeout",
                      {{"id", connection_name(id)}, {"from", stranger.address}});
-  stranger.unsent +=
-      is_heard(stranger.state) ? reply::timed_out(facts_for(stranger)) : reply::login_unavailable();
+  say(stranger, is_heard(stranger.state) ? reply::timed_out(facts_for(stranger))
+                                         : reply::login_unavailable());
   leave(id, stranger);
   settle(id);
 }

@@ -19,6 +19,7 @@
 #include "popper/gate.h"
 #include "popper/keeper.h"
 #include "popper/kerberos.h"
+#include "popper/language_files.h"
 #include "popper/notify/notice_sender.h"
 #include "popper/resolver.h"
 #include "popper/role_log.h"
@@ -164,7 +165,8 @@ int serve_single_client(SingleClient single, const Handover& handover, std::opti
   login->serial = board.next_serial();
   login->activity = &activity;
   board.become_session(scoreboard_facts(*login, handover.settings));
-  return run_session(*std::move(login), {handover, *filter}, log);
+  const Languages languages = load_languages(handover.settings, *log);
+  return run_session(*std::move(login), {handover, *filter, languages}, log);
 }
 
 int serve_single_client_anew(SingleClient single, const Handover& handover,

@@ -172,7 +172,8 @@ Result<KeeperMessage> Keeper::answer(PasswordAttempt& attempt, Fd client) {
               .guess = {},
               .repeated = attempt.repeated,
               .sasl_name = std::string{sasl_name},
-              .mechanisms = attempt.mechanisms};
+              .mechanisms = attempt.mechanisms,
+              .speech = std::move(attempt.speech)};
   if (auto objection = objection_to(who)) return *std::move(objection);
   who.guess = guesses_.of(who.user, attempt.password);
   Result<Account> account = check(attempt, only_users_of(who.client));
@@ -192,7 +193,8 @@ Result<KeeperMessage> Keeper::answer(ApopAttempt& attempt, Fd client) {
               .relayed = attempt.relayed,
               .over_tls = attempt.over_tls,
               .guess = guesses_.of(names_.treat(attempt.user).user),
-              .mechanisms = attempt.mechanisms};
+              .mechanisms = attempt.mechanisms,
+              .speech = std::move(attempt.speech)};
   if (auto objection = objection_to(who)) return *std::move(objection);
   context_.log.sentence(Severity::info, "apop \"" + name_in_sentence(who.user) + "\"",
                         {{"id", connection_name(who.connection)}});
@@ -225,7 +227,8 @@ Result<KeeperMessage> Keeper::answer(KerberosAttempt& attempt, Fd client) {
               .relayed = attempt.relayed,
               .over_tls = attempt.over_tls,
               .sasl_name = attempt.by_auth ? "GSSAPI" : "",
-              .mechanisms = attempt.mechanisms};
+              .mechanisms = attempt.mechanisms,
+              .speech = std::move(attempt.speech)};
   if (!who.user.empty()) who.guess = guesses_.of(who.user);
   if (auto objection = objection_to(who)) return *std::move(objection);
   if (attempt.by_auth && !may_use_gssapi(who)) {
@@ -266,6 +269,7 @@ Result<KeeperMessage> Keeper::answer(SaslBegin& begin, Fd client) {
   open.attempt.over_tls = begin.over_tls;
   open.attempt.sasl_name = mechanism->name;
   open.attempt.mechanisms = begin.mechanisms;
+  open.attempt.speech = std::move(begin.speech);
   if (auto objection = objection_to(open.attempt)) return *std::move(objection);
   Result<std::unique_ptr<SaslExchange>> exchange = begin_exchange(begin);
   if (!exchange)
@@ -511,6 +515,7 @@ Result<void> Keeper::start(Attempt& attempt, Account account) {
                       .mechanism = std::move(attempt.sasl_name),
                       .layer_bits = layer_bits,
                       .mechanisms = attempt.mechanisms,
+                      .speech = attempt.speech,
                       .proved_by = attempt.mechanism,
                       .layer = std::move(attempt.layer)});
   if (started) relay_end_ = std::move(relay_ends->second);

@@ -23,6 +23,7 @@
 #include "popper/gate_events.h"
 #include "popper/group_services.h"
 #include "popper/keeper.h"
+#include "popper/language_files.h"
 #include "popper/notify/login_notifier.h"
 #include "popper/notify/notice_sender.h"
 #include "popper/pulse.h"
@@ -262,6 +263,7 @@ int run_keeper() {
                                                : filter.error());
     return EXIT_FAILURE;
   }
+  const Languages languages = load_languages(handover->settings, *log);
   memory = Fd{};
   stamps = Fd{};
   key = Fd{};
@@ -269,7 +271,7 @@ int run_keeper() {
   counts = Fd{};
   SessionBoard board = open_board(handover->settings, *log);
   give_free_memory_back();  // what the start needed; every session would have a copy
-  const SessionBirth birth{*handover, *filter};
+  const SessionBirth birth{*handover, *filter, languages};
   return KeeperPool{birth,
                     log,
                     {**checker, sasl, *ledger, *vouchers},

@@ -37,6 +37,7 @@ struct LoginAttempt {
   std::unique_ptr<SaslLayer> layer;  // that it has agreed on
   std::string challenge;             // SaslExchange::refusal()
   std::uint32_t mechanisms = 0;      // that CAPA told of
+  Speech speech{};                   // that was agreed on
 };
 
 /// What step() of an exchange said.

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "popper/client_stream.h"
+#include "popper/language_files.h"
 #include "popper/session.h"
 #include "popper/session_filter.h"
 #include "popper/session_groups.h"
@@ -98,6 +99,8 @@ int serve_preauthenticated(const std::string& user, const Handover& handover,
                            std::optional<Log>& log) {
   catch_end_signals();
   SessionStart start;
+  const Languages languages = load_languages(handover.settings, *log);
+  start.languages = &languages;
   BulletinAccess bulletins;
   Result<void> done = take_client(start);
   Result<Account> account = done ? account_of(user) : std::unexpected(done.error());

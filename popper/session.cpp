@@ -42,9 +42,6 @@ constexpr std::size_t small_write = 512;  // without chunky-writes; as large as 
 constexpr std::size_t largest_piece = std::size_t{256} * 1024;
 constexpr std::size_t smallest_piece = std::size_t{4} * 1024;
 
-constexpr std::string_view bulletin_database_failed =
-    "-ERR [SYS/TEMP] Unable to open Bulletin database; contact your administrator\r\n";
-
 /// server-mode, then the groups, then the user's own files.
 Settings user_settings(const SessionStart& start, Settings settings,
                        const std::vector<std::string>& groups, Log& log) {
@@ -67,6 +64,7 @@ CapabilityFacts facts_of(const Settings& settings, const std::string& host,
                          const SessionStart& start) {
   CapabilityFacts facts;
   facts.host = host;
+  facts.languages = start.languages;
   facts.shy = settings.shy;
   facts.user_pass =
       clear_text_offered(settings.clear_text_password, {start.address, start.over_tls});
@@ -74,6 +72,10 @@ CapabilityFacts facts_of(const Settings& settings, const std::string& host,
   facts.expire_days = expire_days(settings);
   facts.login_delay = settings.announce_login_delay;
   return facts;
+}
+
+const Language* language_of(const SessionStart& start) {
+  return start.languages == nullptr ? nullptr : start.languages->find(start.speech.language);
 }
 
 // Memory for one message on its way; given back before the session waits for the client.
@@ -116,6 +118,7 @@ class Session {
         settings_{std::move(settings)},
         host_{host},
         bulletins_{bulletins},
+        language_{language_of(start)},
         facts_{facts_of(settings_, host, start)},
         log_{log,
              settings_,
@@ -160,6 +163,7 @@ class Session {
                                       std::string_view header) const;
   [[nodiscard]] Result<void> send_message(const SendMessage& message, MessageReader& reader);
   void answer(std::string_view reply);
+  void say_reply(std::string_view reply);
   void say(std::string_view text);
   void say_in_pieces(std::string_view text);
   void flush();
@@ -181,6 +185,7 @@ class Session {
   Settings settings_;
   const std::string& host_;
   BulletinAccess& bulletins_;
+  const Language* language_;  // of replies; null: none was chosen
   CapabilityFacts facts_;
   SessionLog log_;
   SessionTimes times_;
@@ -246,7 +251,7 @@ bool Session::open() {
   maildrop_ = std::move(*opened);
   if (const Result<void> taken = take_bulletins(); !taken) {
     maildrop_.reset();
-    refuse(has_lost_database_ ? bulletin_database_failed : reply::failure(taken.error()),
+    refuse(has_lost_database_ ? reply::bulletin_database_failed() : reply::failure(taken.error()),
            taken.error());
     return false;
   }
@@ -261,8 +266,8 @@ bool Session::open() {
       account_.is_read_only ? SessionDialogue::Rights::read_only : SessionDialogue::Rights::full);
   log_.login();
   activity_.page().messages.store(listing_.size(), std::memory_order_relaxed);
-  say(reply::welcome(account_.name, {dialogue_->messages_left(), dialogue_->octets_left()},
-                     maildrop_->hidden()));
+  say_reply(reply::welcome(account_.name, {dialogue_->messages_left(), dialogue_->octets_left()},
+                           maildrop_->hidden()));
   return true;
 }
 
@@ -383,7 +388,7 @@ Result<void> Session::send_message(const SendMessage& message, MessageReader& re
     refuse_message(message.number, read.error());
     return {};
   }
-  say(message.reply);
+  say_reply(message.reply);
   while (*read > 0 && !wire.satisfied() && state_ == State::open) {
     const std::size_t size_out = wire.convert({buffers_.stored.data(), *read}, buffers_.wire);
     say({buffers_.wire.data(), size_out});
@@ -399,7 +404,7 @@ Result<void> Session::send_message(const SendMessage& message, MessageReader& re
 // A message that cannot be read is left out of a listing that has begun.
 void Session::perform(const SendFields& fields) {
   const bool is_listing = fields.form != SendFields::Form::sender_reply;
-  if (is_listing) say(fields.reply);
+  if (is_listing) say_reply(fields.reply);
   for (const MessageNumber number : fields.messages) {
     if (state_ != State::open) return;
     Result<std::unique_ptr<MessageReader>> reader = maildrop_->open(number);
@@ -446,7 +451,14 @@ void Session::perform(const CommitAndQuit&) {
 
 void Session::answer(std::string_view reply) {
   if (reply.starts_with("-ERR")) log_.error_reply(reply);
-  say(reply);
+  say_reply(reply);
+}
+
+// What is made in English, as it is logged.
+void Session::say_reply(std::string_view reply) {
+  if (dialogue_ && dialogue_->language() != nullptr) language_ = dialogue_->language();
+  if (language_ == nullptr) return say(reply);
+  say(language_->translated(reply));
 }
 
 // Small texts gather, large ones take what has gathered along in one call.

@@ -93,6 +93,7 @@ bool serve_next(Channel& channel, Activity& activity, const SessionBirth& birth,
   }
   start->client = std::move((*received)->descriptor);
   start->activity = &activity;
+  start->languages = &birth.languages;
   ::prctl(PR_SET_NAME, serving_name);
   const bool well = serve_session(std::move(*start), birth.handover, bulletins, log);
   ::prctl(PR_SET_NAME, idle_name);
@@ -101,6 +102,7 @@ bool serve_next(Channel& channel, Activity& activity, const SessionBirth& birth,
 
 int serve_as_user(SessionStart start, const SessionBirth& birth, std::optional<Log>& log) {
   begin_session_process();
+  start.languages = &birth.languages;
   ::mallopt(M_PERTURB, 0);  // the keeper's care for freed secrets; here is only the user's own mail
   BulletinAccess bulletins;
   if (const Result<void> done = take_user_over(start, birth, bulletins, log); !done) {

@@ -7,6 +7,7 @@
 
 #include "ipc/channel.h"
 #include "log/log.h"
+#include "pop3/language.h"
 #include "popper/handover.h"
 #include "popper/session_filter.h"
 #include "popper/session_rights.h"
@@ -18,6 +19,7 @@ namespace pop {
 struct SessionBirth {
   const Handover& handover;
   const SessionFilter& filter;
+  const Languages& languages;  // of replies
 };
 
 /// Makes this process the session of one client: it becomes the user for good, keeps no descriptor

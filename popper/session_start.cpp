@@ -62,7 +62,7 @@ std::string encode(const SessionStart& start) {
         std::string_view{account.maildrop.native()}, std::string_view{account.shell},
         std::string_view{start.pipelined}, std::string_view{start.address},
         std::string_view{start.client_name}, std::string_view{start.connection},
-        std::string_view{start.mechanism}}) {
+        std::string_view{start.mechanism}, std::string_view{start.speech.language}}) {
     append(record, field);
   }
   append(record, std::to_string(account.uid));
@@ -73,6 +73,7 @@ std::string encode(const SessionStart& start) {
   append(record, std::to_string(start.over_tls ? 1 : 0));
   append(record, std::to_string(start.mechanisms));
   append(record, std::to_string(start.serial));
+  append(record, std::to_string(start.speech.utf8 ? 1 : 0));
   return record;
 }
 
@@ -91,6 +92,7 @@ Result<SessionStart> decode_session_start(std::string_view record) {
   start.client_name = fields.text();
   start.connection = fields.text();
   start.mechanism = fields.text();
+  start.speech.language = fields.text();
   account.uid = fields.number();
   account.gid = fields.number();
   const std::uint32_t is_virtual = fields.number();
@@ -99,10 +101,12 @@ Result<SessionStart> decode_session_start(std::string_view record) {
   const std::uint32_t over_tls = fields.number();
   start.mechanisms = fields.number();
   start.serial = fields.number<std::uint64_t>();
+  const std::uint32_t utf8 = fields.number();
   account.is_virtual = is_virtual == 1;
   account.is_read_only = is_read_only == 1;
   start.over_tls = over_tls == 1;
-  if (!fields.all_taken() || is_virtual > 1 || is_read_only > 1 || over_tls > 1) {
+  start.speech.utf8 = utf8 == 1;
+  if (!fields.all_taken() || is_virtual > 1 || is_read_only > 1 || over_tls > 1 || utf8 > 1) {
     return fail(Errc::corrupt, "a damaged session start");
   }
   return start;

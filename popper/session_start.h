@@ -12,10 +12,12 @@
 #include "auth/sasl_exchange.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "ipc/frame.h"
 
 namespace pop {
 
 class Activity;
+class Languages;
 
 /// What a login leaves to the session.
 struct SessionStart {
@@ -31,10 +33,13 @@ struct SessionStart {
   std::string mechanism{};                      // of SASL, that led in; empty: none did
   std::uint32_t layer_bits = 0;                 // of its encryption
   std::uint32_t mechanisms = 0;  // that CAPA told of before the login, as pop3/sasl_mechanisms.h
+  Speech speech{};               // that was agreed on before the login
   std::string_view proved_by{};  // the mechanism, of SASL or not; never in a record
   std::uint64_t serial = 0;      // on the scoreboard
   /// Of the process, which it outlives; null: none. Never in a record.
   Activity* activity = nullptr;
+  /// The same: of replies. Null: LANG is no command. Never in a record.
+  const Languages* languages = nullptr;
   /// That carries the octets of both directions from our first reply on; null: none. Never in a
   /// record: such a session is forked from the keeper that agreed on it.
   std::unique_ptr<SaslLayer> layer{};

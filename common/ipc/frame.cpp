@@ -37,6 +37,7 @@ class Writer {
   Writer& number(std::uint32_t value) { return sized_number(value, 4); }
   Writer& number(std::uint64_t value) { return sized_number(value, 8); }
   Writer& truth(bool value) { return sized_number(value ? 1 : 0, 1); }
+  Writer& speech(const Speech& value) { return truth(value.utf8).text(value.language); }
   [[nodiscard]] std::string take() { return std::move(frame_); }
 
  private:
@@ -109,6 +110,10 @@ std::size_t room_for(const Field&... field) {
   return 1 + (... + (4 + field.size())) + 27;  // and a connection number and three truths
 }
 
+std::size_t room_for(const Speech& speech) {
+  return 5 + 4 + speech.language.size();
+}
+
 void write_list(Writer& writer, const std::vector<std::string>& texts) {
   writer.number(static_cast<std::uint32_t>(texts.size()));
   for (const std::string& text : texts) writer.text(text);
@@ -125,7 +130,7 @@ std::string encoded(const PasswordAttempt& message) {
   const std::string_view password = message.password.octets();
   return Writer{Type::password_attempt, room_for(message.user, password, message.address,
                                                  message.pipelined, message.client_name) +
-                                            16}
+                                            16 + room_for(message.speech)}
       .number(message.connection)
       .text(message.user)
       .text(password)
@@ -137,6 +142,7 @@ std::string encoded(const PasswordAttempt& message) {
       .truth(message.repeated)
       .number(static_cast<std::uint32_t>(message.by))
       .number(message.mechanisms)
+      .speech(message.speech)
       .take();
 }
 
@@ -144,7 +150,7 @@ std::string encoded(const ApopAttempt& message) {
   return Writer{Type::apop_attempt,
                 room_for(message.user, message.banner_stamp, message.digest, message.address,
                          message.pipelined, message.client_name) +
-                    8}
+                    8 + room_for(message.speech)}
       .number(message.connection)
       .text(message.user)
       .text(message.banner_stamp)
@@ -155,6 +161,7 @@ std::string encoded(const ApopAttempt& message) {
       .truth(message.relayed)
       .truth(message.over_tls)
       .number(message.mechanisms)
+      .speech(message.speech)
       .take();
 }
 
@@ -162,7 +169,7 @@ std::string encoded(const KerberosAttempt& message) {
   return Writer{Type::kerberos_attempt,
                 room_for(message.user, message.voucher, message.address, message.pipelined,
                          message.client_name, message.why) +
-                    8}
+                    8 + room_for(message.speech)}
       .number(message.connection)
       .text(message.user)
       .text(message.voucher)
@@ -174,6 +181,7 @@ std::string encoded(const KerberosAttempt& message) {
       .truth(message.by_auth)
       .text(message.why)
       .number(message.mechanisms)
+      .speech(message.speech)
       .take();
 }
 
@@ -181,7 +189,7 @@ std::string encoded(const SaslBegin& message) {
   const std::string_view response = message.response.octets();
   std::size_t room = room_for(message.mechanism, response, message.address, message.pipelined,
                               message.client_name, message.identity) +
-                     40;
+                     40 + room_for(message.speech);
   for (const ChannelData& binding : message.bindings) {
     room += 8 + binding.kind.size() + binding.data.octets().size();
   }
@@ -200,7 +208,7 @@ std::string encoded(const SaslBegin& message) {
   for (const ChannelData& binding : message.bindings) {
     writer.text(binding.kind).text(binding.data.octets());
   }
-  return writer.text(message.identity).number(message.mechanisms).take();
+  return writer.text(message.identity).number(message.mechanisms).speech(message.speech).take();
 }
 
 std::string encoded(const SaslResponse& message) {
@@ -250,6 +258,12 @@ std::vector<std::string> read_list(Reader& reader, std::uint32_t most) {
   return texts;
 }
 
+Speech read_speech(Reader& reader) {
+  Speech speech{reader.truth(), reader.string()};
+  reader.require(speech.language.size() <= longest_language);
+  return speech;
+}
+
 PasswordBy read_password_by(Reader& reader) {
   const std::uint32_t by = reader.number32();
   reader.require(by <= static_cast<std::uint32_t>(PasswordBy::login));
@@ -274,12 +288,13 @@ StampsWanted read_stamps_wanted(Reader& reader) {
 PasswordAttempt read_password_attempt(Reader& reader) {
   return {reader.number64(), reader.string(),          Secret{reader.text()}, reader.string(),
           reader.string(),   reader.string(),          reader.truth(),        reader.truth(),
-          reader.truth(),    read_password_by(reader), reader.number32()};
+          reader.truth(),    read_password_by(reader), reader.number32(),     read_speech(reader)};
 }
 
 ApopAttempt read_apop_attempt(Reader& reader) {
-  return {reader.number64(), reader.string(), reader.string(), reader.string(), reader.string(),
-          reader.string(),   reader.string(), reader.truth(),  reader.truth(),  reader.number32()};
+  return {reader.number64(), reader.string(),   reader.string(),    reader.string(),
+          reader.string(),   reader.string(),   reader.string(),    reader.truth(),
+          reader.truth(),    reader.number32(), read_speech(reader)};
 }
 
 SaslBegin read_sasl_begin(Reader& reader) {
@@ -302,6 +317,7 @@ SaslBegin read_sasl_begin(Reader& reader) {
   }
   message.identity = reader.string();
   message.mechanisms = reader.number32();
+  message.speech = read_speech(reader);
   return message;
 }
 
@@ -310,9 +326,9 @@ SaslResponse read_sasl_response(Reader& reader) {
 }
 
 KerberosAttempt read_kerberos_attempt(Reader& reader) {
-  return {reader.number64(), reader.string(), reader.string(),  reader.string(),
-          reader.string(),   reader.string(), reader.truth(),   reader.truth(),
-          reader.truth(),    reader.string(), reader.number32()};
+  return {reader.number64(), reader.string(), reader.string(),   reader.string(),
+          reader.string(),   reader.string(), reader.truth(),    reader.truth(),
+          reader.truth(),    reader.string(), reader.number32(), read_speech(reader)};
 }
 
 SaslChallenge read_sasl_challenge(Reader& reader) {

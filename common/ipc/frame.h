@@ -39,6 +39,15 @@ struct GuessKeys {
 };
 inline constexpr std::uint32_t most_password_keys = 4096;
 
+/// How the client wants to be talked to (RFC 6856), as the gate has agreed with it.
+struct Speech {
+  bool utf8 = false;        // UTF8 was said
+  std::string language{};  // the tag that LANG was answered with; empty: LANG was not said. At most
+                           // longest_language octets
+
+  bool operator==(const Speech&) const = default;
+};
+
 /// How a password came: by PASS, or by AUTH. What is checked is the same.
 enum class PasswordBy : std::uint8_t { pass, plain, login };
 
@@ -57,6 +66,7 @@ struct PasswordAttempt {
   bool repeated = false;  // the gate knows it for wrong; for the log
   PasswordBy by = PasswordBy::pass;
   std::uint32_t mechanisms = 0;  // that CAPA has told of, as a set of pop3/sasl_mechanisms.h
+  Speech speech{};
 };
 struct ApopAttempt {
   std::uint64_t connection = 0;
@@ -69,6 +79,7 @@ struct ApopAttempt {
   bool relayed = false;
   bool over_tls = false;
   std::uint32_t mechanisms = 0;
+  Speech speech{};
 };
 
 /// What became of the client's ticket; no password is wanted.
@@ -84,6 +95,7 @@ struct KerberosAttempt {
   bool by_auth = false;  // AUTH GSSAPI, not what comes before the greeting
   std::string why{};     // it was not good, for the log
   std::uint32_t mechanisms = 0;
+  Speech speech{};
 };
 
 /// Data that only the two ends of a TLS connection share (RFC 5929, RFC 9266).
@@ -108,6 +120,7 @@ struct SaslBegin {
   std::vector<ChannelData> bindings;  // at most most_bindings
   std::string identity;  // the user whom the client's verified certificate stands for; empty: none
   std::uint32_t mechanisms = 0;
+  Speech speech{};
 };
 /// Gate: go on with it, with the client's answer, or after SaslChallenge::To::gate without one.
 /// Only the keeper that has it can.
@@ -149,6 +162,7 @@ inline constexpr std::size_t longest_frame = 32 * 1024;
 inline constexpr std::uint32_t most_stamps = 64;
 inline constexpr std::uint32_t most_mechanisms = 64;
 inline constexpr std::uint32_t most_bindings = 3;
+inline constexpr std::size_t longest_language = 64;
 
 /// The result may be longer than longest_frame, which no channel sends: bound user names and
 /// pipelined input before. The caller wipes what holds a secret.

@@ -21,6 +21,7 @@ std::string capability_reply(const CapabilityFacts& facts, CapabilityState state
   text += "UIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n";
   if (!logged_in && facts.stls == Stls::offered) text += "STLS\r\n";
   if (logged_in || !facts.shy) text += "IMPLEMENTATION Popper-version-" POPPER_VERSION "\r\n";
+  if (facts.languages != nullptr) text += "LANG\r\n";
   return text + ".\r\n";
 }
 

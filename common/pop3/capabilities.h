@@ -10,6 +10,8 @@ namespace pop {
 /// Whether STLS (RFC 2595 section 4) leads to TLS.
 enum class Stls : std::uint8_t { unavailable, offered, in_progress };
 
+class Languages;
+
 /// What CAPA tells (RFC 2449), and the greeting. Only what is true is set.
 struct CapabilityFacts {
   std::string host;                  // in greeting and goodbye
@@ -19,8 +21,11 @@ struct CapabilityFacts {
   Stls stls = Stls::unavailable;
   bool apop = false;
   std::vector<std::string_view> sasl{};  // names of sasl_mechanisms that AUTH takes
-  std::int64_t expire_days = -1;  // -1: EXPIRE NEVER
-  std::int64_t login_delay = -1;  // -1: not announced
+  std::int64_t expire_days = -1;         // -1: EXPIRE NEVER
+  std::int64_t login_delay = -1;         // -1: not announced
+  /// That LANG can choose from, and outlive who has these facts. nullptr: UTF8 and LANG (RFC 6856)
+  /// are no commands here.
+  const Languages* languages = nullptr;
 };
 
 enum class CapabilityState : std::uint8_t { authorization, transaction };

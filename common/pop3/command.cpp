@@ -23,6 +23,7 @@ constexpr std::array rules{
     CommandRule{Verb::rset, "rset", 0, 0},   CommandRule{Verb::last, "last", 0, 0},
     CommandRule{Verb::top, "top", 2, 2},     CommandRule{Verb::uidl, "uidl", 0, 1},
     CommandRule{Verb::euidl, "euidl", 0, 1}, CommandRule{Verb::xtnd, "xtnd", 1, most_arguments},
+    CommandRule{Verb::utf8, "utf8", 0, 0},   CommandRule{Verb::lang, "lang", 0, 1},
 };
 
 consteval bool rules_follow_verbs() {

@@ -28,6 +28,8 @@ enum class Verb : std::uint8_t {
   uidl,
   euidl,
   xtnd,
+  utf8,
+  lang,
   unknown
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/base64.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "pop3/reply.h"
 
 namespace pop {
@@ -103,9 +104,12 @@ Actions LoginDialogue::on_line(std::string_view line) {
   if (exchange_ != Exchange::none) return take_response(line);
   const Command command = parse_command(line);
   if (is_of_other_protocol(command.word)) return end(reply::other_protocol());
-  if (command.verb == Verb::unknown) return refuse(reply::unknown_command(command.word));
+  if (command.verb == Verb::unknown || is_hidden(command.verb)) {
+    return refuse(reply::unknown_command(command.word));
+  }
   if (std::string wrong = wrong_arguments(command); !wrong.empty()) return refuse(std::move(wrong));
   if (has_nul(command.rest)) return refuse(reply::nul_in_argument(command.verb));
+  if (speaks_utf8_ && !is_valid_utf8(command.rest)) return refuse(reply::not_utf8(command.verb));
   return answer(command);
 }
 
@@ -139,6 +143,10 @@ Actions LoginDialogue::answer(const Command& command) {
       return stls();
     case Verb::auth:
       return auth(command);
+    case Verb::utf8:
+      return utf8();
+    case Verb::lang:
+      return lang(command);
     default:
       return refuse(reply::only_after_login(command.verb));
   }
@@ -173,6 +181,23 @@ Actions LoginDialogue::stls() {
       break;
   }
   return actions(SendText{reply::begin_tls()}, BeginTls{});
+}
+
+bool LoginDialogue::is_hidden(Verb verb) const {
+  return verb == Verb::utf8 || (verb == Verb::lang && facts_.languages == nullptr);
+}
+
+Actions LoginDialogue::utf8() {
+  speaks_utf8_ = true;
+  return say(reply::utf8_enabled());
+}
+
+Actions LoginDialogue::lang(const Command& command) {
+  if (command.arguments.empty()) return say(reply::language_listing(*facts_.languages));
+  const Language* const wanted = facts_.languages->wanted(command.arguments.front());
+  if (wanted == nullptr) return refuse(reply::unknown_language());
+  language_ = wanted;
+  return say(reply::language_changed(*wanted));
 }
 
 Actions LoginDialogue::apop(const Command& command) {

@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "pop3/capabilities.h"
 #include "pop3/command.h"
+#include "pop3/language.h"
 #include "pop3/sasl_mechanisms.h"
 
 namespace pop {
@@ -80,6 +81,11 @@ class LoginDialogue {
   [[nodiscard]] std::vector<LoginAction> on_verdict(const LoginVerdict& verdict);
   /// The exchange goes on.
   [[nodiscard]] std::vector<LoginAction> on_challenge(std::string_view octets);
+  /// What LANG has chosen; nullptr: nothing. Replies are to be put into it where they are sent,
+  /// from the answer to LANG on.
+  [[nodiscard]] const Language* language() const { return language_; }
+  /// UTF8 was said.
+  [[nodiscard]] bool speaks_utf8() const { return speaks_utf8_; }
   /// The next line answers a challenge, and may be as long as longest_response_line.
   [[nodiscard]] bool awaits_response() const { return exchange_ != Exchange::none; }
 
@@ -102,6 +108,9 @@ class LoginDialogue {
   [[nodiscard]] Actions pass(const Command& command);
   [[nodiscard]] Actions apop(const Command& command);
   [[nodiscard]] Actions stls();
+  [[nodiscard]] Actions utf8();
+  [[nodiscard]] Actions lang(const Command& command);
+  [[nodiscard]] bool is_hidden(Verb verb) const;
   [[nodiscard]] Actions auth(const Command& command);
   [[nodiscard]] Actions begin(const SaslMechanism& mechanism);
   [[nodiscard]] Actions ask(Exchange exchange, std::string_view prompt);
@@ -117,6 +126,8 @@ class LoginDialogue {
   const SaslMechanism* mechanism_ = nullptr;  // of the exchange
   std::string login_name_;                    // that LOGIN was given
   std::string refusal_;                       // once the client has answered
+  const Language* language_ = nullptr;
+  bool speaks_utf8_ = false;
   int bad_commands_ = 0;
 };
 

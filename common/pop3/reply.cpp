@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <utility>
 
 #include "base/text.h"
 
@@ -45,25 +47,38 @@ bool may_be_echoed(std::string_view word) {
          });
 }
 
+// Where a text stands that no call of ok(), err() or fmt::format() has.
+consteval std::string_view translatable(std::string_view text) {
+  return text;
+}
+
 struct FailureText {
   Errc code;
   std::string_view text;
 };
 constexpr std::array failure_texts{
-    FailureText{Errc::usage, "The server cannot do this."},
-    FailureText{Errc::not_found,
-                "The server does not find the maildrop's place; tell its administrator."},
-    FailureText{Errc::denied,
-                "The server is not allowed to use this maildrop; tell its administrator."},
-    FailureText{Errc::account_expired, "Your account has expired."},
-    FailureText{Errc::password_expired, "Your password has expired; change it first."},
-    FailureText{Errc::busy, ""},
-    FailureText{Errc::changed, "Another program changed the maildrop; connect again."},
-    FailureText{Errc::corrupt, "The maildrop is damaged; tell the administrator of the server."},
-    FailureText{Errc::limit,
-                "The maildrop is beyond a limit of the server; tell its administrator."},
-    FailureText{Errc::full, "No room on the server's disk or in the quota."},
-    FailureText{Errc::io, "The server failed to read or write the maildrop; try again later."},
+    FailureText{Errc::usage, translatable("The server cannot do this.")},
+    FailureText{
+        Errc::not_found,
+        translatable("The server does not find the maildrop's place; tell its administrator.")},
+    FailureText{
+        Errc::denied,
+        translatable("The server is not allowed to use this maildrop; tell its administrator.")},
+    FailureText{Errc::account_expired, translatable("Your account has expired.")},
+    FailureText{Errc::password_expired,
+                translatable("Your password has expired; change it first.")},
+    FailureText{Errc::busy,
+                translatable("Another program is using the maildrop; try again later.")},
+    FailureText{Errc::changed,
+                translatable("Another program changed the maildrop; connect again.")},
+    FailureText{Errc::corrupt,
+                translatable("The maildrop is damaged; tell the administrator of the server.")},
+    FailureText{
+        Errc::limit,
+        translatable("The maildrop is beyond a limit of the server; tell its administrator.")},
+    FailureText{Errc::full, translatable("No room on the server's disk or in the quota.")},
+    FailureText{Errc::io,
+                translatable("The server failed to read or write the maildrop; try again later.")},
 };
 
 consteval bool failure_texts_follow_errc() {
@@ -74,16 +89,18 @@ consteval bool failure_texts_follow_errc() {
 }
 static_assert(failure_texts_follow_errc());
 
-// Since when and by whom, without the path that some locks name.
-std::string who_is_using_it(std::string_view text) {
+// Since when and by whom; nullopt if that has the path that some locks name.
+std::optional<std::string> who_is_using_it(std::string_view text) {
   const std::size_t colon = text.rfind(": ");
   if (colon != std::string_view::npos) text.remove_prefix(colon + 2);
-  if (text.find('/') == std::string_view::npos) return in_quotes(text);
-  return "Another program is using the maildrop; try again later.";
+  if (text.find('/') != std::string_view::npos) return std::nullopt;
+  return in_quotes(text);
 }
 
 std::string failure_text(const Error& error) {
-  if (error.code == Errc::busy) return who_is_using_it(error.text);
+  if (error.code == Errc::busy) {
+    if (std::optional<std::string> who = who_is_using_it(error.text)) return *std::move(who);
+  }
   return std::string{failure_texts[static_cast<std::size_t>(error.code)].text};
 }
 
@@ -103,13 +120,13 @@ std::string failure(const Error& error) {
 }
 
 std::string not_updated(const Error& error) {
-  return err("The deleted messages were not removed. " + failure_text(error),
+  return err(fmt::format("The deleted messages were not removed. {}", failure_text(error)),
              consequence_of(error.code).response_code);
 }
 
 std::string greeting(const CapabilityFacts& facts, std::string_view banner_stamp) {
   std::string text =
-      facts.shy ? "ready"
+      facts.shy ? fmt::format("ready")
                 : fmt::format("Popper (version {}) at {} starting.", POPPER_VERSION, facts.host);
   if (!banner_stamp.empty()) text += fmt::format("  {}", banner_stamp);
   return ok(text);
@@ -154,6 +171,30 @@ std::string line_too_long() {
 
 std::string not_enabled(Verb verb) {
   return err(fmt::format("The {} command is not enabled.", rule_of(verb).name));
+}
+
+std::string utf8_enabled() {
+  return ok("UTF-8 is understood and sent from now on.");
+}
+
+std::string not_utf8(Verb verb) {
+  return err(fmt::format("The {} command takes UTF-8 only.", rule_of(verb).name));
+}
+
+std::string language_changed(const Language& language) {
+  return ok(fmt::format("{} is the tag of the language from now on.", language.tag()));
+}
+
+std::string language_listing(const Languages& languages) {
+  std::string text = ok("Languages follow.");
+  for (const Language& language : languages.all()) {
+    text += language.tag() + " " + language.name() + "\r\n";
+  }
+  return text + ".\r\n";
+}
+
+std::string unknown_language() {
+  return err("The server does not speak this language.");
 }
 
 std::string only_after_login(Verb verb) {
@@ -284,10 +325,17 @@ std::string other_protocol() {
   return err("This is a POP3 server; closing.");
 }
 
+std::string bulletin_database_failed() {
+  return err("Unable to open Bulletin database; contact your administrator", "SYS/TEMP");
+}
+
 std::string welcome(std::string_view user, Maildrop visible, std::size_t hidden) {
-  return ok(fmt::format("{} has {} visible {} ({} hidden) in {} octets.", in_quotes(user),
-                        visible.messages, visible.messages == 1 ? "message" : "messages", hidden,
-                        visible.octets.count));
+  if (visible.messages == 1) {
+    return ok(fmt::format("{} has {} visible message ({} hidden) in {} octets.", in_quotes(user), 1,
+                          hidden, visible.octets.count));
+  }
+  return ok(fmt::format("{} has {} visible messages ({} hidden) in {} octets.", in_quotes(user),
+                        visible.messages, hidden, visible.octets.count));
 }
 
 std::string only_before_login(Verb verb) {
@@ -363,18 +411,19 @@ std::string last(std::uint32_t number) {
 }
 
 std::string no_such_message(Verb verb, std::string_view argument) {
-  return err(fmt::format("Message {} {}", in_quotes(argument),
-                         verb == Verb::uidl ? "out of range." : "does not exist."));
+  const std::string number = in_quotes(argument);
+  return err(verb == Verb::uidl ? fmt::format("Message {} out of range.", number)
+                                : fmt::format("Message {} does not exist.", number));
 }
 
 std::string not_deleted_read_only(MessageNumber number) {
-  return err("Message " + std::to_string(number.value) +
-             " is kept: this password is for reading only.");
+  return err(fmt::format("Message {} is kept: this password is for reading only.", number.value));
 }
 
 std::string already_deleted(Verb verb, MessageNumber number) {
-  return err(fmt::format("Message {} has been {}", number.value,
-                         verb == Verb::uidl ? "marked for deletion." : "deleted."));
+  return err(verb == Verb::uidl
+                 ? fmt::format("Message {} has been marked for deletion.", number.value)
+                 : fmt::format("Message {} has been deleted.", number.value));
 }
 
 std::string not_a_number(Verb verb, std::string_view argument, std::size_t messages) {

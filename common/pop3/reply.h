@@ -9,14 +9,17 @@
 #include "base/units.h"
 #include "pop3/capabilities.h"
 #include "pop3/command.h"
+#include "pop3/language.h"
 
 namespace pop {
 
 /// Every reply text of the server stands in reply.cpp (and the lines of CAPA in capabilities.cpp)
 /// and nowhere else. All return whole lines with CRLF, at most 512 octets (RFC 2449 section 4);
-/// hostile parts are cut and escaped. Client bytes come back only as user name, as argument that
-/// should have been a number, and as unknown word if it is short and of letters and digits: nobody
-/// can have the server say what a browser or another server would act on.
+/// hostile parts are cut and escaped. All are in English: po/ has the translations of the
+/// literals that stand in calls of ok(), err(), fmt::format() and translatable(), so a text must be
+/// whole there, not composed (see Language). Client bytes come back only as user name, as argument
+/// that should have been a number, and as unknown word if it is short and of letters and digits:
+/// nobody can have the server say what a browser or another server would act on.
 namespace reply {
 
 /// Octets of one reply line, CRLF included.
@@ -50,6 +53,14 @@ inline constexpr std::size_t longest_line = 512;
 [[nodiscard]] std::string nul_in_argument(Verb verb);
 [[nodiscard]] std::string line_too_long();
 [[nodiscard]] std::string not_enabled(Verb verb);
+/// The answer to UTF8.
+[[nodiscard]] std::string utf8_enabled();
+/// After it, to a command with other octets.
+[[nodiscard]] std::string not_utf8(Verb verb);
+/// The answer to LANG with a language, and without one.
+[[nodiscard]] std::string language_changed(const Language& language);
+[[nodiscard]] std::string language_listing(const Languages& languages);
+[[nodiscard]] std::string unknown_language();
 
 // AUTHORIZATION
 [[nodiscard]] std::string only_after_login(Verb verb);
@@ -101,6 +112,8 @@ struct Maildrop {
   std::size_t messages = 0;
   WireOctets octets;
 };
+/// The session cannot tell which bulletins the user has had.
+[[nodiscard]] std::string bulletin_database_failed();
 /// Login is done. `hidden` messages are in the spool but not shown.
 [[nodiscard]] std::string welcome(std::string_view user, Maildrop visible, std::size_t hidden);
 [[nodiscard]] std::string only_before_login(Verb verb);

@@ -46,7 +46,7 @@ SessionDialogue::SessionDialogue(CapabilityFacts facts, std::span<const ListedMe
 
 void SessionDialogue::on_line(std::string_view line, std::vector<SessionAction>& actions) {
   const Command command = parse_command(line);
-  if (command.verb == Verb::unknown) {
+  if (command.verb == Verb::unknown || is_hidden(command.verb)) {
     actions.push_back(say(reply::unknown_command(command.word)));
     return;
   }
@@ -134,6 +134,8 @@ SessionAction SessionDialogue::answer(const Command& command) {
       return euidl(command);
     case Verb::xtnd:
       return xtnd(command);
+    case Verb::lang:
+      return say(lang(command));
     default:
       return say(reply::unknown_command(command.word));
   }
@@ -150,6 +152,18 @@ SessionDialogue::Selection SessionDialogue::select(Verb verb, std::string_view a
   const MessageNumber number{*value};
   if (is_deleted(number)) return std::unexpected(reply::already_deleted(verb, number));
   return number;
+}
+
+bool SessionDialogue::is_hidden(Verb verb) const {
+  return verb == Verb::utf8 || (verb == Verb::lang && facts_.languages == nullptr);
+}
+
+std::string SessionDialogue::lang(const Command& command) {
+  if (command.arguments.empty()) return reply::language_listing(*facts_.languages);
+  const Language* const wanted = facts_.languages->wanted(command.arguments[0]);
+  if (wanted == nullptr) return reply::unknown_language();
+  language_ = wanted;
+  return reply::language_changed(*wanted);
 }
 
 std::string SessionDialogue::list(const Command& command) const {

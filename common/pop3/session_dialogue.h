@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "pop3/capabilities.h"
 #include "pop3/command.h"
+#include "pop3/language.h"
 
 namespace pop {
 
@@ -68,6 +69,9 @@ class SessionDialogue {
   /// read-only session deletes nothing.
   void delete_retrieved();
 
+  /// What LANG has chosen; nullptr: nothing. Replies are to be put into it where they are sent,
+  /// from the answer to LANG on.
+  [[nodiscard]] const Language* language() const { return language_; }
   [[nodiscard]] std::string quit_reply() const;
   [[nodiscard]] bool is_deleted(MessageNumber number) const;
   [[nodiscard]] bool is_retrieved(MessageNumber number) const;  // by RETR in this session
@@ -82,6 +86,8 @@ class SessionDialogue {
 
   [[nodiscard]] Selection select(Verb verb, std::string_view argument) const;
   [[nodiscard]] SessionAction answer(const Command& command);
+  [[nodiscard]] std::string lang(const Command& command);
+  [[nodiscard]] bool is_hidden(Verb verb) const;
   [[nodiscard]] std::string list(const Command& command) const;
   [[nodiscard]] std::string uidl(const Command& command) const;
   [[nodiscard]] SessionAction euidl(const Command& command) const;
@@ -103,6 +109,7 @@ class SessionDialogue {
   std::size_t deleted_count_ = 0;
   // LAST (RFC 1460): the highest number that RETR or DELE was given, here or in an earlier session.
   std::uint32_t last_ = 0, last_at_start_ = 0;
+  const Language* language_ = nullptr;
 };
 
 }  // namespace pop

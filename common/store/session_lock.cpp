@@ -1,5 +1,6 @@
 #include "store/session_lock.h"
 
+#include <fmt/format.h>
 #include <time.h>
 
 #include <array>
@@ -39,11 +40,12 @@ Result<Fd> open_or_create(Disk& disk, const FilePlace& drop, uid_t owner) {
 }
 
 std::unexpected<Error> in_use(Disk& disk, const Fd& file, const MailUser& user) {
-  std::string text = "maildrop of " + user.name + " is in use";
-  if (const Result<FileStatus> status = disk.status(file)) {
-    text += " since " + time_text(status->modified);
+  const Result<FileStatus> status = disk.status(file);
+  if (!status) {
+    return fail(Errc::busy, fmt::format("maildrop of {} is in use (another session)", user.name));
   }
-  return fail(Errc::busy, text + " (another session)");
+  return fail(Errc::busy, fmt::format("maildrop of {} is in use since {} (another session)",
+                                      user.name, time_text(status->modified)));
 }
 
 /// The file as it is under the lock. False: it was removed by the session before, between our open
@@ -86,7 +88,8 @@ Result<SessionLock> SessionLock::acquire(const MaildropContext& context, const F
         context.settings.keep_temp_drop ? AtRelease::keep : AtRelease::remove;
     return SessionLock{context.disk, drop, std::move(*file), at_release};
   }
-  return fail(Errc::busy, "maildrop of " + user.name + " is opened and closed again and again");
+  return fail(Errc::busy,
+              fmt::format("maildrop of {} is opened and closed again and again", user.name));
 }
 
 SessionLock::SessionLock(Disk& disk, FilePlace drop, Fd file, AtRelease at_release)

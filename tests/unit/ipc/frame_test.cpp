@@ -14,7 +14,7 @@ static bool operator==(const PasswordAttempt& a, const PasswordAttempt& b) {
          a.password.octets() == b.password.octets() && a.address == b.address &&
          a.pipelined == b.pipelined && a.client_name == b.client_name && a.relayed == b.relayed &&
          a.over_tls == b.over_tls && a.repeated == b.repeated && a.by == b.by &&
-         a.mechanisms == b.mechanisms;
+         a.mechanisms == b.mechanisms && a.speech == b.speech;
 }
 static bool operator==(const ChannelData& a, const ChannelData& b) {
   return a.kind == b.kind && a.data.octets() == b.data.octets();
@@ -24,7 +24,8 @@ static bool operator==(const SaslBegin& a, const SaslBegin& b) {
          a.has_response == b.has_response && a.response.octets() == b.response.octets() &&
          a.address == b.address && a.pipelined == b.pipelined && a.client_name == b.client_name &&
          a.relayed == b.relayed && a.over_tls == b.over_tls && a.tls_bits == b.tls_bits &&
-         a.bindings == b.bindings && a.identity == b.identity && a.mechanisms == b.mechanisms;
+         a.bindings == b.bindings && a.identity == b.identity && a.mechanisms == b.mechanisms &&
+         a.speech == b.speech;
 }
 static bool operator==(const SaslResponse& a, const SaslResponse& b) {
   return a.connection == b.connection && a.response.octets() == b.response.octets() &&
@@ -38,13 +39,13 @@ static bool operator==(const ApopAttempt& a, const ApopAttempt& b) {
   return a.connection == b.connection && a.user == b.user && a.banner_stamp == b.banner_stamp &&
          a.digest == b.digest && a.address == b.address && a.pipelined == b.pipelined &&
          a.client_name == b.client_name && a.relayed == b.relayed && a.over_tls == b.over_tls &&
-         a.mechanisms == b.mechanisms;
+         a.mechanisms == b.mechanisms && a.speech == b.speech;
 }
 static bool operator==(const KerberosAttempt& a, const KerberosAttempt& b) {
   return a.connection == b.connection && a.user == b.user && a.voucher == b.voucher &&
          a.address == b.address && a.pipelined == b.pipelined && a.client_name == b.client_name &&
          a.relayed == b.relayed && a.over_tls == b.over_tls && a.by_auth == b.by_auth &&
-         a.why == b.why && a.mechanisms == b.mechanisms;
+         a.why == b.why && a.mechanisms == b.mechanisms && a.speech == b.speech;
 }
 static bool operator==(const Stamps& a, const Stamps& b) {
   return a.stamps == b.stamps && a.valid_seconds == b.valid_seconds && a.mechanisms == b.mechanisms;
@@ -89,6 +90,10 @@ std::vector<std::string> stamp_list(Source& source) {
   return stamps;
 }
 
+Speech speech(Source& source) {
+  return {source.truth(), std::string(source.below(longest_language + 1), 'x')};
+}
+
 SaslBegin sasl_begin(Source& source) {
   SaslBegin message;
   message.connection = source.number64();
@@ -106,6 +111,7 @@ SaslBegin sasl_begin(Source& source) {
   }
   message.identity = source.octets();
   message.mechanisms = source.number32();
+  message.speech = speech(source);
   return message;
 }
 
@@ -119,20 +125,20 @@ GateMessage gate_message(Source& source) {
                              source.octets(),         source.octets(),
                              source.truth(),          source.truth(),
                              source.truth(),          static_cast<PasswordBy>(source.below(3)),
-                             source.number32()};
+                             source.number32(),       speech(source)};
     case 2:
       return sasl_begin(source);
     case 3:
       return SaslResponse{source.number64(), Secret{source.octets()}, source.octets(),
                           source.octets()};
     case 4:
-      return KerberosAttempt{source.number64(), source.octets(), source.octets(),  source.octets(),
-                             source.octets(),   source.octets(), source.truth(),   source.truth(),
-                             source.truth(),    source.octets(), source.number32()};
+      return KerberosAttempt{source.number64(), source.octets(), source.octets(),   source.octets(),
+                             source.octets(),   source.octets(), source.truth(),    source.truth(),
+                             source.truth(),    source.octets(), source.number32(), speech(source)};
     default:
-      return ApopAttempt{source.number64(), source.octets(),  source.octets(), source.octets(),
-                         source.octets(),   source.octets(),  source.octets(), source.truth(),
-                         source.truth(),    source.number32()};
+      return ApopAttempt{source.number64(), source.octets(),   source.octets(), source.octets(),
+                         source.octets(),   source.octets(),   source.octets(), source.truth(),
+                         source.truth(),    source.number32(), speech(source)};
   }
 }
 
@@ -174,8 +180,18 @@ void check_canonical_or_corrupt(std::string_view frame) {
 }  // namespace
 
 TEST_CASE("the frame of a password attempt is as its description says", "[ipc][frame]") {
-  const std::string frame = encode(PasswordAttempt{0x0102030405060708, "jo", Secret{"pw"}, "::1",
-                                                   "", "h.example", true, false, true});
+  const std::string frame = encode(PasswordAttempt{0x0102030405060708,
+                                                   "jo",
+                                                   Secret{"pw"},
+                                                   "::1",
+                                                   "",
+                                                   "h.example",
+                                                   true,
+                                                   false,
+                                                   true,
+                                                   PasswordBy::pass,
+                                                   0,
+                                                   {true, "de"}});
   CHECK(frame ==
         "\x02"
         "\x08\0\0\0\x08\x07\x06\x05\x04\x03\x02\x01"
@@ -188,8 +204,21 @@ TEST_CASE("the frame of a password attempt is as its description says", "[ipc][f
         "\x01\0\0\0\0"
         "\x01\0\0\0\x01"
         "\x04\0\0\0\0\0\0\0"
-        "\x04\0\0\0\0\0\0\0"s);
-  check_corrupt(frame.substr(0, frame.size() - 12) + "\x03\0\0\0\x04\0\0\0\0\0\0\0"s);
+        "\x04\0\0\0\0\0\0\0"
+        "\x01\0\0\0\x01"
+        "\x02\0\0\0de"s);
+  const std::string from_mechanisms_on = "\x04\0\0\0\0\0\0\0\x01\0\0\0\x01\x02\0\0\0de"s;
+  REQUIRE(frame.ends_with("\x04\0\0\0\0\0\0\0"s + from_mechanisms_on));
+  const std::size_t by = frame.size() - from_mechanisms_on.size() - 4;
+  check_corrupt(frame.substr(0, by) + "\x03\0\0\0"s + from_mechanisms_on);
+}
+
+TEST_CASE("a language longer than any tag is corrupt", "[ipc][frame]") {
+  ApopAttempt attempt;
+  attempt.speech.language.assign(longest_language, 'x');
+  CHECK(decode_gate_message(encode(attempt)));
+  attempt.speech.language += 'x';
+  check_corrupt(encode(attempt));
 }
 
 TEST_CASE("a response without one to begin with is corrupt", "[ipc][frame][sasl]") {

@@ -1,5 +1,6 @@
 #include "pop3/capabilities.h"
 
+#include "pop3/language.h"
 #include "support/catch.h"
 
 using namespace pop;
@@ -58,4 +59,16 @@ TEST_CASE("CAPA announces expiry and login delay as they are set", "[pop3][capab
   facts.login_delay = 900;
   CHECK(capability_reply(facts, CapabilityState::transaction) ==
         begin + "USER\r\nLOGIN-DELAY 900\r\nEXPIRE 0\r\n" + middle + name + ".\r\n");
+}
+
+TEST_CASE("CAPA offers LANG behind what Qpopper had, in both states",
+          "[pop3][capabilities][language]") {
+  const Languages languages;
+  CapabilityFacts facts;
+  facts.languages = &languages;
+  for (const CapabilityState state :
+       {CapabilityState::authorization, CapabilityState::transaction}) {
+    CHECK(capability_reply(facts, state) ==
+          begin + "USER\r\nEXPIRE NEVER\r\n" + middle + name + "LANG\r\n.\r\n");
+  }
 }

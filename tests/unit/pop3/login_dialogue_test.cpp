@@ -175,7 +175,7 @@ TEST_CASE("commands that the state does not have are told apart", "[pop3][login]
                         {"uidl", "-ERR The uidl command can be used after login only.\r\n"},
                         {"STLS", "-ERR The stls command is not enabled.\r\n"},
                         {"AUTH PLAIN", "-ERR The auth command is not enabled.\r\n"},
-                         {"XTND x", "-ERR The xtnd command can be used after login only.\r\n"},
+                        {"XTND x", "-ERR The xtnd command can be used after login only.\r\n"},
                         {"", "-ERR Unknown command.\r\n"}});
 }
 
@@ -380,4 +380,33 @@ TEST_CASE("an exchange can be cancelled, and a line that is no base64 ends it",
 
 TEST_CASE("a word of another protocol is no such word inside an exchange", "[pop3][login][sasl]") {
   hold(with_sasl(), {{"AUTH PLAIN", "+ \r\n"}, {"GET /", reply::malformed_response()}});
+}
+
+TEST_CASE("LANG before the login chooses, lists and refuses", "[pop3][login][language]") {
+  Languages languages;
+  languages.add(Language{"de", "Deutsch"});
+  CapabilityFacts with_languages = facts();
+  with_languages.languages = &languages;
+  LoginDialogue dialogue{with_languages, ""};
+  CHECK(dialogue.language() == nullptr);
+  CHECK(rendered(dialogue.on_line("LANG")) == reply::language_listing(languages));
+  CHECK(rendered(dialogue.on_line("lang fr")) ==
+        "-ERR The server does not speak this language.\r\n");
+  CHECK(dialogue.language() == nullptr);
+  CHECK(rendered(dialogue.on_line("LANG de-CH")) ==
+        "+OK de is the tag of the language from now on.\r\n");
+  REQUIRE(dialogue.language() != nullptr);
+  CHECK(dialogue.language()->tag() == "de");
+  CHECK(rendered(dialogue.on_line("LANG fr")) ==
+        "-ERR The server does not speak this language.\r\n");
+  CHECK(dialogue.language()->tag() == "de");
+  CHECK(rendered(dialogue.on_line("LANG *")) ==
+        "+OK en is the tag of the language from now on.\r\n");
+  CHECK(rendered(dialogue.on_line("LANG de en")) ==
+        "-ERR Too many arguments for the lang command.\r\n");
+}
+
+TEST_CASE("LANG is no command where there are no languages", "[pop3][login][language]") {
+  hold(without_apop(), {{"LANG", "-ERR Unknown command: \"lang\".\r\n"},
+                        {"LANG de", "-ERR Unknown command: \"lang\".\r\n"}});
 }

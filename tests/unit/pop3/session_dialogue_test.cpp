@@ -383,3 +383,19 @@ TEST_CASE("A session for reading only deletes nothing and says why", "[pop3][ses
   CHECK(reply_to(dialogue, "STAT") == "+OK 3 5000000120\r\n");
   CHECK(reply_to(dialogue, "RETR 1").starts_with("+OK"));
 }
+
+TEST_CASE("LANG after the login chooses, lists and refuses", "[pop3][session][language]") {
+  Languages languages;
+  languages.add(Language{"de", "Deutsch"});
+  CapabilityFacts with_languages = facts();
+  with_languages.languages = &languages;
+  SessionDialogue dialogue{with_languages, three};
+  CHECK(reply_to(dialogue, "LANG") == reply::language_listing(languages));
+  CHECK(reply_to(dialogue, "LANG xx") == "-ERR The server does not speak this language.\r\n");
+  CHECK(dialogue.language() == nullptr);
+  CHECK(reply_to(dialogue, "LANG de") == "+OK de is the tag of the language from now on.\r\n");
+  REQUIRE(dialogue.language() != nullptr);
+  CHECK(dialogue.language()->tag() == "de");
+  SessionDialogue without{facts(), three};
+  CHECK(reply_to(without, "LANG de") == "-ERR Unknown command: \"lang\".\r\n");
+}

@@ -26,6 +26,7 @@ SessionStart full_start() {
   start.authentication = std::chrono::milliseconds{1234};
   start.over_tls = true;
   start.mechanisms = 5;
+  start.speech = {true, "de"};
   return start;
 }
 
@@ -50,6 +51,7 @@ TEST_CASE("A session start comes out of its record as it went in", "[popper][ses
   CHECK(after->authentication == before.authentication);
   CHECK(after->over_tls);
   CHECK(after->mechanisms == before.mechanisms);
+  CHECK(after->speech == before.speech);
   CHECK_FALSE(after->client.is_open());
 }
 
