@@ -81,7 +81,8 @@ class KeeperPool {
     const VoucherKey& vouchers;
   };
   KeeperPool(const SessionBirth& birth, std::optional<Log>& log, const Checks& checks,
-             Census& census, SessionBoard& board, Channel gate, Channel orders, Pulse pulse);
+             Census& census, SessionBoard& board, SessionNursery nursery, Channel gate,
+             Channel orders, Pulse pulse);
 
   int run();
 
@@ -104,8 +105,8 @@ class KeeperPool {
 };
 
 KeeperPool::KeeperPool(const SessionBirth& birth, std::optional<Log>& log, const Checks& checks,
-                       Census& census, SessionBoard& board, Channel gate, Channel orders,
-                       Pulse pulse)
+                       Census& census, SessionBoard& board, SessionNursery nursery, Channel gate,
+                       Channel orders, Pulse pulse)
     : log_{log},
       sessions_{birth, log, system_clock(), counting(census, session_hooks(birth.handover, *log)),
                 board},
@@ -117,6 +118,7 @@ KeeperPool::KeeperPool(const SessionBirth& birth, std::optional<Log>& log, const
               Keeper::Logins::many,
               [this](SessionStart start) { return sessions_.start(std::move(start)); }},
       signals_{receive_signals({SIGCHLD, SIGTERM})} {
+  sessions_.use(std::move(nursery));
   sessions_.in_each_child([this] { keeper_.forget_exchanges(); });
   // Nobody who does not read may hold us up.
   ::fcntl(gate_->fd(), F_SETFL, O_NONBLOCK);
@@ -206,6 +208,18 @@ void KeeperPool::take_signals() {
   last_moment_ = system_clock().steady() + grace;
 }
 
+/// What a keeper finds in its place when it is executed.
+struct Inheritance {
+  Fd settings{inherited::settings}, stamps{inherited::stamps}, pulse{inherited::pulse},
+      census{inherited::census}, vouchers{inherited::vouchers};
+  Channel gate{Fd{inherited::gate_channel}}, orders{Fd{inherited::orders}};
+
+  /// What only the start needs.
+  void let_go() {
+    for (Fd* const one : {&settings, &stamps, &pulse, &census, &vouchers}) *one = Fd{};
+  }
+};
+
 void set_close_on_exec(int descriptor) {
   ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
 }
@@ -220,6 +234,21 @@ SessionBoard open_board(const Settings& settings, Log& log) {
   return {};
 }
 
+// libcrypto sets itself up at its first use, and reads files for it; the checksum's library finds
+// what it calls, through all libraries that are there: once here, not in each session.
+void prepare_first_uses() {
+  const UniqueIdMaker maker{UniqueIdRecipe::native};
+  (void)checksum_of({"first", "use"});
+}
+
+// In the nursery.
+void leave_to_keeper(Inheritance& given, const Settings& settings) {
+  given.let_go();
+  { const Fd closed = std::move(given.gate).release(); }
+  { const Fd closed = std::move(given.orders).release(); }
+  if (wants_notices(settings)) ::close(inherited::notices);
+}
+
 }  // namespace
 
 void prepare_keeper_memory() {
@@ -229,56 +258,59 @@ void prepare_keeper_memory() {
 }
 
 int run_keeper() {
-  ::prctl(PR_SET_NAME, "pop-keeper");
   prepare_keeper_memory();
   ignore_terminal_signals();
-  Fd memory{inherited::settings}, stamps{inherited::stamps}, shared{inherited::pulse},
-      counts{inherited::census}, key{inherited::vouchers};
-  Channel gate{Fd{inherited::gate_channel}};
-  Channel orders{Fd{inherited::orders}};
-  set_close_on_exec(gate.fd());
-  set_close_on_exec(orders.fd());
-  Result<Handover> handover = take_handover(memory);
-  Result<Pulse> pulse = Pulse::open(shared);
-  Result<Census> census = Census::open(counts);
-  if (!handover || !pulse || !census) return EXIT_FAILURE;
+  Inheritance given;
+  set_close_on_exec(given.gate.fd());
+  set_close_on_exec(given.orders.fd());
+  Result<Handover> handover = take_handover(given.settings);
+  if (!handover) return EXIT_FAILURE;
   std::optional<Log> log{open_log(handover->log, handover->settings)};
-  // libcrypto sets itself up at its first use, and reads files for it; the checksum's library finds
-  // what it calls, through all libraries that are there: once here, not in each session.
-  const UniqueIdMaker first_use{UniqueIdRecipe::native};
-  (void)checksum_of({"first", "use"});
+  prepare_first_uses();
   const std::vector<SharedLibrary> group_services = load_group_services();
-  Result<StampLedger> ledger = StampLedger::open(stamps);
-  const Result<VoucherKey> vouchers = VoucherKey::open(key);
-  Result<std::unique_ptr<PasswordChecker>> checker =
-      make_password_checker(handover->settings, &*log);
-  // Its modules are loaded here, and not in each session.
-  SaslServer sasl{handover->settings, handover->host};
-  sasl.load();
   const Result<SessionFilter> filter = SessionFilter::make();
-  if (!ledger || !vouchers || !checker || !filter) {
-    log->failure("start a keeper", !ledger     ? ledger.error()
-                                   : !vouchers ? vouchers.error()
-                                   : !checker  ? checker.error()
-                                               : filter.error());
+  if (!filter) {
+    log->failure("start a keeper", filter.error());
     return EXIT_FAILURE;
   }
   const Languages languages = load_languages(handover->settings, *log);
-  memory = Fd{};
-  stamps = Fd{};
-  key = Fd{};
-  shared = Fd{};
-  counts = Fd{};
   SessionBoard board = open_board(handover->settings, *log);
-  give_free_memory_back();  // what the start needed; every session would have a copy
   const SessionBirth birth{*handover, *filter, languages};
+  give_free_memory_back();  // what the start needed; every session would have a copy
+  Result<SessionNursery> nursery =
+      SessionNursery::start(birth, log, board, [&] { leave_to_keeper(given, handover->settings); });
+  ::prctl(PR_SET_NAME, "pop-keeper");
+  // From here on comes what no session needs.
+  Result<Pulse> pulse = Pulse::open(given.pulse);
+  Result<Census> census = Census::open(given.census);
+  Result<StampLedger> ledger = StampLedger::open(given.stamps);
+  const Result<VoucherKey> vouchers = VoucherKey::open(given.vouchers);
+  Result<std::unique_ptr<PasswordChecker>> checker =
+      make_password_checker(handover->settings, &*log);
+  const Error* const failure = !nursery    ? &nursery.error()
+                               : !pulse    ? &pulse.error()
+                               : !census   ? &census.error()
+                               : !ledger   ? &ledger.error()
+                               : !vouchers ? &vouchers.error()
+                               : !checker  ? &checker.error()
+                                           : nullptr;
+  if (failure != nullptr) {
+    log->failure("start a keeper", *failure);
+    return EXIT_FAILURE;
+  }
+  // Its modules are loaded here, and not in each session that goes on with a layer.
+  SaslServer sasl{handover->settings, handover->host};
+  sasl.load();
+  given.let_go();
+  give_free_memory_back();
   return KeeperPool{birth,
                     log,
                     {**checker, sasl, *ledger, *vouchers},
                     *census,
                     board,
-                    std::move(gate),
-                    std::move(orders),
+                    std::move(*nursery),
+                    std::move(given.gate),
+                    std::move(given.orders),
                     std::move(*pulse)}
       .run();
 }

@@ -44,6 +44,18 @@ SessionFacts facts_of(const SessionStart& start) {
           start.address,    start.client_name,  start.account.uid};
 }
 
+// A PAM session and a layer are more than octets.
+bool fits_record(const SessionStart& start) {
+  return !start.layer && !start.account.pam_session && !start.client_output.is_open();
+}
+
+// Who serves one after another gets the clients later.
+SessionStart account_alone(const SessionStart& start) {
+  SessionStart alone;
+  alone.account = start.account;
+  return alone;
+}
+
 }  // namespace
 
 SessionPool::SessionPool(const SessionBirth& birth, std::optional<Log>& log, Clock& clock,
@@ -78,9 +90,42 @@ Result<SessionPool::Forked> SessionPool::fork_process() const {
   return fail_errno(saved, "fork a session");
 }
 
+// nullopt: it must be forked here.
+std::optional<SessionPool::Forked> SessionPool::fork_in_nursery(
+    const SessionNursery::Order& order) {
+  const Result<SessionNursery::Born> born = nursery_->fork(order);
+  if (born) return Forked{born->process, born->birth};
+  if (!nursery_->is_usable()) lose_nursery(born.error());
+  return std::nullopt;
+}
+
+Result<SessionPool::Forked> SessionPool::fork_for(const SessionStart& start,
+                                                  SessionBoard::Place place) {
+  if (!nursery_ || !fits_record(start)) return fork_process();
+  std::string record = encode(start);
+  const std::optional<Forked> born =
+      fork_in_nursery({SessionNursery::Task::one_client, place, record, start.client.get()});
+  wipe(record);
+  return born ? *born : fork_process();
+}
+
+Result<SessionPool::Forked> SessionPool::fork_for_turns(const SessionStart& start,
+                                                        SessionBoard::Place place,
+                                                        const Channel& channel) {
+  if (!nursery_) return fork_process();
+  const std::optional<Forked> born = fork_in_nursery(
+      {SessionNursery::Task::one_after_another, place, encode(account_alone(start)), channel.fd()});
+  return born ? *born : fork_process();
+}
+
+void SessionPool::lose_nursery(const Error& why) {
+  log_->failure("fork sessions", why);
+  nursery_.reset();
+}
+
 Result<void> SessionPool::start_one(SessionStart start) {
   const SessionBoard::Place place = board_.take();
-  const Result<Forked> child = fork_process();
+  const Result<Forked> child = fork_for(start, place);
   if (!child) {
     board_.give_back(place);
     return std::unexpected(child.error());
@@ -126,7 +171,7 @@ Result<SessionPool::Processes::iterator> SessionPool::fork_pooled(const SessionR
   Result<std::pair<Channel, Channel>> ends = Channel::pair();
   if (!ends) return std::unexpected(ends.error());
   const SessionBoard::Place place = board_.take();
-  const Result<Forked> child = fork_process();
+  const Result<Forked> child = fork_for_turns(start, place, ends->second);
   if (!child) {
     board_.give_back(place);
     return std::unexpected(child.error());
@@ -224,6 +269,11 @@ void SessionPool::reap() {
   int status = 0;
   for (pid_t child = ::waitpid(-1, &status, WNOHANG); child > 0;
        child = ::waitpid(-1, &status, WNOHANG)) {
+    if (nursery_ && child == nursery_->process()) {
+      nursery_->was_reaped();
+      lose_nursery({Errc::io, "nursery of sessions: it has ended"});
+      continue;
+    }
     const auto found = processes_.find(child);
     if (found == processes_.end()) continue;
     Process& process = found->second;

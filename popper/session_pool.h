@@ -16,6 +16,7 @@
 #include "ipc/channel.h"
 #include "log/log.h"
 #include "popper/session_board.h"
+#include "popper/session_nursery.h"
 #include "popper/session_process.h"
 #include "popper/session_rights.h"
 #include "popper/session_start.h"
@@ -40,7 +41,11 @@ class SessionPool {
   SessionPool(const SessionBirth& birth, std::optional<Log>& log, Clock& clock, SessionHooks hooks,
               SessionBoard& board);
 
-  /// Runs in each new process before anything else: what the keeper knows of others goes.
+  /// Sessions are forked there from now on, but for those that must go on with what only the keeper
+  /// has: a PAM session, a SASL layer. When it is lost, all are forked here.
+  void use(SessionNursery nursery) { nursery_.emplace(std::move(nursery)); }
+
+  /// Runs in each process forked here before anything else: what the keeper knows of others goes.
   void in_each_child(std::function<void()> forget) { forget_ = std::move(forget); }
 
   /// Gives the client to a process. In a new process this does not return. Errc::busy when there
@@ -84,6 +89,11 @@ class SessionPool {
     Birth birth{};
   };
   [[nodiscard]] Result<Forked> fork_process() const;
+  [[nodiscard]] Result<Forked> fork_for(const SessionStart& start, SessionBoard::Place place);
+  [[nodiscard]] Result<Forked> fork_for_turns(const SessionStart& start, SessionBoard::Place place,
+                                              const Channel& channel);
+  [[nodiscard]] std::optional<Forked> fork_in_nursery(const SessionNursery::Order& order);
+  void lose_nursery(const Error& why);
   [[nodiscard]] bool hand_over(Processes::iterator process, const SessionStart& start,
                                const std::string& record);
   [[nodiscard]] std::optional<Processes::iterator> take_idle(const SessionRights& rights,
@@ -99,6 +109,7 @@ class SessionPool {
   SessionHooks hooks_;
   SessionBoard& board_;
   std::function<void()> forget_ = [] {};
+  std::optional<SessionNursery> nursery_;
   Fd reports_;  // epoll
   Processes processes_;
   std::vector<pid_t> idle_;                    // the latest last

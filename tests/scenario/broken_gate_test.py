@@ -152,8 +152,11 @@ class Keeper:
         return record[begin + 4:end], record[-4] == 0
 
     def sessions(self):
-        return [process for process in daemon_processes.all_processes()
-                if process.parent == self.process.pid]
+        children = [process for process in daemon_processes.all_processes()
+                    if process.parent == self.process.pid]
+        # A session that has just begun has its name, too: but one is it.
+        nursery = next((child for child in children if child.name == "pop-nursery"), None)
+        return [child for child in children if child is not nursery]
 
     def close(self):
         self.channel.close()

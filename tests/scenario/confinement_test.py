@@ -181,13 +181,16 @@ class ConfinementTest(HostTest):
         with self.host.standalone(self.config) as port:
             family = self.family()
             popper_host.wait_until(family.keepers, "keepers run")
-            pids = [arg for keeper in family.keepers() for arg in ("-p", str(keeper.pid))]
+
+            def parents():
+                return family.keepers() + family.nurseries()
+            pids = [arg for parent in parents() for arg in ("-p", str(parent.pid))]
             tracer = subprocess.Popen(["strace", "-f", "-qq", "-s", "256", "-o", trace, "-e",
                                        "trace=%file,%desc,setresuid", *pids],
                                       stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             try:
                 popper_host.wait_until(lambda: all(
-                    keeper.status["TracerPid"] != "0" for keeper in family.keepers()), "traced")
+                    parent.status["TracerPid"] != "0" for parent in parents()), "traced")
                 client = self.host.login(port, self.user)
                 client.dele(1)
                 client.quit()

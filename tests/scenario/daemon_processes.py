@@ -111,6 +111,10 @@ class Family:
     def keepers(self):
         return self.named("pop-keeper")
 
+    def nurseries(self):
+        """One of each keeper, there before the keeper has its name."""
+        return self.named("pop-nursery")
+
     def sessions(self):
         return self.named("pop-session")
 

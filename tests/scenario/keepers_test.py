@@ -151,6 +151,61 @@ class KeepersTest(HostTest):
             popper_host.wait_until(lambda: " session-stuck " in self.host.log(port),
                                    "it was found out", 3 * PATIENCE)
 
+    # Where sessions are forked
+
+    def test_sessions_are_the_keepers_and_go_on_without_the_nursery(self):
+        with self.daemon() as port:
+            first = self.host.login(port, self.user)
+            session, = self.family.sessions()
+            self.assertIn(session.parent, {keeper.pid for keeper in self.family.keepers()})
+            nurseries = self.family.nurseries()
+            self.assertEqual({nursery.parent for nursery in nurseries},
+                             {keeper.pid for keeper in self.family.keepers()})
+            for nursery in nurseries:
+                os.kill(nursery.pid, signal.SIGKILL)
+            popper_host.wait_until(lambda: not self.family.nurseries(), "they are gone")
+            self.assertEqual(first.stat()[0], 2)
+            first.quit()
+            for _ in range(3):
+                self.host.login(port, self.user).quit()
+            self.assertIn("nursery of sessions", self.host.log(port))
+            self.assertNotIn("keeper-lost", self.host.log(port))
+
+    def test_a_nursery_knows_the_log_and_its_keeper_and_ends_with_it(self):
+        with self.daemon() as port:
+            self.host.login(port, self.user).quit()
+            nurseries, keepers = self.family.nurseries(), self.family.keepers()
+            for nursery in nurseries:
+                others = {number: name for number, name in nursery.descriptors.items() if number > 2}
+                self.assertEqual([name for name in others.values()
+                                  if not name.startswith("socket:") and "scoreboard" not in name], [])
+                self.assertEqual(
+                    len([name for name in others.values() if name.startswith("socket:")]), 1, others)
+            os.kill(nurseries[0].pid, signal.SIGSTOP)
+            for keeper in keepers:
+                os.kill(keeper.pid, signal.SIGKILL)
+            popper_host.wait_until(lambda: not any(daemon_processes.is_running(nursery.pid)
+                                                   for nursery in nurseries), "they end")
+            self.wait_for_roles(but=[keeper.pid for keeper in keepers])
+            self.host.login(port, self.user).quit()
+
+    def test_a_nursery_that_stands_still_is_replaced_with_its_keeper(self):
+        with self.daemon(login_timeout=2, timeout=2) as port:
+            nurseries = {nursery.pid for nursery in self.family.nurseries()}
+            keepers = {keeper.pid for keeper in self.family.keepers()}
+            for nursery in nurseries:
+                os.kill(nursery, signal.SIGSTOP)
+            client, lines = self.client(port)
+            self.assertTrue(lines.readline().startswith(b"+OK"))
+            client.sendall(f"USER {self.user.name}\r\nPASS {self.user.password}\r\n".encode())
+            self.assertTrue(lines.readline().startswith(b"+OK"))
+            lines.readline()  # before long, whatever it is
+            popper_host.wait_until(lambda: " keeper-stuck " in self.host.log(port),
+                                   "it was found out", 3 * PATIENCE)
+            popper_host.wait_until(
+                lambda: not keepers <= {keeper.pid for keeper in self.family.keepers()},
+                "one is replaced", 3 * PATIENCE)
+
     # Who has much to do
 
     def test_slow_checks_of_one_name_hold_up_nobody_else(self):
