@@ -35,6 +35,9 @@ def number64(value):
     return field(struct.pack("<Q", value))
 
 
+NO_SPEECH = field(b"\0") + field(b"")  # neither UTF8 nor LANG was said
+
+
 def stamps_wanted(count=1, returned=()):
     return (bytes([STAMPS_WANTED]) + number32(count) + number32(len(returned))
             + b"".join(field(stamp) for stamp in returned))
@@ -44,13 +47,14 @@ def password_attempt(connection, user, password, address=b"127.0.0.1", pipelined
                      relayed=False):
     return (bytes([PASSWORD]) + number64(connection)
             + b"".join(map(field, (user, password, address, pipelined, name)))
-            + field(bytes([relayed])) + field(b"\0") + field(b"\0") + number32(0) + number32(0))
+            + field(bytes([relayed])) + field(b"\0") + field(b"\0") + number32(0) + number32(0)
+            + NO_SPEECH)
 
 
 def apop_attempt(connection, user, stamp, digest, address=b"127.0.0.1"):
     return (bytes([APOP]) + number64(connection)
             + b"".join(map(field, (user, stamp, digest, address, b"", b"", b"\0", b"\0")))
-            + number32(0))
+            + number32(0) + NO_SPEECH)
 
 
 def sasl_begin(connection, mechanism, response=None, address=b"127.0.0.1", relayed=False,
@@ -62,7 +66,7 @@ def sasl_begin(connection, mechanism, response=None, address=b"127.0.0.1", relay
                                    b"", bytes([relayed]), bytes([over_tls]))))
             + number32(256 if over_tls else 0) + number32(len(bindings))
             + b"".join(field(kind) + field(data) for kind, data in bindings)
-            + field(identity) + number32(0))
+            + field(identity) + number32(0) + NO_SPEECH)
 
 
 def sasl_response(connection, response=b""):
@@ -73,7 +77,7 @@ def sasl_response(connection, response=b""):
 def kerberos_attempt(connection, user, voucher, address=b"127.0.0.1"):
     return (bytes([KERBEROS]) + number64(connection)
             + b"".join(map(field, (user, voucher, address, b"", b"", b"\0", b"\0", b"\0", b"")))
-            + number32(0))
+            + number32(0) + NO_SPEECH)
 
 
 def fields_of(frame):
