@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "popper/notify/shared_library.h"
+#include "base/shared_library.h"
 
 namespace pop {
 

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/shared_library.h"
 #include "base/text.h"
-#include "popper/notify/shared_library.h"
 
 namespace pop {
 namespace {

@@ -1,20 +1,27 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "base/error.h"
 #include "base/units.h"
+#include "mime/mime_flattener.h"
+#include "pop3/mangle_request.h"
 #include "store/maildrop.h"
 
 namespace pop {
 
 /// What of a message goes to the client. Each form has a length of its own, which LIST must tell.
 struct MessageForm {
+  std::optional<MangleRequest> mangle{};                        // nullopt: as stored
+  MimeFlattener::Extent extent = MimeFlattener::Extent::whole;  // of what is made by mangling
+
   [[nodiscard]] bool operator==(const MessageForm&) const = default;
 };
 
 /// Reads a message in this form: what WireText makes lines of the protocol of. Errors as of
-/// Maildrop::open(), and the reader must not outlive the maildrop.
+/// Maildrop::open() and MessageReader::read(), and Errc::usage when what converts it is not
+/// installed; the reader must not outlive the maildrop.
 [[nodiscard]] Result<std::unique_ptr<MessageReader>> open_in_form(Maildrop& maildrop,
                                                                   MessageNumber number,
                                                                   const MessageForm& form);

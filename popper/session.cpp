@@ -106,6 +106,11 @@ class Stopwatch {
   std::chrono::steady_clock::time_point begun_;
 };
 
+MessageForm form_of(const SendMessage& message) {
+  using enum MimeFlattener::Extent;
+  return {message.mangle, message.top == LineCount{0} ? header : whole};
+}
+
 bool gathers(ChunkyWrites when, bool over_tls) {
   return when != ChunkyWrites::never && (when != ChunkyWrites::tls || over_tls);
 }
@@ -157,8 +162,10 @@ class Session {
   void answer_lines();
   void perform(const SendReply& reply) { answer(reply.text); }
   void perform(const SendMessage& message);
+  void perform(const SendSizes& sizes);
   void perform(const SendFields& fields);
   void perform(const CommitAndQuit& quit);
+  [[nodiscard]] Result<WireOctets> size_of(MessageNumber number, const MangleRequest& mangle);
   [[nodiscard]] std::string fields_of(MessageNumber number, const SendFields& fields,
                                       std::string_view header) const;
   [[nodiscard]] Result<void> send_message(const SendMessage& message, MessageReader& reader);
@@ -202,6 +209,8 @@ class Session {
   std::vector<ListedMessage> listing_;
   std::optional<SessionDialogue> dialogue_;
   std::vector<SessionAction> actions_;
+  std::optional<MangleRequest> sized_for_;  // that mangled_sizes_ are of
+  std::vector<std::optional<WireOctets>> mangled_sizes_;
   std::string gathered_;
   PieceBuffers buffers_;
   std::vector<MessageNumber> unheard_;  // sent, and perhaps not arrived
@@ -351,7 +360,7 @@ void Session::count_line(const LineReader::Line& line) {
 
 void Session::perform(const SendMessage& message) {
   Result<std::unique_ptr<MessageReader>> reader =
-      open_in_form(*maildrop_, message.number, MessageForm{});
+      open_in_form(*maildrop_, message.number, form_of(message));
   if (!reader) return refuse_message(message.number, reader.error());
   if (const Result<void> sent = send_message(message, **reader); !sent) {
     return give_message_up(message.number, sent.error());
@@ -399,6 +408,36 @@ Result<void> Session::send_message(const SendMessage& message, MessageReader& re
   say(".\r\n");
   retrieved_octets_ += wire.octets().count;
   return {};
+}
+
+// Clients ask for sizes before each message, and each costs as much as the message.
+Result<WireOctets> Session::size_of(MessageNumber number, const MangleRequest& mangle) {
+  if (sized_for_ != mangle) {
+    sized_for_ = mangle;
+    mangled_sizes_.assign(listing_.size(), std::nullopt);
+  }
+  std::optional<WireOctets>& known = mangled_sizes_[number.index()];
+  if (known) return *known;
+  Result<WireOctets> size = size_in_form(*maildrop_, number, {mangle});
+  if (size) known = *size;
+  return size;
+}
+
+// All sizes are known before the first is told: the reply begins with their sum.
+void Session::perform(const SendSizes& sizes) {
+  reply::Maildrop sum{sizes.messages.size(), {}};
+  std::string rows;
+  for (const MessageNumber number : sizes.messages) {
+    const Result<WireOctets> size = size_of(number, sizes.mangle);
+    if (!size) return refuse_message(number, size.error());
+    sum.octets += *size;
+    if (sizes.form == SendSizes::Form::reply) return answer(reply::size_of(number, *size));
+    rows += std::to_string(number.value) + " " + std::to_string(size->count) + "\r\n";
+  }
+  if (sizes.form == SendSizes::Form::total) return answer(reply::stat(sum));
+  say(reply::listing(sum));
+  say(rows);
+  say(".\r\n");
 }
 
 // A message that cannot be read is left out of a listing that has begun.

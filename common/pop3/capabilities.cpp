@@ -18,7 +18,7 @@ std::string capability_reply(const CapabilityFacts& facts, CapabilityState state
   if (facts.login_delay >= 0) text += "LOGIN-DELAY " + std::to_string(facts.login_delay) + "\r\n";
   const bool forever = facts.expire_days < 0;
   text += "EXPIRE " + (forever ? "NEVER" : std::to_string(facts.expire_days)) + "\r\n";
-  text += "UIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n";
+  text += "UIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nX-MANGLE\r\nX-MACRO\r\nPIPELINING\r\n";
   if (!logged_in && facts.stls == Stls::offered) text += "STLS\r\n";
   if (logged_in || !facts.shy) text += "IMPLEMENTATION Popper-version-" POPPER_VERSION "\r\n";
   if (facts.languages != nullptr) text += "LANG\r\n";

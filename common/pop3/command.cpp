@@ -18,12 +18,13 @@ constexpr std::array rules{
     CommandRule{Verb::apop, "apop", 2, 2},   CommandRule{Verb::auth, "auth", 0, 2},
     CommandRule{Verb::stls, "stls", 0, 0},   CommandRule{Verb::capa, "capa", 0, 0},
     CommandRule{Verb::quit, "quit", 0, 0},   CommandRule{Verb::stat, "stat", 0, 0},
-    CommandRule{Verb::list, "list", 0, 1},   CommandRule{Verb::retr, "retr", 1, 1},
+    CommandRule{Verb::list, "list", 0, 2},   CommandRule{Verb::retr, "retr", 1, 2},
     CommandRule{Verb::dele, "dele", 1, 1},   CommandRule{Verb::noop, "noop", 0, 0},
     CommandRule{Verb::rset, "rset", 0, 0},   CommandRule{Verb::last, "last", 0, 0},
-    CommandRule{Verb::top, "top", 2, 2},     CommandRule{Verb::uidl, "uidl", 0, 1},
+    CommandRule{Verb::top, "top", 2, 3},     CommandRule{Verb::uidl, "uidl", 0, 1},
     CommandRule{Verb::euidl, "euidl", 0, 1}, CommandRule{Verb::xtnd, "xtnd", 1, most_arguments},
     CommandRule{Verb::utf8, "utf8", 0, 0},   CommandRule{Verb::lang, "lang", 0, 1},
+    CommandRule{Verb::mdef, "mdef", 1, 1},
 };
 
 consteval bool rules_follow_verbs() {

@@ -30,6 +30,7 @@ enum class Verb : std::uint8_t {
   xtnd,
   utf8,
   lang,
+  mdef,
   unknown
 };
 

@@ -393,6 +393,27 @@ std::string top_follows() {
   return ok("Message follows");
 }
 
+std::string bad_mangle_request(MangleFault fault) {
+  if (fault == MangleFault::form) return err("Syntax error in x-mangle");
+  return err("Syntax error in Mangle");
+}
+
+std::string macro_accepted(std::string_view name) {
+  return ok(fmt::format("Macro \"{}\" accepted", name));
+}
+
+std::string macro_refused(Macros::Fault fault) {
+  switch (fault) {
+    case Macros::Fault::too_long:
+      return err("MDEF name too long");
+    case Macros::Fault::syntax:
+      return err("Syntax error");
+    case Macros::Fault::too_many:
+      break;
+  }
+  return err(fmt::format("Server only takes a maximum of {} MDEFs", Macros::most));
+}
+
 std::string deleted(MessageNumber number) {
   return ok(fmt::format("Message {} has been deleted.", number.value));
 }

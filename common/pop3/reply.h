@@ -10,6 +10,8 @@
 #include "pop3/capabilities.h"
 #include "pop3/command.h"
 #include "pop3/language.h"
+#include "pop3/macros.h"
+#include "pop3/mangle_request.h"
 
 namespace pop {
 
@@ -132,6 +134,10 @@ struct Maildrop {
 [[nodiscard]] std::string unique_id_of(MessageNumber number, std::string_view unique_id);
 [[nodiscard]] std::string retrieval(WireOctets size);
 [[nodiscard]] std::string top_follows();
+[[nodiscard]] std::string bad_mangle_request(MangleFault fault);
+/// `name` as Macros::define() gave it.
+[[nodiscard]] std::string macro_accepted(std::string_view name);
+[[nodiscard]] std::string macro_refused(Macros::Fault fault);
 [[nodiscard]] std::string deleted(MessageNumber number);
 /// To a session that may delete nothing.
 [[nodiscard]] std::string not_deleted_read_only(MessageNumber number);

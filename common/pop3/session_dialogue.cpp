@@ -45,10 +45,13 @@ SessionDialogue::SessionDialogue(CapabilityFacts facts, std::span<const ListedMe
 }
 
 void SessionDialogue::on_line(std::string_view line, std::vector<SessionAction>& actions) {
-  const Command command = parse_command(line);
+  Command command = parse_command(line);
   if (command.verb == Verb::unknown || is_hidden(command.verb)) {
     actions.push_back(say(reply::unknown_command(command.word)));
     return;
+  }
+  if (command.verb != Verb::mdef) {
+    for (std::string_view& word : command.arguments) word = macros_.expanded(word);
   }
   actions.push_back(answer(command));
 }
@@ -113,11 +116,11 @@ SessionAction SessionDialogue::answer(const Command& command) {
     case Verb::quit:
       return CommitAndQuit{};
     case Verb::stat:
-      return say(reply::stat({messages_left(), octets_left_}));
+      return stat();
     case Verb::list:
-      return say(list(command));
     case Verb::retr:
-      return retr(command);
+    case Verb::top:
+      return answer_in_form(command);
     case Verb::dele:
       return say(dele(command));
     case Verb::noop:
@@ -126,8 +129,6 @@ SessionAction SessionDialogue::answer(const Command& command) {
       return say(rset());
     case Verb::last:
       return say(reply::last(last_));
-    case Verb::top:
-      return top(command);
     case Verb::uidl:
       return say(uidl(command));
     case Verb::euidl:
@@ -136,6 +137,8 @@ SessionAction SessionDialogue::answer(const Command& command) {
       return xtnd(command);
     case Verb::lang:
       return say(lang(command));
+    case Verb::mdef:
+      return say(mdef(command.arguments[0]));
     default:
       return say(reply::unknown_command(command.word));
   }
@@ -166,11 +169,42 @@ std::string SessionDialogue::lang(const Command& command) {
   return reply::language_changed(*wanted);
 }
 
-std::string SessionDialogue::list(const Command& command) const {
-  if (command.arguments.empty()) return full_listing();
+// The form that the last argument asks for, which is taken away, or that all messages have.
+SessionDialogue::Mangling SessionDialogue::take_mangling(Command& command) const {
+  if (command.arguments.empty() || !is_mangle_word(command.arguments.back())) return mangle_all_;
+  std::expected<MangleRequest, MangleFault> request =
+      parse_mangle_request(command.arguments.back());
+  if (!request) return std::unexpected(reply::bad_mangle_request(request.error()));
+  command.arguments.pop_back();
+  return *std::move(request);
+}
+
+SessionAction SessionDialogue::answer_in_form(Command command) {
+  Mangling mangling = take_mangling(command);
+  if (!mangling) return say(std::move(mangling).error());
+  const CommandRule& rule = rule_of(command.verb);
+  if (command.arguments.size() < rule.least) return say(reply::too_few_arguments(rule.verb));
+  if (command.arguments.size() >= rule.most) return say(reply::too_many_arguments(rule.verb));
+  if (command.verb == Verb::list) return list(command, *std::move(mangling));
+  if (command.verb == Verb::retr) return retr(command, *std::move(mangling));
+  return top(command, *std::move(mangling));
+}
+
+SessionAction SessionDialogue::stat() const {
+  if (mangle_all_) return SendSizes{SendSizes::Form::total, numbers_left(), *mangle_all_};
+  return say(reply::stat({messages_left(), octets_left_}));
+}
+
+SessionAction SessionDialogue::list(const Command& command,
+                                    std::optional<MangleRequest> mangle) const {
+  if (command.arguments.empty()) {
+    if (!mangle) return say(full_listing());
+    return SendSizes{SendSizes::Form::listing, numbers_left(), *std::move(mangle)};
+  }
   const auto number = select(Verb::list, command.arguments[0]);
-  if (!number) return number.error();
-  return reply::size_of(*number, messages_[number->index()].size);
+  if (!number) return say(number.error());
+  if (mangle) return SendSizes{SendSizes::Form::reply, {*number}, *std::move(mangle)};
+  return say(reply::size_of(*number, messages_[number->index()].size));
 }
 
 std::string SessionDialogue::uidl(const Command& command) const {
@@ -218,14 +252,16 @@ std::vector<MessageNumber> SessionDialogue::numbers_left() const {
   return numbers;
 }
 
-SessionAction SessionDialogue::retr(const Command& command) {
+SessionAction SessionDialogue::retr(const Command& command, std::optional<MangleRequest> mangle) {
   const auto number = select(Verb::retr, command.arguments[0]);
   if (!number) return say(number.error());
   last_ = std::max(last_, number->value);
-  return SendMessage{reply::retrieval(messages_[number->index()].size), *number, std::nullopt};
+  if (mangle) return SendMessage{reply::top_follows(), *number, {}, std::move(mangle)};
+  return SendMessage{reply::retrieval(messages_[number->index()].size), *number, {}, {}};
 }
 
-SessionAction SessionDialogue::top(const Command& command) const {
+SessionAction SessionDialogue::top(const Command& command,
+                                   std::optional<MangleRequest> mangle) const {
   const auto number = select(Verb::top, command.arguments[0]);
   if (!number) return say(number.error());
   if (!all_digits(command.arguments[1])) {
@@ -233,7 +269,12 @@ SessionAction SessionDialogue::top(const Command& command) const {
   }
   // More lines than 32 bits can count are all lines.
   const std::uint32_t lines = parse_number(command.arguments[1]).value_or(UINT32_MAX);
-  return SendMessage{reply::top_follows(), *number, LineCount{lines}};
+  return SendMessage{reply::top_follows(), *number, LineCount{lines}, std::move(mangle)};
+}
+
+std::string SessionDialogue::mdef(std::string_view definition) {
+  const std::expected<std::string, Macros::Fault> name = macros_.define(definition);
+  return name ? reply::macro_accepted(*name) : reply::macro_refused(name.error());
 }
 
 std::string SessionDialogue::dele(const Command& command) {

@@ -14,6 +14,8 @@
 #include "pop3/capabilities.h"
 #include "pop3/command.h"
 #include "pop3/language.h"
+#include "pop3/macros.h"
+#include "pop3/mangle_request.h"
 
 namespace pop {
 
@@ -31,7 +33,19 @@ struct SendReply {
 struct SendMessage {
   std::string reply;  // the +OK line with CRLF, to be sent once the message could be opened
   MessageNumber number;
-  std::optional<LineCount> top;  // nullopt: RETR
+  std::optional<LineCount> top;         // nullopt: RETR
+  std::optional<MangleRequest> mangle;  // nullopt: as stored
+};
+/// How long messages are in the form that the request gives them, which the session finds out.
+struct SendSizes {
+  enum class Form : std::uint8_t {
+    listing,  // LIST: "n size" of each
+    reply,    // LIST n: of one, in the reply itself
+    total,    // STAT
+  };
+  Form form;
+  std::vector<MessageNumber> messages;
+  MangleRequest mangle;
 };
 /// What the headers of messages say, which the session reads.
 struct SendFields {
@@ -46,7 +60,7 @@ struct SendFields {
   std::vector<MessageNumber> messages;
 };
 struct CommitAndQuit {};  // UPDATE; then send quit_reply(), or reply::not_updated()
-using SessionAction = std::variant<SendReply, SendMessage, SendFields, CommitAndQuit>;
+using SessionAction = std::variant<SendReply, SendMessage, SendSizes, SendFields, CommitAndQuit>;
 
 /// TRANSACTION state (RFC 1939 section 5) without I/O.
 class SessionDialogue {
@@ -57,6 +71,10 @@ class SessionDialogue {
   /// `messages` must outlive the dialogue.
   SessionDialogue(CapabilityFacts facts, std::span<const ListedMessage> messages,
                   Rights rights = Rights::full);
+
+  /// From now on every message is sent in this form unless the client asks for another one, and
+  /// sizes are those of the form.
+  void mangle_all(MangleRequest request) { mangle_all_ = std::move(request); }
 
   /// Appends to `actions`, so that a pipelined batch is answered with one write. Stop giving lines
   /// after CommitAndQuit, and do a SendMessage before the next line that follows it, else RSET
@@ -83,18 +101,25 @@ class SessionDialogue {
  private:
   /// A message that may be named in a command, or the reply why it may not.
   using Selection = std::expected<MessageNumber, std::string>;
+  using Mangling = std::expected<std::optional<MangleRequest>, std::string>;
 
   [[nodiscard]] Selection select(Verb verb, std::string_view argument) const;
   [[nodiscard]] SessionAction answer(const Command& command);
   [[nodiscard]] std::string lang(const Command& command);
   [[nodiscard]] bool is_hidden(Verb verb) const;
-  [[nodiscard]] std::string list(const Command& command) const;
+  [[nodiscard]] Mangling take_mangling(Command& command) const;
+  [[nodiscard]] SessionAction answer_in_form(Command command);
+  [[nodiscard]] SessionAction stat() const;
+  [[nodiscard]] SessionAction list(const Command& command,
+                                   std::optional<MangleRequest> mangle) const;
   [[nodiscard]] std::string uidl(const Command& command) const;
   [[nodiscard]] SessionAction euidl(const Command& command) const;
   [[nodiscard]] SessionAction xtnd(const Command& command) const;
   [[nodiscard]] std::vector<MessageNumber> numbers_left() const;
-  [[nodiscard]] SessionAction retr(const Command& command);
-  [[nodiscard]] SessionAction top(const Command& command) const;
+  [[nodiscard]] SessionAction retr(const Command& command, std::optional<MangleRequest> mangle);
+  [[nodiscard]] SessionAction top(const Command& command,
+                                  std::optional<MangleRequest> mangle) const;
+  [[nodiscard]] std::string mdef(std::string_view definition);
   [[nodiscard]] std::string dele(const Command& command);
   void mark_deleted(MessageNumber number);
   [[nodiscard]] std::string rset();
@@ -104,6 +129,8 @@ class SessionDialogue {
   CapabilityFacts facts_;
   std::span<const ListedMessage> messages_;
   Rights rights_;
+  std::optional<MangleRequest> mangle_all_;
+  Macros macros_;
   std::vector<bool> deleted_, retrieved_;
   WireOctets octets_, octets_left_;
   std::size_t deleted_count_ = 0;

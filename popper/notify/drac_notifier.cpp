@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "popper/notify/shared_library.h"
+#include "base/shared_library.h"
 #include "popper/notify/udp_service.h"
 
 namespace pop {

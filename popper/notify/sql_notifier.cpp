@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "base/secret.h"
+#include "base/shared_library.h"
 #include "base/text.h"
 #include "conf/service_address.h"
-#include "popper/notify/shared_library.h"
 
 namespace pop {
 namespace {

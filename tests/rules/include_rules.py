@@ -6,7 +6,7 @@ import re
 from source_tree import numbered
 
 LOWER = ["log", "dbm", "mail", "pop3", "conf", "ipc"]
-UPPER = ["store", "auth", "tls", "tool"]
+UPPER = ["store", "auth", "tls", "tool", "mime"]
 TOP = ["daemon", "bull"]  # what several programs need of the rooms below
 ROOMS = ["base"] + LOWER + UPPER + TOP
 
@@ -27,10 +27,10 @@ CONFINED = [
     (r"^(mysql|errmsg)\.h$", r"^popper/notify/sql_notifier\.cpp$"),
     (r"^krb5", r"^popper/kerberos_acceptor\.cpp$"),
     (r"^gssapi", r"^popper/gss_acceptor\.cpp$"),
-    (r"^dlfcn\.h$", r"^(popper/notify/shared_library|common/auth/sasl_modules)\.cpp$"),
+    (r"^dlfcn\.h$", r"^common/(base/shared_library|auth/sasl_modules)\.cpp$"),
     (r"^seccomp\.h$", r"^common/daemon/sandbox\.cpp$|^popper/session_filter\.cpp$"),
     (r"^xxhash\.h$", r"^common/(mail|store)/"),
-    (r"^gmime/|^gio/|^glib", r"^popspool/(mime_text|text_search)\.cpp$|^popbull/mime_composer\.cpp$"),
+    (r"^gmime/|^gio/|^glib", r"^common/mime/|^popspool/(mime_text|text_search)\.cpp$|^popbull/mime_composer\.cpp$"),
     (r"^archive(_entry)?\.h$", r"^popspool/tar_file\.cpp$|^popcheck/log_source\.cpp$"),
     (r"^nlohmann/", r"^common/tool/"),
 ]

@@ -8,7 +8,7 @@ using namespace pop;
 namespace {
 
 const std::string begin = "+OK Capability list follows\r\nTOP\r\n";
-const std::string middle = "UIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n";
+const std::string middle = "UIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nX-MANGLE\r\nX-MACRO\r\nPIPELINING\r\n";
 const std::string name = "IMPLEMENTATION Popper-version-" POPPER_VERSION "\r\n";
 
 }  // namespace

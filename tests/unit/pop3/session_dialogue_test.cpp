@@ -25,7 +25,14 @@ struct Rendering {
   std::string operator()(const SendReply& send) const { return send.text; }
   std::string operator()(const SendMessage& send) const {
     const std::string lines = send.top ? " top " + std::to_string(send.top->value) : "";
-    return send.reply + "{message " + std::to_string(send.number.value) + lines + "}";
+    const std::string form = send.mangle ? " in " + std::string{send.mangle->charset} : "";
+    return send.reply + "{message " + std::to_string(send.number.value) + lines + form + "}";
+  }
+  std::string operator()(const SendSizes& send) const {
+    using enum SendSizes::Form;
+    std::string text = send.form == listing ? "{sizes" : send.form == reply ? "{size" : "{total";
+    for (const MessageNumber number : send.messages) text += " " + std::to_string(number.value);
+    return text + " in " + std::string{send.mangle.charset} + "}";
   }
   std::string operator()(const SendFields& send) const {
     using enum SendFields::Form;
@@ -91,6 +98,71 @@ TEST_CASE("RETR and TOP name the message to send", "[pop3][session]") {
                {"TOP 4 1", "-ERR Message 4 does not exist.\r\n"},
                {"TOP 1", "-ERR Too few arguments for the top command.\r\n"},
                {"TOP 1 2 3", "-ERR Too many arguments for the top command.\r\n"}});
+}
+
+TEST_CASE("RETR, TOP and LIST take one word more for the form of the message", "[pop3][mangle]") {
+  hold(three, {{"RETR 1 X-MANGLE(text=plain)", "+OK Message follows\r\n{message 1 in us-ascii}"},
+               {"retr 1 xmangle(charset=utf-8)", "+OK Message follows\r\n{message 1 in utf-8}"},
+               {"TOP 2 7 Mangle", "+OK Message follows\r\n{message 2 top 7 in us-ascii}"},
+               {"LIST X-MANGLE(charset=cp1252)", "{sizes 1 2 3 in cp1252}"},
+               {"LIST 3 X-MANGLE()", "{size 3 in us-ascii}"},
+               {"DELE 2", "+OK Message 2 has been deleted.\r\n"},
+               {"LIST X-MANGLE", "{sizes 1 3 in us-ascii}"},
+               {"STAT", "+OK 2 5000000120\r\n"},
+               {"RETR 2 X-MANGLE", "-ERR Message 2 has been deleted.\r\n"},
+               {"RETR 9 X-MANGLE", "-ERR Message 9 does not exist.\r\n"},
+               {"RETR 1 X-MANGLE(", "-ERR Syntax error in x-mangle\r\n"},
+               {"RETR 1 X-MANGLE(text)", "-ERR Syntax error in x-mangle\r\n"},
+               {"RETR 1 X-MANGLE(text=rtf)", "-ERR Syntax error in Mangle\r\n"},
+               {"RETR 1 X-MANGLE(nothing=1)", "-ERR Syntax error in Mangle\r\n"},
+               {"RETR X-MANGLE", "-ERR Too few arguments for the retr command.\r\n"},
+               {"TOP 1 X-MANGLE", "-ERR Too few arguments for the top command.\r\n"},
+               {"RETR 1 2", "-ERR Too many arguments for the retr command.\r\n"},
+               {"RETR 1 2 X-MANGLE", "-ERR Too many arguments for the retr command.\r\n"},
+               {"UIDL X-MANGLE", "-ERR Parameter must be a number between 1 and 3\r\n"}});
+}
+
+TEST_CASE("a session can have all its messages in one form", "[pop3][mangle]") {
+  SessionDialogue dialogue{facts(), three};
+  dialogue.mangle_all({});
+  CHECK(reply_to(dialogue, "STAT") == "{total 1 2 3 in us-ascii}");
+  CHECK(reply_to(dialogue, "LIST") == "{sizes 1 2 3 in us-ascii}");
+  CHECK(reply_to(dialogue, "LIST 2") == "{size 2 in us-ascii}");
+  CHECK(reply_to(dialogue, "RETR 1") == "+OK Message follows\r\n{message 1 in us-ascii}");
+  CHECK(reply_to(dialogue, "TOP 1 0") == "+OK Message follows\r\n{message 1 top 0 in us-ascii}");
+  CHECK(reply_to(dialogue, "RETR 1 X-MANGLE(charset=utf-8)") ==
+        "+OK Message follows\r\n{message 1 in utf-8}");
+}
+
+TEST_CASE("a macro stands for a word in any command but MDEF", "[pop3][mdef]") {
+  hold(three, {{"MDEF Short(X-MANGLE(charset=UTF-8))", "+OK Macro \"short\" accepted\r\n"},
+               {"RETR 1 SHORT", "+OK Message follows\r\n{message 1 in utf-8}"},
+               {"LIST short", "{sizes 1 2 3 in utf-8}"},
+               {"MDEF short(mangle)", "+OK Macro \"short\" accepted\r\n"},
+               {"RETR 1 short", "+OK Message follows\r\n{message 1 in us-ascii}"},
+               {"MDEF one(1)", "+OK Macro \"one\" accepted\r\n"},
+               {"LIST one", "+OK 1 120\r\n"},
+               {"RETR unknown", "-ERR Unknown RETR argument: unknown\r\n"},
+               {"MDEF 1(2)", "-ERR Syntax error\r\n"},
+               {"MDEF one", "-ERR Syntax error\r\n"},
+               {"MDEF one()", "-ERR Syntax error\r\n"},
+               {"MDEF one(", "-ERR Syntax error\r\n"},
+               {"MDEF %n(2)", "-ERR Syntax error\r\n"},
+               {"MDEF a b", "-ERR Too many arguments for the mdef command.\r\n"},
+               {"MDEF", "-ERR Too few arguments for the mdef command.\r\n"},
+               {"MDEF a(" + std::string(97, 'x') + ")", "+OK Macro \"a\" accepted\r\n"},
+               {"MDEF a(" + std::string(98, 'x') + ")", "-ERR MDEF name too long\r\n"}});
+}
+
+TEST_CASE("the eleventh macro is refused, a known one is not", "[pop3][mdef]") {
+  SessionDialogue dialogue{facts(), three};
+  for (char name = 'a'; name < 'k'; ++name) {
+    const std::string word{name};
+    CHECK(reply_to(dialogue, "MDEF " + word + "(1)") == "+OK Macro \"" + word + "\" accepted\r\n");
+  }
+  CHECK(reply_to(dialogue, "MDEF k(1)") == "-ERR Server only takes a maximum of 10 MDEFs\r\n");
+  CHECK(reply_to(dialogue, "MDEF a(3)") == "+OK Macro \"a\" accepted\r\n");
+  CHECK(reply_to(dialogue, "LIST a") == "+OK 3 5000000000\r\n");
 }
 
 TEST_CASE("deleted messages are gone from every listing and keep their number", "[pop3][session]") {
