@@ -93,6 +93,7 @@ _popspool() {
     expire)
       COMPREPLY=($(compgen -u -W "--older-than --retrieved --unretrieved --retrieved-for
         --with --without --larger-than --header --max-messages --max-size --policy --trash --no-undo
+        --warn-days --warning
         $targets $shared" -- "$cur"))
       ;;
     deliver) COMPREPLY=($(compgen -u -W "-r --sender -s --size-limit $shared" -- "$cur")) ;;

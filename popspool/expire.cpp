@@ -1,6 +1,8 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "conf/configuration.h"
+#include "daemon/host_name.h"
 #include "popspool/expiry.h"
 #include "popspool/popspool.h"
 #include "popspool/trash_place.h"
@@ -71,22 +73,49 @@ Result<ExpiryPolicy> policy_of(const ExpireArguments& arguments) {
   if (arguments.policy && has_rule) {
     return fail(Errc::usage, "--policy and conditions or limits exclude each other");
   }
+  if (arguments.policy && (arguments.warn_days || arguments.warning)) {
+    return fail(Errc::usage, "with --policy, warn-days and warning stand in the policy");
+  }
   if (arguments.policy) return load_expiry_policy(*arguments.policy);
   if (!has_rule) {
     return fail(Errc::usage, "say what may go: a condition, a limit, or a --policy");
   }
-  return ExpiryPolicy{{ExpiryPart{.users = {}, .groups = {}, .rules = {*rule}}}};
+  ExpiryPart part{.users = {}, .groups = {}, .rules = {*rule}};
+  if (arguments.warn_days) {
+    const Judged<std::chrono::days> notice = parse_notice(*arguments.warn_days);
+    if (!notice) return fail(Errc::usage, "--warn-days wants " + notice.error());
+    part.warn = *notice;
+  }
+  if (part.warn.count() > 0 && !rule->can_warn()) {
+    return fail(Errc::usage, "--warn-days wants --older-than or --retrieved-for, and no limit");
+  }
+  part.warning = arguments.warning.value_or("");
+  return ExpiryPolicy{{part}};
+}
+
+Result<ExpiryNotice> notice_of(const ExpiryPart& part, const std::string& host) {
+  ExpiryNotice notice{.days = part.warn, .host = host};
+  if (part.warning.empty()) return notice;
+  const Result<std::string> file = start_up_file_reader()(part.warning);
+  Result<WarningText> text = file ? WarningText::parse(*file) : std::unexpected(file.error());
+  if (!text) return std::unexpected(std::move(text).error().in(escaped(part.warning)));
+  notice.text = std::move(*text);
+  return notice;
 }
 
 class ExpireVerb {
  public:
-  [[nodiscard]] static Result<ExpireVerb> make(ExpiryPolicy policy, ForUndo for_undo) {
+  [[nodiscard]] static Result<ExpireVerb> make(ExpiryPolicy policy, ForUndo for_undo,
+                                               const std::string& host) {
     ExpireVerb verb;
     verb.for_undo_ = for_undo;
     for (const ExpiryPart& part : policy.parts) {
       Result<HeaderConditions> headers = HeaderConditions::compile(part.rules);
       if (!headers) return std::unexpected(std::move(headers).error());
       verb.headers_.push_back(std::move(*headers));
+      Result<ExpiryNotice> notice = notice_of(part, host);
+      if (!notice) return std::unexpected(std::move(notice).error());
+      verb.notices_.push_back(std::move(*notice));
     }
     verb.policy_ = std::move(policy);
     return verb;
@@ -96,9 +125,10 @@ class ExpireVerb {
     const Result<const ExpiryPart*> part = part_of(policy_, run.user);
     if (!part) return std::unexpected(part.error());
     if (*part == nullptr || (*part)->rules.empty()) return leave(run);
-    const auto& headers = headers_[static_cast<std::size_t>(*part - policy_.parts.data())];
+    const auto number = static_cast<std::size_t>(*part - policy_.parts.data());
     const Result<ExpiredMail> expired =
-        expire_mail(run.context, run.user, {run.flags.mode, for_undo_}, (*part)->rules, headers);
+        expire_mail(run.context, run.user, {run.flags.mode, for_undo_}, (*part)->rules,
+                    headers_[number], notices_[number]);
     if (!expired) return std::unexpected(expired.error());
     for (const std::string& remark : expired->mail.remarks) run.output.complain(remark);
     if (expired->undated > 0 && run.flags.verbosity != Verbosity::quiet) {
@@ -107,6 +137,9 @@ class ExpireVerb {
                           " no time of delivery: no age lets " + (is_one ? "it" : "them") + " go");
     }
     tell(run, expired->mail);
+    if (notices_[number].days.count() > 0) tell_warning(run, *expired);
+    if (expired->not_warned)
+      return std::unexpected(Error{*expired->not_warned}.in("tell the user"));
     return ExitStatus::ok;
   }
 
@@ -158,9 +191,36 @@ class ExpireVerb {
                      "; " + std::to_string(mail.left) + (mail.left == 1 ? " stays\n" : " stay\n"));
   }
 
+  static void tell_warning(const TargetRun& run, const ExpiredMail& expired) {
+    Json::Array warned;
+    const bool dry = run.flags.mode == RunMode::dry_run;
+    const bool lists = dry || run.flags.verbosity == Verbosity::verbose;
+    const std::string name = shown_text(run.target.name, Layout::one_line) + ": ";
+    for (const DoomedMessage& message : expired.warned) {
+      warned.push_back(
+          {Json::Object{{"uid", {message.unique_id}}, {"goes", {moment_text(message.goes)}}}});
+      if (!lists) continue;
+      run.output.print(name + message.unique_id + " goes " + moment_text(message.goes) + ": " +
+                       shown_text(message.subject, Layout::one_line) + "\n");
+    }
+    run.output.add("warned", {std::move(warned)});
+    run.output.add("held", {expired.held});
+    if (run.flags.verbosity == Verbosity::quiet) return;
+    if (!expired.warned.empty()) {
+      run.output.print(name + (dry ? "would tell" : "told") + " the user of " +
+                       counted(expired.warned.size(), "message") + " that will go\n");
+    }
+    if (expired.held > 0) {
+      run.output.print(name + counted(expired.held, "message") +
+                       (expired.held == 1 ? " stays" : " stay") +
+                       " until the user has been told long enough\n");
+    }
+  }
+
   ForUndo for_undo_ = ForUndo::deleted;
   ExpiryPolicy policy_;
   std::vector<HeaderConditions> headers_;  // of its parts
+  std::vector<ExpiryNotice> notices_;      // of its parts
 };
 
 struct Sweep {
@@ -229,7 +289,7 @@ std::string task_of(const ExpireArguments& arguments) {
   for (const std::optional<std::string>* value :
        {&arguments.older_than, &arguments.retrieved_for, &arguments.larger_than, &arguments.with,
         &arguments.without, &arguments.max_messages, &arguments.max_size, &arguments.header,
-        &arguments.policy}) {
+        &arguments.policy, &arguments.warn_days, &arguments.warning}) {
     task += " " + value->value_or("-");
   }
   task += arguments.retrieved ? " retrieved" : "";
@@ -244,7 +304,8 @@ ExitStatus run_expire(const ExpireArguments& arguments, const Settings& settings
   const auto access = dry ? TargetVerb::Access::reading : TargetVerb::Access::changing;
   if (arguments.trash) {
     const Result<ExpiryRule> rule = rule_of(arguments);
-    if (!rule || rule->has_condition() || rule->has_limit() || arguments.policy) {
+    if (!rule || rule->has_condition() || rule->has_limit() || arguments.policy ||
+        arguments.warn_days || arguments.warning) {
       return give_up(run.terminal, {Errc::usage, "expire: --trash goes with no other condition"});
     }
     return run_on_targets({.name = "expire",
@@ -255,8 +316,8 @@ ExitStatus run_expire(const ExpireArguments& arguments, const Settings& settings
   }
   const Result<ExpiryPolicy> policy = policy_of(arguments);
   if (!policy) return give_up(run.terminal, Error{policy.error()}.in("expire"));
-  const Result<ExpireVerb> verb =
-      ExpireVerb::make(*policy, arguments.no_undo ? ForUndo::nothing : ForUndo::deleted);
+  const Result<ExpireVerb> verb = ExpireVerb::make(
+      *policy, arguments.no_undo ? ForUndo::nothing : ForUndo::deleted, host_name(settings));
   if (!verb) return give_up(run.terminal, Error{verb.error()}.in("expire"));
   return run_on_targets({.name = "expire",
                          .task = task_of(arguments) + (dry ? " -n" : ""),

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "base/text.h"
@@ -99,51 +100,64 @@ constexpr std::array<Letter, 6> maildir_letters{{{'S', MailFlags::seen},
                                                  {'D', MailFlags::draft},
                                                  {'P', MailFlags::passed}}};
 
+struct RecordPlaces {
+  FilePlace retrievals, warnings;
+};
+
 /// nullopt: there is no maildrop.
-Result<std::optional<FilePlace>> record_place(const MaildropContext& context,
-                                              const MailUser& user) {
+Result<std::optional<RecordPlaces>> record_places(const MaildropContext& context,
+                                                  const MailUser& user) {
   const Result<MaildropLocation> location = locate_maildrop(context.disk, context.settings, user);
   if (!location) return std::unexpected(location.error());
   const Result<MailFormat> format = format_of_maildrop(context, user, *location);
   if (!format) return std::unexpected(format.error());
-  if (*format == MailFormat::mbox) return location->retrievals;
+  if (*format == MailFormat::mbox) return RecordPlaces{location->retrievals, location->warnings};
   const Result<std::optional<MaildirLocation>> maildir =
       locate_maildir(context.disk, context.settings, user, *location);
   if (!maildir) return std::unexpected(maildir.error());
   if (!*maildir) return std::nullopt;
-  return (*maildir)->retrievals;
+  return RecordPlaces{(*maildir)->retrievals, (*maildir)->warnings};
 }
 
 /// One run over one maildrop.
 class Expirer {
  public:
   Expirer(const MaildropContext& context, const MailUser& user, std::span<const ExpiryRule> rules,
-          const HeaderConditions& headers)
+          const HeaderConditions& headers, const ExpiryNotice& notice)
       : context_{context},
         user_{user},
         rules_{rules},
         headers_{headers},
+        notice_{notice},
         now_{std::chrono::duration_cast<std::chrono::seconds>(
                  context.clock.wall().time_since_epoch())
                  .count()} {}
 
   Result<ExpiredMail> run(const RemovalTerms& terms) {
-    std::optional<FilePlace> place;
-    if (asks_for_record(rules_)) {
-      const Result<std::optional<FilePlace>> found = record_place(context_, user_);
+    std::optional<RecordPlaces> places;
+    if (asks_for_record(rules_) || warns()) {
+      const Result<std::optional<RecordPlaces>> found = record_places(context_, user_);
       if (!found) return std::unexpected(found.error());
-      place = *found;
+      places = *found;
     }
-    if (place) known_ = RetrievalRecord::load(context_.disk, *place, user_.uid);
+    if (places) known_ = RetrievalRecord::load(context_.disk, places->retrievals, user_.uid);
+    if (places && warns()) {
+      told_ = WarningRecord::load(context_.disk, places->warnings, user_.uid);
+      Result<void> warned = warn(places->warnings, terms.mode);
+      // Who has no room to be told may get some by what goes; what he was not told of stays.
+      if (!warned) done_.not_warned = std::move(warned).error();
+    }
     Result<RemovedMail> mail =
         remove_messages(context_, user_, terms, [this](SpoolView& view) { return choose(view); });
     if (!mail) return std::unexpected(std::move(mail).error());
-    if (place && terms.mode == RunMode::real && !(now_known_ == known_)) {
-      if (Result<void> saved = now_known_.save(context_.disk, *place); !saved) {
+    const bool notes = places && asks_for_record(rules_) && terms.mode == RunMode::real;
+    if (notes && !(now_known_ == known_)) {
+      if (Result<void> saved = now_known_.save(context_.disk, places->retrievals); !saved) {
         return std::unexpected(std::move(saved).error().in("note what is retrieved"));
       }
     }
-    return ExpiredMail{std::move(*mail), undated_};
+    done_.mail = std::move(*mail);
+    return std::move(done_);
   }
 
  private:
@@ -156,13 +170,129 @@ class Expirer {
         [&](std::size_t message, std::size_t rule) { return fits_header(view, message, rule); });
     if (!expired) return std::unexpected(expired.error());
     std::vector<ChosenMessage> chosen;
+    done_.held = 0;
     for (const Expiry& expiry : *expired) {
+      if (is_held(view.messages()[expiry.message].unique_id, rules_[expiry.rule])) {
+        ++done_.held;
+        continue;
+      }
       chosen.push_back({.number = {static_cast<std::uint32_t>(expiry.message + 1)},
                         .reason = std::to_string(expiry.rule + 1)});
     }
     note_retrievals(view, messages, *expired);
     count_undated(messages);
     return chosen;
+  }
+
+  [[nodiscard]] bool warns() const { return notice_.days.count() > 0; }
+  [[nodiscard]] std::int64_t notice_seconds() const {
+    return std::chrono::seconds{notice_.days}.count();
+  }
+
+  /// A moment that lies in the future was written down by another clock.
+  [[nodiscard]] bool is_held(std::string_view unique_id, const ExpiryRule& rule) const {
+    if (!warns() || !rule.can_warn() || is_expiry_warning(unique_id)) return false;
+    const std::int64_t told = told_.told_at(unique_id);
+    return told == 0 || told > now_ || now_ - told < notice_seconds();
+  }
+
+  /// The user gets one message, durably, and then that is noted. After a crash between the two the
+  /// next run makes the same message of the same mail, and adds it only if it is not there.
+  Result<void> warn(const FilePlace& record, RunMode mode) {
+    Result<std::vector<DoomedMessage>> doomed = look_for_doomed();
+    if (!doomed) return std::unexpected(std::move(doomed).error());
+    done_.warned = std::move(*doomed);
+    if (done_.warned.empty() || mode == RunMode::dry_run) return {};
+    Settings settings = context_.settings;
+    settings.server_mode = true;  // no copy: nothing is read from this session
+    const MaildropContext serving{settings, context_.disk, context_.clock};
+    const Result<std::unique_ptr<Maildrop>> maildrop = open_maildrop(serving, user_);
+    Result<void> done = maildrop ? Result<void>{} : std::unexpected(maildrop.error());
+    if (done) doomed = look_for_doomed();
+    if (done && !doomed) done = std::unexpected(doomed.error());
+    if (done) done_.warned = std::move(*doomed);
+    if (done && !done_.warned.empty()) done = tell(**maildrop, record);
+    if (!done) done_.warned.clear();
+    return done;
+  }
+
+  Result<void> tell(Maildrop& maildrop, const FilePlace& record) {
+    const OwnMessage message = notice_.text.message(
+        {.user = user_.name, .host = notice_.host, .days = notice_.days.count(), .now = now_},
+        done_.warned);
+    WarningRecord now_told;
+    for (const MessageInfo& listed : maildrop.messages()) {
+      const std::int64_t told = told_.told_at(listed.unique_id);
+      if (told != 0) now_told.set(listed.unique_id, told);
+    }
+    for (const DoomedMessage& each : done_.warned) now_told.set(each.unique_id, now_);
+    const auto find = [&] { return Result<std::vector<OwnMessage>>{std::vector{message}}; };
+    const auto confirm = [&] { return now_told.save(context_.disk, record); };
+    const Result<std::size_t> added = maildrop.add({.find = find, .confirm = confirm});
+    if (!added) return std::unexpected(added.error());
+    told_ = std::move(now_told);
+    return {};
+  }
+
+  Result<std::vector<DoomedMessage>> look_for_doomed() {
+    const Result<std::unique_ptr<SpoolView>> view = view_maildrop(context_, user_);
+    if (!view) return std::unexpected(view.error());
+    return doomed_in(**view);
+  }
+
+  /// None, unless one of them would go within the notice.
+  Result<std::vector<DoomedMessage>> doomed_in(SpoolView& view) {
+    const Result<std::map<std::size_t, std::int64_t>> due = due_times(view);
+    if (!due) return std::unexpected(due.error());
+    const std::int64_t soonest = now_ + notice_seconds();
+    std::vector<DoomedMessage> doomed;
+    bool is_any_near = false;
+    for (const auto& [index, time] : *due) {
+      const std::string_view id = view.messages()[index].unique_id;
+      if (is_expiry_warning(id) || told_.told_at(id) != 0) continue;
+      is_any_near = is_any_near || time <= soonest;
+      const Result<std::string> header = header_of(view, {static_cast<std::uint32_t>(index + 1)});
+      if (!header) return std::unexpected(header.error());
+      doomed.push_back({.unique_id = std::string{id},
+                        .subject = "",
+                        .sender = "",
+                        .goes = std::max(time, soonest)});
+      for (const DecodedField& field : decode_fields(*header)) {
+        if (equal_ignoring_case(field.name, "Subject")) doomed.back().subject = field.value;
+        if (equal_ignoring_case(field.name, "From")) doomed.back().sender = field.value;
+      }
+    }
+    if (!is_any_near) doomed.clear();
+    return doomed;
+  }
+
+  /// When messages go by time alone, of those that do within twice the notice.
+  Result<std::map<std::size_t, std::int64_t>> due_times(SpoolView& view) const {
+    const Result<std::vector<AgingMessage>> messages = look_at(view);
+    if (!messages) return std::unexpected(messages.error());
+    std::map<std::size_t, std::int64_t> due;
+    for (std::size_t rule = 0; rule < rules_.size(); ++rule) {
+      if (!rules_[rule].can_warn()) continue;
+      const Result<std::vector<Expiry>> going = expired_messages(
+          *messages, rules_.subspan(rule, 1), now_ + 2 * notice_seconds(),
+          [&](std::size_t message, std::size_t) { return fits_header(view, message, rule); });
+      if (!going) return std::unexpected(going.error());
+      for (const Expiry& each : *going) {
+        const std::int64_t time = due_time((*messages)[each.message], rules_[rule]);
+        const auto known = due.try_emplace(each.message, time).first;
+        known->second = std::min(known->second, time);
+      }
+    }
+    return due;
+  }
+
+  static std::int64_t due_time(const AgingMessage& message, const ExpiryRule& rule) {
+    std::int64_t due = 0;
+    if (rule.older_than) due = message.delivered.value_or(0) + rule.older_than->count();
+    if (rule.retrieved_for) {
+      due = std::max(due, message.retrieved_since.value_or(0) + rule.retrieved_for->count());
+    }
+    return due;
   }
 
   Result<std::vector<AgingMessage>> look_at(SpoolView& view) const {
@@ -210,7 +340,9 @@ class Expirer {
                        std::span<const Expiry> expired) {
     now_known_ = {};
     for (std::size_t i = 0; i < messages.size(); ++i) {
-      const bool goes = std::ranges::binary_search(expired, i, {}, &Expiry::message);
+      const auto expiry = std::ranges::lower_bound(expired, i, {}, &Expiry::message);
+      const bool is_doomed = expiry != expired.end() && expiry->message == i;
+      const bool goes = is_doomed && !is_held(view.messages()[i].unique_id, rules_[expiry->rule]);
       if (goes || !messages[i].retrieved_since) continue;
       now_known_.set(view.messages()[i].unique_id, *messages[i].retrieved_since);
     }
@@ -220,7 +352,7 @@ class Expirer {
     const bool matters = std::ranges::any_of(
         rules_, [](const ExpiryRule& rule) { return rule.older_than.has_value(); });
     if (!matters) return;
-    undated_ = static_cast<std::uint64_t>(std::ranges::count_if(
+    done_.undated = static_cast<std::uint64_t>(std::ranges::count_if(
         messages, [](const AgingMessage& message) { return !message.delivered; }));
   }
 
@@ -228,9 +360,11 @@ class Expirer {
   const MailUser& user_;
   std::span<const ExpiryRule> rules_;
   const HeaderConditions& headers_;
+  const ExpiryNotice& notice_;
   std::int64_t now_;
   RetrievalRecord known_, now_known_;
-  std::uint64_t undated_ = 0;
+  WarningRecord told_;
+  ExpiredMail done_;
 };
 
 bool is_known_or_unknown(const Result<Account>& account) {
@@ -340,8 +474,8 @@ Result<bool> HeaderConditions::fit(std::size_t rule, std::string_view header) co
 
 Result<ExpiredMail> expire_mail(const MaildropContext& context, const MailUser& user,
                                 const RemovalTerms& terms, std::span<const ExpiryRule> rules,
-                                const HeaderConditions& headers) {
-  return Expirer{context, user, rules, headers}.run(terms);
+                                const HeaderConditions& headers, const ExpiryNotice& notice) {
+  return Expirer{context, user, rules, headers, notice}.run(terms);
 }
 
 Result<ExpiryPolicy> load_expiry_policy(const std::string& path) {

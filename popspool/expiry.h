@@ -10,6 +10,7 @@
 #include "auth/account.h"
 #include "base/error.h"
 #include "conf/expiry_policy.h"
+#include "popspool/expiry_warning.h"
 #include "popspool/message_removal.h"
 #include "popspool/text_search.h"
 #include "store/maildrop.h"
@@ -62,17 +63,30 @@ class HeaderConditions {
   std::vector<std::vector<Condition>> of_rules_;
 };
 
-/// Lets the rules loose on a user's mail. `undated` counts messages that stay because their age is
-/// unknown. A record of retrievals is read, and with RunMode::real kept up to date, if a rule asks
-/// for it.
+/// Whether and how users are told before rules that can_warn() let mail go.
+struct ExpiryNotice {
+  std::chrono::days days{0};  // 0: not at all
+  WarningText text{};
+  std::string host{};  // for addresses
+};
+
 struct ExpiredMail {
   RemovedMail mail;
-  std::uint64_t undated = 0;
+  std::uint64_t undated = 0;          // messages that stay because their age is unknown
+  std::uint64_t held = 0;             // that stay because their user has not been told long enough
+  std::vector<DoomedMessage> warned;  // that he has been told of now
+  std::optional<Error> not_warned;    // why he could not be
 };
+
+/// Lets the rules loose on a user's mail. A record of retrievals is read, and with RunMode::real
+/// kept up to date, if a rule asks for it. With notice, a message goes only when its user has been
+/// told of it so long ago: as soon as one would go within the notice that he has not been told of,
+/// he gets one message about all that go within twice the notice. A record of that is kept.
 [[nodiscard]] Result<ExpiredMail> expire_mail(const MaildropContext& context, const MailUser& user,
                                               const RemovalTerms& terms,
                                               std::span<const ExpiryRule> rules,
-                                              const HeaderConditions& headers);
+                                              const HeaderConditions& headers,
+                                              const ExpiryNotice& notice = {});
 
 /// Reads a policy file. Errc::usage: it has mistakes, all of which the text tells, or names a group
 /// that does not exist.

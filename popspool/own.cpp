@@ -44,7 +44,7 @@ class Ownership {
     }
     for (const FilePlace& place :
          {location->spool, location->drop, location->index, location->journal, location->trash,
-          location->undo, location->uidl, location->retrievals}) {
+          location->undo, location->uidl, location->retrievals, location->warnings}) {
       const auto exposure = place.name == location->spool.name ? Exposure::not_writable_by_others
                                                                : Exposure::not_accessible_by_others;
       if (Result<void> done = look_at(place, exposure); !done) {

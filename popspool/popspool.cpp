@@ -89,6 +89,9 @@ void declare_expire(Arguments& arguments, ExpireArguments& expire) {
                    "The oldest of them, until no more octets are left");
   arguments.option("--policy", expire.policy, "FILE",
                    "Take rules for users and groups from this file instead");
+  arguments.option("--warn-days", expire.warn_days, "DAYS",
+                   "Tell users so many days before a message goes by its age");
+  arguments.option("--warning", expire.warning, "FILE", "What they are told, in place of English");
   arguments.flag("--trash", expire.trash,
                  "Drop from the trash what has been there for trash-days, and nothing else");
   declare_no_undo(arguments, expire.no_undo);

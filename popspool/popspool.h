@@ -88,7 +88,7 @@ struct UndoArguments {
 
 struct ExpireArguments {
   std::optional<std::string> older_than, retrieved_for, larger_than, with, without, max_messages,
-      max_size, header, policy;  // a file
+      max_size, header, policy, warn_days, warning;  // policy and warning: files
   bool retrieved = false, unretrieved = false, trash = false, no_undo = false;
   TargetSelection selection;
 };

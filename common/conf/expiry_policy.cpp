@@ -12,7 +12,8 @@ namespace {
 constexpr std::array<std::string_view, 9> rule_keys{"header",        "larger-than", "max-messages",
                                                     "max-size",      "older-than",  "retrieved",
                                                     "retrieved-for", "with",        "without"};
-constexpr std::array<std::string_view, 3> part_keys{"groups", "rules", "users"};
+constexpr std::array<std::string_view, 5> part_keys{"groups", "rules", "users", "warn-days",
+                                                    "warning"};
 
 std::string shown(std::string_view foreign) {
   return "\"" + escaped(foreign, 80) + "\"";
@@ -108,9 +109,23 @@ class PolicyReader {
         has_rules = true;
         for_each_table(*node, "rules must be a list of tables, as in [{older-than = \"90d\"}]",
                        [&](const toml::table& rule) { part.rules.push_back(rule_of(rule)); });
+      } else if (key->str() == "warn-days") {
+        std::optional<std::chrono::days> notice;
+        take(*key, *node, parse_notice(text_of(*node)), notice);
+        part.warn = notice.value_or(std::chrono::days{0});
+      } else if (key->str() == "warning") {
+        part.warning = text_of(*node);
+        if (!part.warning.starts_with('/')) {
+          complain(node->source(), "warning wants the path of a file, from / on");
+        }
       } else {
         complain_of_key(*key, "[[policy]]", part_keys);
       }
+    }
+    const bool can_warn = std::ranges::any_of(part.rules, &ExpiryRule::can_warn);
+    if (part.warn.count() > 0 && !part.rules.empty() && !can_warn) {
+      complain(table.source(),
+               "warn-days wants a rule with older-than or retrieved-for and no limit");
     }
     if (!has_rules) {
       complain(table.source(), "a [[policy]] wants rules; an empty list lets nothing go");
@@ -224,6 +239,13 @@ Judged<std::chrono::seconds> parse_age(std::string_view text) {
   if (seconds) return std::chrono::seconds{*seconds};
   return std::unexpected(
       std::string{"an age with its unit, as in \"90d\": s, m, h, d or w, up to a hundred years"});
+}
+
+Judged<std::chrono::days> parse_notice(std::string_view text) {
+  constexpr std::uint64_t year = 366;
+  const std::optional<std::uint64_t> days = decimal(text);
+  if (days && *days <= year) return std::chrono::days{static_cast<int>(*days)};
+  return std::unexpected(std::string{"a number of days, up to 366"});
 }
 
 Judged<std::uint64_t> parse_octets(std::string_view text) {

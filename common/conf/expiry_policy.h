@@ -43,6 +43,8 @@ struct ExpiryRule {
   std::optional<std::uint64_t> max_messages, max_octets;  // limits
 
   [[nodiscard]] bool has_condition() const;
+  /// It lets mail go by time alone, so that users can be told before.
+  [[nodiscard]] bool can_warn() const { return (older_than || retrieved_for) && !has_limit(); }
   [[nodiscard]] bool has_limit() const { return max_messages || max_octets; }
 };
 
@@ -51,6 +53,8 @@ struct ExpiryPart {
   std::vector<std::string> users;   // as glob(7) writes them
   std::vector<std::string> groups;  // of the system
   std::vector<ExpiryRule> rules;    // none: nothing goes
+  std::chrono::days warn{0};        // how long before mail goes its user is told; 0: not at all
+  std::string warning;              // file with what he is told; empty: in English
 };
 
 /// For each user the first part that fits counts, and no other.
@@ -65,6 +69,8 @@ struct ExpiryPolicy {
 
 /// "45s", "30m", "12h", "90d", "6w": a number and a unit, up to a hundred years.
 [[nodiscard]] Judged<std::chrono::seconds> parse_age(std::string_view text);
+/// Days of notice: up to a year.
+[[nodiscard]] Judged<std::chrono::days> parse_notice(std::string_view text);
 /// "1000", "64k", "10M", "2G": octets; units are powers of 1024.
 [[nodiscard]] Judged<std::uint64_t> parse_octets(std::string_view text);
 /// Names of MailFlags with commas between.

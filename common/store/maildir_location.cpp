@@ -181,12 +181,14 @@ Result<std::optional<MaildirLocation>> locate_maildir(Disk& disk, const Settings
   FilePlace trash{*root, "." + std::string{stem_inside} + ".trash"};
   FilePlace undo{*root, "." + std::string{stem_inside} + ".undo"};
   FilePlace retrievals{*root, "." + std::string{stem_inside} + ".retrieved"};
+  FilePlace warnings{*root, "." + std::string{stem_inside} + ".warned"};
   if (Result<void> fine = check_names_differ({{&*drop, "temp-name"},
                                               {&*index, "cache-name"},
                                               {&ids, "the list of unique-ids"},
                                               {&trash, "the trash"},
                                               {&undo, "the file for undo"},
-                                              {&retrievals, "the times of retrieval"}});
+                                              {&retrievals, "the times of retrieval"},
+                                              {&warnings, "the times of warnings"}});
       !fine) {
     return std::unexpected(std::move(fine).error());
   }
@@ -198,7 +200,8 @@ Result<std::optional<MaildirLocation>> locate_maildir(Disk& disk, const Settings
                          .ids = std::move(ids),
                          .trash = std::move(trash),
                          .undo = std::move(undo),
-                         .retrievals = std::move(retrievals)};
+                         .retrievals = std::move(retrievals),
+                         .warnings = std::move(warnings)};
 }
 
 }  // namespace pop

@@ -22,6 +22,7 @@ struct MaildirLocation {
   FilePlace trash;       // deleted messages
   FilePlace undo;        // what popspool undo brings back
   FilePlace retrievals;  // since when messages are known to be retrieved
+  FilePlace warnings;    // when users were told that messages will go
 };
 
 /// Opens the Maildir that stands where `spool` says, and user.folder in it. nullopt: nothing stands

@@ -105,6 +105,7 @@ Result<Conversion> MaildirToSpool::run() {
     if (done) done = copies.trash((*maildir)->trash, location_.trash);
     if (done) done = copies.trash((*maildir)->undo, location_.undo);
     if (done) done = copies.retrievals((*maildir)->retrievals, location_.retrievals);
+    if (done) done = copies.retrievals((*maildir)->warnings, location_.warnings);
     if (done) done = exchange();
   }
   if (done) done = take_in(result);

@@ -170,6 +170,7 @@ Result<void> check_names_differ(const Settings& settings, const MailUser& user, 
       {"mail on its way here", {}, &plan.spool, "." + plan.stem + ".moved"},
       {"mail on its way here, being copied", {}, &plan.spool, "." + plan.stem + ".moved.new"},
       {"the times of retrieval", {}, &plan.spool, "." + plan.stem + ".retrieved"},
+      {"the times of warnings", {}, &plan.spool, "." + plan.stem + ".warned"},
       {"the record of logins", {}, &plan.drop, plan.drop_name + ".login"},
       {"the user's options file", {}, &plain, "." + user.name + ".qpopper-options"},
   };
@@ -458,6 +459,7 @@ Result<MaildropLocation> locate_maildrop(Disk& disk, const Settings& settings,
                             .undo = {*spool, "." + plan->stem + ".undo"},
                             .uidl = {*spool, "." + plan->stem + ".uidl"},
                             .retrievals = {*spool, "." + plan->stem + ".retrieved"},
+                            .warnings = {*spool, "." + plan->stem + ".warned"},
                             .old_drop = std::nullopt,
                             .remarks = std::move(remarks)};
   location.old_drop = find_old_drop(opener, settings, user, location.drop);

@@ -44,6 +44,7 @@ struct MaildropLocation {
   FilePlace undo;                     // .USER.undo
   FilePlace uidl;                     // .USER.uidl
   FilePlace retrievals;               // .USER.retrieved
+  FilePlace warnings;                 // .USER.warned
   std::optional<FilePlace> old_drop;  // check-old-spool-loc: plain SPOOL-DIR/.USER.pop, when that
                                       // is not `drop`; need not exist
   std::vector<std::string> remarks;   // as of Maildrop::remarks()

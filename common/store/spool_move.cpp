@@ -304,6 +304,7 @@ class SpoolMove {
 
   Result<void> bring_the_rest() {
     Result<void> done = bring_file(old_.retrievals, new_.retrievals);
+    if (done) done = bring_file(old_.warnings, new_.warnings);
     if (done) done = bring_file(old_.trash, new_.trash);
     if (done) done = bring_file(old_.undo, new_.undo);
     const Result<std::vector<std::uint32_t>> repairs = recorded_repairs(disk_, old_);

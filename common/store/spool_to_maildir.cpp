@@ -141,7 +141,8 @@ Result<void> SpoolToMaildir::build(LockedSpool& spool) {
                           .ids = {root, ".popper.uidl"},
                           .trash = {root, ".popper.trash"},
                           .undo = {root, ".popper.undo"},
-                          .retrievals = {root, ".popper.retrieved"}};
+                          .retrievals = {root, ".popper.retrieved"},
+                          .warnings = {root, ".popper.warned"}};
   for (const MaildirPlace each : maildir_places) {
     Result<Fd> opened = open_in_build(*root, std::string{directory_name(each)});
     if (!opened) return std::unexpected(std::move(opened).error());
@@ -190,6 +191,7 @@ Result<void> SpoolToMaildir::fill(LockedSpool& spool, const MaildirLocation& mai
   if (done) done = copies.trash(location_.trash, maildir.trash);
   if (done) done = copies.trash(location_.undo, maildir.undo);
   if (done) done = copies.retrievals(location_.retrievals, maildir.retrievals);
+  if (done) done = copies.retrievals(location_.warnings, maildir.warnings);
   for (const MaildirPlace each : maildir_places) {
     if (done) done = disk_.sync_directory(maildir.places[each].get());
   }
@@ -255,7 +257,7 @@ Result<void> SpoolToMaildir::take_in(FilePlace old, FileBytes size, Conversion& 
   }
   Result<void> removed = disk_.remove(old.directory(), old.name);
   for (const FilePlace* place : {&location_.index, &location_.uidl, &location_.trash,
-                                 &location_.undo, &location_.retrievals}) {
+                                 &location_.undo, &location_.retrievals, &location_.warnings}) {
     (void)disk_.remove(place->directory(), place->name);
   }
   return removed ? disk_.sync_directory(old.directory()) : removed;

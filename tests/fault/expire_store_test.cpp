@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -143,6 +144,46 @@ TEST_CASE("A record of retrievals is there as a whole after cuts and kills", "[f
   };
   disk.for_each_crash_state(crash_limits, visit);
   disk.for_each_kill_state(visit);
+}
+
+/// All of the mail is old, and its user has a week's notice.
+Result<ExpiredMail> expire_with_notice(Disk& disk, const fs::path& root) {
+  const Settings settings = settings_after_strike(root);
+  ImpatientClock clock;
+  ExpiryRule rule;
+  rule.older_than = std::chrono::days{30};
+  const auto headers = HeaderConditions::compile({&rule, 1});
+  REQUIRE(headers);
+  return expire_mail({settings, disk, clock}, user_of(root), {}, {&rule, 1}, *headers,
+                     {.days = std::chrono::days{7}, .text = {}, .host = "host.example"});
+}
+
+TEST_CASE("Cuts and kills of a warning leave one warning after the next run", "[fault][expire]") {
+  const TemporaryDirectory root{TemporaryDirectory::Place::memory};
+  put_mail(root.path());
+  const std::size_t before = ids_of(system_disk(), root.path()).size();
+  const Identity spool = identity_of(root / "jo");
+  SimulatedDisk disk{root.path()};
+  const Result<ExpiredMail> done = expire_with_notice(disk, root.path());
+  REQUIRE(done);
+  REQUIRE_FALSE(done->not_warned);
+  REQUIRE_FALSE(done->warned.empty());
+  const auto visit = [&](const CrashState& state) {
+    CAPTURE(state.description);
+    bury_lock_holder(state.root);
+    RestoredDisk restored{system_disk(), identity_of(state.root / "jo"), spool};
+    const Result<ExpiredMail> again = expire_with_notice(restored, state.root);
+    REQUIRE(again);
+    CHECK_FALSE(again->not_warned);
+    CHECK(again->mail.messages.empty());
+    const std::vector<std::string> ids = ids_of(restored, state.root);
+    CHECK(ids.size() == before + 1);
+    CHECK(std::ranges::count_if(ids, is_expiry_warning) == 1);
+    CHECK(fs::exists(state.root / ".jo.warned"));
+  };
+  std::size_t states = disk.for_each_crash_state(crash_limits, visit);
+  states += disk.for_each_kill_state(visit);
+  CHECK(states > 20);
 }
 
 /// False: the expiry makes fewer calls.

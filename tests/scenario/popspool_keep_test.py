@@ -411,6 +411,43 @@ class TrashTest(KeepTest):
             self.assertEqual(self.ids_by_number(port), before)
 
 
+class WarningTest(KeepTest):
+    def test_a_user_is_told_once_and_then_his_mail_goes(self):
+        self.config = self.host.configure(server_mode=True)
+        self.host.write_spool(self.user, b"".join(mail(number, days=88 if number < 4 else 1)
+                                                  for number in range(1, 6)))
+        expire = ["expire", "--older-than", "90d", "--warn-days", "7", self.user.name]
+        record = os.path.join(self.host.spool_dir, f".{self.user.name}.warned")
+        with self.host.standalone(self.config) as port:
+            before = self.ids_by_number(port)
+            told = self.told(*expire)
+            self.assertEqual((told["expired"], len(told["warned"]), told["held"]), ([], 3, 0))
+            self.assertEqual(self.told(*expire)["warned"], [])
+            client = self.host.login(port, self.user)
+            ids = ids_of(client)
+            self.assertEqual(ids[:5], [before[number] for number in range(1, 6)])
+            self.assertEqual(len(ids), 6)
+            text = b"\n".join(client.retr(6)[1])
+            for number in (1, 2, 3):
+                self.assertIn(b"  number %d\n" % number, text)
+            self.assertNotIn(b"number 4", text)
+            client.dele(6)  # as mail programs do
+            client.quit()
+            self.assertEqual(self.told(*expire)["warned"], [])
+            client = self.host.login(port, self.user)
+            self.assertEqual(ids_of(client), ids[:5])
+            client.quit()
+            # Eight days later: told long enough ago, and too old by now.
+            with open(record, encoding="ascii") as stream:
+                noted = stream.read()
+            earlier = re.sub(r"^(\d+) ", lambda each: f"{int(each[1]) - 8 * DAY} ", noted,
+                             flags=re.MULTILINE)
+            self.host.write(record, earlier.encode(), owner=self.user.uid, mode=0o600)
+            expire[2] = "80d"
+            self.assertEqual(len(self.told(*expire)["expired"]), 3)
+            self.assertEqual(self.numbers(), [4, 5])
+
+
 class UndoTest(KeepTest):
     def test_what_was_removed_comes_back_once_while_mail_arrives(self):
         self.config = self.host.configure(server_mode=True)
