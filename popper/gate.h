@@ -20,8 +20,8 @@
 #include "conf/network_list.h"
 #include "daemon/connection_census.h"
 #include "daemon/connection_limits.h"
-#include "daemon/scoreboard.h"
 #include "daemon/login_failures.h"
+#include "daemon/scoreboard.h"
 #include "ipc/channel.h"
 #include "ipc/frame.h"
 #include "log/log.h"
@@ -67,7 +67,7 @@ struct GateContext {
   Census& census;
   const Languages& languages;  // of replies
   Pulse* pulse = nullptr;      // nullptr: nobody watches
-  Activity activity{};     // what is counted
+  Activity activity{};         // what is counted
 };
 
 /// Owns every connection up to login, in one loop that never blocks on any of
@@ -269,6 +269,7 @@ class Gate {
   enum class Answered : std::uint8_t { all, enough_for_now };
   [[nodiscard]] Answered answer_lines(std::uint64_t id, Stranger& stranger);
   void log_command(std::uint64_t id, const LineReader::Line& line);
+  void log_probe(std::uint64_t id, const Stranger& stranger, std::string_view user);
   void perform(std::uint64_t id, Stranger& stranger, std::vector<LoginAction> actions);
   void say(Stranger& stranger, std::string_view reply) const;
   [[nodiscard]] static Speech speech_of(const Stranger& stranger);
@@ -377,6 +378,7 @@ class Gate {
   std::vector<char> scratch_;      // of the relays
   std::set<std::uint64_t> idle_;   // who can make room, the longest connected first
   std::map<std::string, Repeated> failed_handshakes_;  // by cause
+  Time next_probe_{};                                  // to be logged
   HandshakeBudget handshakes_;
   std::deque<std::uint64_t> unasked_;  // whose tickets the acceptor has not got yet
   std::set<std::uint64_t> asked_;      // and whose it has

@@ -436,10 +436,24 @@ void Gate::perform(std::uint64_t id, Stranger& stranger, std::vector<LoginAction
           std::make_unique<GateMessage>(SaslResponse{id, std::move(more->response), "", ""});
     } else if (std::holds_alternative<BeginTls>(action)) {
       begin_tls(id, stranger);
+    } else if (const NoteProbe* const probe = std::get_if<NoteProbe>(&action)) {
+      log_probe(id, stranger, probe->user);
     } else {
       leave(id, stranger);
     }
   }
+}
+
+// One a second is enough: nothing else holds up who does only this.
+void Gate::log_probe(std::uint64_t id, const Stranger& stranger, std::string_view user) {
+  const Time now = context_.clock.steady();
+  if (now < next_probe_) return;
+  next_probe_ = now + std::chrono::seconds{1};
+  const std::string name = stranger.name ? *stranger.name : stranger.address;
+  context_.log.sentence(Severity::notice,
+                        "Possible probe of user account " + name_in_sentence(user) +
+                            " from host (" + name_in_sentence(name) + ") " + stranger.address,
+                        {{"id", connection_name(id)}});
 }
 
 // A connection with unread input is reset when it is closed, and the reset may

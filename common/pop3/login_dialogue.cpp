@@ -138,7 +138,7 @@ Actions LoginDialogue::answer(const Command& command) {
     case Verb::capa:
       return say(capability_reply(facts_, CapabilityState::authorization));
     case Verb::quit:
-      return end(reply::goodbye(facts_));
+      return quit();
     case Verb::stls:
       return stls();
     case Verb::auth:
@@ -150,6 +150,12 @@ Actions LoginDialogue::answer(const Command& command) {
     default:
       return refuse(reply::only_after_login(command.verb));
   }
+}
+
+Actions LoginDialogue::quit() const {
+  Actions goodbye = end(reply::goodbye(facts_));
+  if (!user_.empty()) goodbye.insert(goodbye.begin(), NoteProbe{user_});
+  return goodbye;
 }
 
 Actions LoginDialogue::refuse(std::string reply) {

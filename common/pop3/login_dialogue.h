@@ -34,6 +34,11 @@ struct CheckApop {
 /// new dialogue goes on under TLS: this one knows a name that was given in clear.
 struct BeginTls {};
 struct HangUp {};
+/// Only to be logged: the client has named a user and leaves without a try. `user` is as it wrote
+/// it.
+struct NoteProbe {
+  std::string user;
+};
 /// Have a keeper begin an exchange; its answer comes by on_challenge() or on_verdict().
 struct BeginSasl {
   const SaslMechanism* mechanism;
@@ -43,8 +48,8 @@ struct BeginSasl {
 struct ContinueSasl {
   Secret response;
 };
-using LoginAction =
-    std::variant<SendText, CheckPassword, CheckApop, BeginTls, HangUp, BeginSasl, ContinueSasl>;
+using LoginAction = std::variant<SendText, CheckPassword, CheckApop, BeginTls, HangUp, BeginSasl,
+                                 ContinueSasl, NoteProbe>;
 
 /// What the keeper answered to a check.
 struct LoginVerdict {
@@ -108,6 +113,7 @@ class LoginDialogue {
   [[nodiscard]] Actions pass(const Command& command);
   [[nodiscard]] Actions apop(const Command& command);
   [[nodiscard]] Actions stls();
+  [[nodiscard]] Actions quit() const;
   [[nodiscard]] Actions utf8();
   [[nodiscard]] Actions lang(const Command& command);
   [[nodiscard]] bool is_hidden(Verb verb) const;

@@ -387,6 +387,15 @@ class OptionsTest(HostTest):
             self.assertEqual(client._shortcmd("EUIDL 1"), b"+OK " + rows[0])
             client.quit()
 
+    def test_mdef_names_a_form_of_mail(self):
+        with self.host.standalone(self.host.configure()) as port:
+            client = self.host.login(port, self.user)
+            self.assertIn(b'"plain" accepted', client._shortcmd("MDEF plain(x-mangle(text=plain))"))
+            self.assertIn(b"Mime-Version: 1.0", message_of(client, "1 plain").title())
+            self.assertEqual(message_of(client, 1), self.messages[0].wire)
+            self.assertRaises(popper_host.poplib.error_proto, client.retr, "1 flat")
+            client.quit()
+
     def test_capa_offers_user_only_where_it_leads_to_a_login(self):
         for policy, offered in (("always", True), ("local", True), ("never", False)):
             config = self.host.configure(clear_text_password=policy)
@@ -499,22 +508,24 @@ class LockRefreshTest(HostTest):
 
     def test_mail_lock_check(self):
         """A read takes 25 seconds in the middle of a rewrite; who looks at the lock after every
-        message finds it old before the next one is read, and the other only at the end."""
-        users = {1: self.user, 1_000_000: self.host.add_user("b")}
+        message finds it old before the next one is read, and the others only at the end."""
+        cases = [(self.user, 1, ()), (self.host.add_user("b"), 1_000_000, ()),
+                 (self.host.add_user("c"), 1, ("-L1000000",))]
         later = {}
 
-        def rewrite(every, user):
-            later[every] = self.reads_after_the_touch(every, user)
+        def rewrite(user, every, switches):
+            later[every, switches] = self.reads_after_the_touch(user, every, switches)
 
-        threads = [threading.Thread(target=rewrite, args=pair) for pair in users.items()]
+        threads = [threading.Thread(target=rewrite, args=case) for case in cases]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        self.assertGreater(later[1], 200)
-        self.assertLess(later[1_000_000], 20)
+        self.assertGreater(later[1, ()], 200)
+        self.assertLess(later[1_000_000, ()], 20)
+        self.assertLess(later[1, ("-L1000000",)], 20)
 
-    def reads_after_the_touch(self, every, user):
+    def reads_after_the_touch(self, user, every, switches):
         """With update-status-headers a rewrite reads the header of each message by itself."""
         spool = self.host.write_spool(user, simple_spool(500))
         config = self.host.configure(f"{user.name}.conf", mail_lock_check=every)
@@ -522,7 +533,7 @@ class LockRefreshTest(HostTest):
         prefix = ["strace", "-f", "-y", "-qq", "-o", record, "-P", spool, "-P", spool + ".lock",
                   "-e", "trace=pread64,utimensat", "-e",
                   "inject=pread64:delay_enter=25000000:when=250"]
-        with self.host.inetd(config, prefix=prefix) as port:
+        with self.host.inetd(config, *switches, prefix=prefix) as port:
             client = popper_host.poplib.POP3("127.0.0.1", port, timeout=3 * PATIENCE)
             client.user(user.name)
             client.pass_(user.password)

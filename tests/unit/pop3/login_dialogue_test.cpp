@@ -35,6 +35,7 @@ struct Rendering {
   }
   std::string operator()(const BeginTls&) const { return "{begin TLS}"; }
   std::string operator()(const HangUp&) const { return "{hang up}"; }
+  std::string operator()(const NoteProbe& probe) const { return "{probe of " + probe.user + "}"; }
   std::string operator()(const BeginSasl& begin) const {
     const std::string response = begin.response ? std::string{begin.response->octets()} : "none";
     return "{begin " + std::string{begin.mechanism->name} + ": " + response + "}";
@@ -167,6 +168,8 @@ TEST_CASE("USER says that TLS would help, where it would", "[pop3][login][tls]")
 
 TEST_CASE("QUIT before login says goodbye and hangs up", "[pop3][login]") {
   hold(without_apop(), {{"QUIT", "+OK Pop server at host signing off.\r\n{hang up}"}});
+  hold(without_apop(), {{"USER jo", "+OK Password required for jo.\r\n"},
+                        {"QUIT", "{probe of jo}+OK Pop server at host signing off.\r\n{hang up}"}});
   hold(without_apop(), {{"QUIT now", "-ERR Too many arguments for the quit command.\r\n"}});
 }
 
