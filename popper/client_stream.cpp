@@ -16,6 +16,9 @@
 #include <climits>
 #include <csignal>
 
+#include "base/clock.h"
+#include "popper/takeover_call.h"
+
 namespace pop {
 namespace {
 
@@ -38,23 +41,21 @@ sigset_t end_signals() {
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGHUP);
   sigaddset(&set, SIGUSR1);
+  sigaddset(&set, SIGURG);
   return set;
 }
 
-enum class Waited : std::uint8_t { ready, timed_out, told_to_end };
+using Milliseconds = std::chrono::milliseconds;
+
+timespec to_timespec(Milliseconds time) {
+  const auto whole = std::chrono::duration_cast<std::chrono::seconds>(time);
+  return {whole.count(), std::chrono::nanoseconds{time - whole}.count()};
+}
 
 // The signals are let in during the wait and nowhere else, in one step.
-Waited wait_for(int socket, short events, std::chrono::seconds patience,
-                const std::function<bool()>& end_is_wanted) {
-  const timespec limit{patience.count(), 0};
-  while (end_signal_came == 0 && !end_is_wanted()) {
-    pollfd waiting{socket, events, 0};
-    const int ready = ::ppoll(&waiting, 1, &limit, &mask_while_waiting);
-    if (ready > 0) return Waited::ready;
-    if (ready == 0) return Waited::timed_out;
-    if (errno != EINTR) return Waited::ready;  // the next call on the socket tells what is wrong
-  }
-  return Waited::told_to_end;
+void pause_for(Milliseconds pause) {
+  const timespec limit = to_timespec(pause);
+  (void)::ppoll(nullptr, 0, &limit, &mask_while_waiting);
 }
 
 // A client that never stops talking leaves no wait in which the signal could come in.
@@ -86,6 +87,8 @@ void catch_end_signals() {
   sigdelset(&mask_while_waiting, SIGTERM);
   sigdelset(&mask_while_waiting, SIGHUP);
   sigdelset(&mask_while_waiting, SIGUSR1);
+  sigdelset(&mask_while_waiting, SIGURG);
+  begin_to_hear_calls();
   end_signal_came = 0;
   struct sigaction action {};
   action.sa_handler = note_end_signal;
@@ -98,7 +101,10 @@ void catch_end_signals() {
 }
 
 ClientStream::ClientStream(Fd input, Fd output, std::chrono::seconds patience)
-    : input_{std::move(input)}, output_{std::move(output)}, patience_{patience} {
+    : input_{std::move(input)},
+      output_{std::move(output)},
+      takeover_{input_.get()},
+      patience_{patience} {
   if (output_.is_open())
     return;  // pipes are shared with whoever gave them, so they stay as they are
   const int flags = ::fcntl(input_.get(), F_GETFL);
@@ -106,6 +112,36 @@ ClientStream::ClientStream(Fd input, Fd output, std::chrono::seconds patience)
   // Replies go out whole, so waiting for more to send would only cost time.
   const int on = 1;
   ::setsockopt(input_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+void ClientStream::watch(Fd socket) {
+  socket_ = std::move(socket);
+  takeover_.watch(socket_.get());
+}
+
+// The watch may want to look again earlier; who does not read is looked at now and then.
+ClientStream::Waited ClientStream::wait_for(const Fd& end, short events,
+                                            std::chrono::seconds patience) {
+  const auto until = system_clock().steady() + patience;
+  Milliseconds left = patience;
+  while (end_signal_came == 0 && !end_wanted_()) {
+    if (takeover_.must_end()) return Waited::taken_over;
+    const Milliseconds soon = events == POLLOUT ? takeover_.next_look() : takeover_.next_answer();
+    const timespec limit = to_timespec(std::min(left, soon));
+    pollfd waiting{end.get(), events, 0};
+    const int ready = ::ppoll(&waiting, 1, &limit, &mask_while_waiting);
+    if (ready > 0) return Waited::ready;
+    if (ready < 0 && errno != EINTR) return Waited::ready;  // the next call tells what is wrong
+    left = std::chrono::ceil<Milliseconds>(until - system_clock().steady());
+    if (left <= Milliseconds{0}) return Waited::timed_out;
+    if (ready == 0 && events == POLLOUT && takeover_.has_lost_client()) return Waited::taken_over;
+  }
+  return Waited::told_to_end;
+}
+
+Error ClientStream::gave_up(Waited why) const {
+  if (why != Waited::taken_over) return {Errc::busy, "the client does not read"};
+  return {Errc::busy, std::string{takeover_.reason()}};
 }
 
 // --- A layer
@@ -151,10 +187,11 @@ Result<void> ClientStream::write(std::string_view first, std::string_view second
 ClientStream::Input ClientStream::read_octets(std::span<char> buffer) {
   bool quiet = false;
   while (true) {
+    if (takeover_.must_end()) return {Arrival::taken_over};
     if (end_is_pending() || end_wanted_()) return {Arrival::told_to_end};
     const std::chrono::seconds soon =
         when_quiet_ && !quiet ? std::min(patience_, quiet_after) : patience_;
-    switch (wait_for(input_.get(), POLLIN, soon, end_wanted_)) {
+    switch (wait_for(input_, POLLIN, soon)) {
       case Waited::timed_out:
         if (quiet || soon == patience_) return {Arrival::timed_out};
         quiet = true;
@@ -162,25 +199,30 @@ ClientStream::Input ClientStream::read_octets(std::span<char> buffer) {
         continue;
       case Waited::told_to_end:
         return {Arrival::told_to_end};
+      case Waited::taken_over:
+        return {Arrival::taken_over};
       case Waited::ready:
         break;
     }
     const ssize_t got = ::read(input_.get(), buffer.data(), buffer.size());
-    if (got > 0) return {Arrival::bytes, static_cast<std::size_t>(got)};
+    if (got > 0) {
+      takeover_.note_life();
+      return {Arrival::bytes, static_cast<std::size_t>(got)};
+    }
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
     return {Arrival::closed};
   }
 }
 
 // A pipe that poll(2) says to be writable takes PIPE_BUF octets without blocking.
-ssize_t ClientStream::send(std::span<const iovec> pieces) const {
+ssize_t ClientStream::send(std::span<const iovec> pieces) {
   if (!output_.is_open()) {
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(pieces.data());  // sendmsg only reads
     message.msg_iovlen = pieces.size();
     return ::sendmsg(input_.get(), &message, MSG_NOSIGNAL);
   }
-  if (wait_for(output_.get(), POLLOUT, patience_, end_wanted_) != Waited::ready) {
+  if (wait_for(output_, POLLOUT, patience_) != Waited::ready) {
     errno = ETIMEDOUT;
     return -1;
   }
@@ -204,19 +246,21 @@ bool ClientStream::has_arrived() const {
   return on_the_way() == 0;
 }
 
-bool ClientStream::wait_for_arrival() const {
-  constexpr std::chrono::milliseconds longest_pause{50};
-  std::chrono::milliseconds pause{1}, idle{0};
+bool ClientStream::wait_for_arrival() {
+  constexpr Milliseconds longest_pause{50};
+  Milliseconds pause{1}, idle{0};
   int least = INT_MAX;
-  while (true) {
+  while (!takeover_.must_end()) {
     const std::optional<int> octets = on_the_way();
     if (!octets || idle > patience_) return false;
     if (*octets == 0) return true;
-    idle = *octets < least ? std::chrono::milliseconds{0} : idle + pause;
+    if (*octets < least) takeover_.note_life();
+    idle = *octets < least ? Milliseconds{0} : idle + pause;
     least = std::min(least, *octets);
-    ::poll(nullptr, 0, static_cast<int>(pause.count()));
+    pause_for(pause);
     pause = std::min(pause * 2, longest_pause);
   }
+  return false;
 }
 
 Result<void> ClientStream::write_octets(std::string_view first, std::string_view second) {
@@ -224,6 +268,7 @@ Result<void> ClientStream::write_octets(std::string_view first, std::string_view
   while (pieces[0].iov_len + pieces[1].iov_len > 0) {
     const ssize_t sent = send(pieces);
     if (sent >= 0) {
+      takeover_.note_life();
       advance(pieces, static_cast<std::size_t>(sent));
       continue;
     }
@@ -231,8 +276,8 @@ Result<void> ClientStream::write_octets(std::string_view first, std::string_view
     if (saved == EINTR) continue;
     if (saved == ETIMEDOUT) return fail(Errc::busy, "the client does not read");
     if (saved != EAGAIN) return std::unexpected(Error{Errc::io, errno_error(saved, "send").text});
-    if (wait_for(output().get(), POLLOUT, patience_, end_wanted_) != Waited::ready) {
-      return fail(Errc::busy, "the client does not read");
+    if (const Waited why = wait_for(output(), POLLOUT, patience_); why != Waited::ready) {
+      return std::unexpected(gave_up(why));
     }
   }
   return {};

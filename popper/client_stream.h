@@ -18,6 +18,7 @@
 #include "auth/sasl_exchange.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "popper/takeover_watch.h"
 
 namespace pop {
 
@@ -26,7 +27,8 @@ enum class Arrival : std::uint8_t {
   bytes,
   closed,  // by the client, or the connection broke
   timed_out,
-  told_to_end  // SIGTERM or SIGHUP came
+  told_to_end,  // SIGTERM or SIGHUP came
+  taken_over    // the watch says why
 };
 
 /// A session's connection: blocking calls with a time limit on a non-blocking socket, or on two
@@ -53,8 +55,8 @@ class ClientStream {
   /// its program has read of it nobody can know.
   [[nodiscard]] bool has_arrived() const;
   /// Waits until then. False: the connection is lost, or nothing arrived for as long as patience
-  /// is.
-  [[nodiscard]] bool wait_for_arrival() const;
+  /// is, or the watch ended it.
+  [[nodiscard]] bool wait_for_arrival();
 
   /// From now on the layer carries all octets of both directions; `ahead` was read before and is
   /// the layer's. What the layer cannot decode breaks the connection.
@@ -62,6 +64,12 @@ class ClientStream {
 
   /// Asked before each wait, and must be quick: true ends it as SIGTERM does.
   void ends_when(std::function<bool()> wanted) { end_wanted_ = std::move(wanted); }
+
+  /// Asked in each wait, which it can end: read() tells so, write() fails with Errc::busy.
+  [[nodiscard]] TakeoverWatch& takeover() { return takeover_; }
+  [[nodiscard]] const TakeoverWatch& takeover() const { return takeover_; }
+  /// The client's own socket, where `input` is one that leads to a relay.
+  void watch(Fd socket);
 
   void set_patience(std::chrono::seconds patience) { patience_ = patience; }
   /// Runs when the client has been silent for some time, and is likely to be so for longer.
@@ -73,11 +81,15 @@ class ClientStream {
   [[nodiscard]] Result<void> write_octets(std::string_view first, std::string_view second);
   [[nodiscard]] bool take_decoded(std::string_view octets);
   [[nodiscard]] const Fd& output() const { return output_.is_open() ? output_ : input_; }
-  [[nodiscard]] ssize_t send(std::span<const iovec> pieces) const;
+  [[nodiscard]] ssize_t send(std::span<const iovec> pieces);
   /// Octets on their way; nullopt when the connection is lost.
   [[nodiscard]] std::optional<int> on_the_way() const;
+  enum class Waited : std::uint8_t { ready, timed_out, told_to_end, taken_over };
+  [[nodiscard]] Waited wait_for(const Fd& end, short events, std::chrono::seconds patience);
+  [[nodiscard]] Error gave_up(Waited why) const;
 
-  Fd input_, output_;
+  Fd input_, output_, socket_;
+  TakeoverWatch takeover_;
   std::chrono::seconds patience_;
   std::function<void()> when_quiet_;
   std::function<bool()> end_wanted_ = [] { return false; };
@@ -87,7 +99,8 @@ class ClientStream {
 };
 
 /// From now on SIGTERM and SIGHUP end a session's wait instead of the process, and SIGPIPE does
-/// nothing; SIGUSR1 interrupts the wait. Between waits they are kept back, so that they never interrupt a commit.
+/// nothing; SIGUSR1 and calls of other sessions interrupt the wait. Between waits they are kept
+/// back, so that they never interrupt a commit.
 void catch_end_signals();
 
 }  // namespace pop

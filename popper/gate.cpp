@@ -13,6 +13,7 @@
 #include "pop3/reply.h"
 #include "popper/gate_events.h"
 #include "popper/name_lookup.h"
+#include "popper/peer_trial.h"
 #include "tls/tls_material.h"
 #include "tls/tls_policy.h"
 
@@ -71,6 +72,7 @@ void Gate::add_keeper(Channel keeper) {
 }
 
 void Gate::add_listener(Fd socket, Entrance entrance) {
+  find_vanished_peers(socket.get());
   epoll_event event = event_for(Source::listener, listeners_.size(), EPOLLIN | EPOLLEXCLUSIVE);
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket.get(), &event);
   OldDevicesDoor* const old_devices = old_devices_door(socket);

@@ -16,6 +16,7 @@
 #include "pop3/reply.h"
 #include "popper/gate.h"
 #include "popper/gate_events.h"
+#include "popper/peer_trial.h"
 #include "popper/retention.h"
 
 namespace pop {
@@ -146,6 +147,7 @@ void Gate::set_state(std::uint64_t id, Stranger& stranger, State state) {
 }
 
 void Gate::adopt(Fd client, Entrance entrance) {
+  find_vanished_peers(client.get());
   adopt(std::move(client), Door{Fd{}, entrance});
 }
 

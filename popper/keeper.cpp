@@ -501,10 +501,14 @@ Result<void> Keeper::start(Attempt& attempt, Account account) {
                                                     : "device:" + account.device}});
   if (attempt.client_name == attempt.address) attempt.client_name.clear();
   const std::uint32_t layer_bits = attempt.layer ? attempt.layer->bits() : 0;
-  if (attempt.relayed) attempt.client = std::move(relay_ends->first);
+  Fd socket;
+  if (attempt.relayed) {
+    socket = std::exchange(attempt.client, std::move(relay_ends->first));
+  }
   const Result<void> started =
       start_session_({.account = std::move(account),
                       .client = std::move(attempt.client),
+                      .socket = std::move(socket),
                       .pipelined = std::move(attempt.pipelined),
                       .address = attempt.address,
                       .client_name = std::move(attempt.client_name),

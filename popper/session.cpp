@@ -16,6 +16,7 @@
 #include "bull/seen_numbers.h"
 #include "conf/configuration.h"
 #include "conf/scope.h"
+#include "conf/takeover_rule.h"
 #include "daemon/scoreboard.h"
 #include "mail/wire_text.h"
 #include "pop3/line_reader.h"
@@ -24,6 +25,7 @@
 #include "popper/client_stream.h"
 #include "popper/header_fields_reply.h"
 #include "popper/mail_user.h"
+#include "popper/maildrop_claim.h"
 #include "popper/message_text.h"
 #include "popper/retention.h"
 #include "popper/role_log.h"
@@ -115,6 +117,16 @@ bool gathers(ChunkyWrites when, bool over_tls) {
   return when != ChunkyWrites::never && (when != ChunkyWrites::tls || over_tls);
 }
 
+TakeoverRule takeover_rule_of(const Settings& settings) {
+  return parse_takeover_rule(settings.session_takeover).value_or(TakeoverRule{});
+}
+
+SessionLog::Claim outcome_of(const MaildropClaim& claim, bool has_maildrop) {
+  std::string_view outcome = claim.was_refused() ? "client-is-there" : "no-answer";
+  if (has_maildrop) outcome = "taken-over";
+  return {outcome, claim.asked(), claim.waited()};
+}
+
 class Session {
  public:
   Session(SessionStart start, Settings settings, const std::string& host, BulletinAccess& bulletins,
@@ -132,9 +144,11 @@ class Session {
               start.layer_bits}},
         activity_{start.activity == nullptr ? Activity{} : *start.activity},
         client_{std::move(start.client), std::move(start.client_output), settings_.timeout},
+        claim_{takeover_rule_of(settings_), client_.takeover(), system_clock()},
         gathers_{gathers(settings_.chunky_writes, start.over_tls)} {
     activity_.begin_session(start.serial);
     client_.ends_when([this] { return activity_.end_is_wanted(); });
+    if (start.socket.is_open()) client_.watch(std::move(start.socket));
     times_.authentication = start.authentication;
     layer_ = std::move(start.layer);
     if (layer_) {
@@ -200,6 +214,7 @@ class Session {
   std::size_t command_ = counted_command("");  // that is being answered
   MaildropMeter meter_;
   ClientStream client_;
+  MaildropClaim claim_;
   std::unique_ptr<SaslLayer> layer_;  // until it carries the session
   std::string wrapped_;               // what came of it before
   LineReader lines_;
@@ -249,8 +264,9 @@ bool Session::open() {
   const auto begun = system_clock().steady();
   const Stopwatch watch{times_.opening};
   if (comes_too_early({settings_, system_disk(), system_clock()})) return false;
-  Result<std::unique_ptr<Maildrop>> opened =
-      open_maildrop({settings_, system_disk(), system_clock(), &meter_}, mail_user(account_));
+  Result<std::unique_ptr<Maildrop>> opened = open_maildrop(
+      {settings_, system_disk(), system_clock(), &meter_, &claim_}, mail_user(account_));
+  if (claim_.asked() != 0) log_.claimed(outcome_of(claim_, opened.has_value()));
   observe(activity_.counters().opening_time, system_clock().steady() - begun);
   count_meter();
   if (!opened) {
@@ -551,7 +567,13 @@ void Session::refuse(std::string_view reply, const Error& why) {
 void Session::end_without_quit(Arrival why) {
   state_ = why == Arrival::closed ? State::lost : State::over;
   std::string_view how = "connection-lost";
-  if (why == Arrival::timed_out) {
+  if (client_.takeover().ending()) {
+    log_.taken_over(client_.takeover().reason(), client_.takeover().asked_by());
+  }
+  if (why == Arrival::taken_over && client_.takeover().ending() != TakeoverWatch::Ending::gone) {
+    how = "ended-by-server";
+    answer(reply::taken_over(facts_));
+  } else if (why == Arrival::timed_out) {
     how = "timeout";
     log_.timed_out(settings_.timeout);
     answer(reply::timed_out(facts_));

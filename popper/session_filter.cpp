@@ -1,7 +1,9 @@
 #include "popper/session_filter.h"
 
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -11,7 +13,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <bit>
 #include <cerrno>
+#include <csignal>
 #include <memory>
 
 #include "base/disk.h"
@@ -26,6 +30,8 @@ constexpr std::array refused{
     // Look into others.
     SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kcmp),
     SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_getfd), SCMP_SYS(pidfd_send_signal),
+    // Send signals; more of that below.
+    SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(rt_tgsigqueueinfo),
     // Reach what lies beside a piece of shared memory.
     SCMP_SYS(mremap), SCMP_SYS(remap_file_pages),
     // Rebuild the file system's shape, or get around paths.
@@ -55,6 +61,35 @@ struct FilterRelease {
 };
 using Filter = std::unique_ptr<void, FilterRelease>;
 
+// Stands for the process that enters the filter. No process has this number.
+constexpr std::uint32_t own_process = 0x7f3a'5c11;
+
+struct Refusal {
+  int call;
+  std::vector<scmp_arg_cmp> when;  // all of it
+};
+
+constexpr scmp_arg_cmp is(unsigned argument, scmp_datum_t value) {
+  constexpr scmp_datum_t int_mask = 0xffff'ffff;  // the kernel looks at no more of an int
+  return {argument, SCMP_CMP_MASKED_EQ, int_mask, value};
+}
+
+constexpr scmp_arg_cmp is_not(unsigned argument, scmp_datum_t value) {
+  return {argument, SCMP_CMP_NE, value, 0};
+}
+
+// A process may end itself; another one only hears SIGURG, which does nothing to who does not wait
+// for it, as sessions do. The kernel sends signals on account of a file, too.
+std::vector<Refusal> refused_signals() {
+  return {{SCMP_SYS(tgkill), {is_not(0, own_process)}},
+          {SCMP_SYS(rt_sigqueueinfo), {is_not(1, SIGURG)}},
+          {SCMP_SYS(fcntl), {is(1, F_SETOWN)}},
+          {SCMP_SYS(fcntl), {is(1, F_SETOWN_EX)}},
+          {SCMP_SYS(fcntl), {is(1, F_SETSIG), is_not(2, SIGURG)}},
+          {SCMP_SYS(ioctl), {is(1, FIOSETOWN)}},
+          {SCMP_SYS(ioctl), {is(1, SIOCSPGRP)}}};
+}
+
 // The kernel tries every system call when it takes the filter; with a chain of comparisons that
 // would cost each session more than anything else at its birth.
 int build(const Filter& filter) {
@@ -66,6 +101,14 @@ int build(const Filter& filter) {
   constexpr std::uint32_t refuse = SCMP_ACT_ERRNO(EPERM);
   for (const int call : refused) {
     if (const int status = ::seccomp_rule_add(filter.get(), refuse, call, 0); status != 0) {
+      return status;
+    }
+  }
+  for (const Refusal& refusal : refused_signals()) {
+    if (const int status = ::seccomp_rule_add_array(filter.get(), refuse, refusal.call,
+                                                    static_cast<unsigned>(refusal.when.size()),
+                                                    refusal.when.data());
+        status != 0) {
       return status;
     }
   }
@@ -134,9 +177,15 @@ Result<SessionFilter> SessionFilter::make() {
 }
 
 Result<void> SessionFilter::enter() const {
-  const sock_fprog program{
-      static_cast<unsigned short>(program_.size()),
-      reinterpret_cast<sock_filter*>(const_cast<std::uint64_t*>(program_.data()))};
+  std::vector<std::uint64_t> own = program_;
+  for (std::uint64_t& word : own) {
+    auto step = std::bit_cast<sock_filter>(word);
+    if (BPF_CLASS(step.code) != BPF_JMP || step.k != own_process) continue;
+    step.k = static_cast<std::uint32_t>(::getpid());
+    word = std::bit_cast<std::uint64_t>(step);
+  }
+  const sock_fprog program{static_cast<unsigned short>(own.size()),
+                           reinterpret_cast<sock_filter*>(own.data())};
   if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0) return {};
   const int saved = errno;
   return fail_errno(saved, "enter the system call filter");

@@ -10,7 +10,8 @@ namespace pop {
 /// Refuses a session the system calls that it never needs and that break-ins live on: executing,
 /// making processes, tracing, mounting, namespaces, keys, BPF, io_uring, kernel administration,
 /// sockets that are not local datagram ones as the log's is, executable memory out of writable
-/// memory. They fail with EPERM. Made once by a keeper, since making it costs more than a session; entering costs one call.
+/// memory, signals to others but SIGURG. They fail with EPERM. Made once by a keeper, since making
+/// it costs more than a session; entering costs one call.
 class SessionFilter {
  public:
   [[nodiscard]] static Result<SessionFilter> make();

@@ -94,6 +94,25 @@ void SessionLog::output_failed(const Error& error) const {
                                          shown_user(), shown_name(), client_.address, error.text));
 }
 
+void SessionLog::claimed(const Claim& claim) const {
+  log_.event(Severity::notice, "session-takeover",
+             {{"id", client_.connection},
+              {"user", client_.user},
+              {"from", client_.address},
+              {"outcome", std::string{claim.outcome}},
+              {"holder", std::to_string(claim.holder)},
+              {"waited-ms", std::to_string(claim.waited.count())}});
+}
+
+void SessionLog::taken_over(std::string_view why, pid_t asked_by) const {
+  log_.event(Severity::notice, "session-taken-over",
+             {{"id", client_.connection},
+              {"user", client_.user},
+              {"from", client_.address},
+              {"why", std::string{why}},
+              {"by", std::to_string(asked_by)}});
+}
+
 void SessionLog::statistics(const SessionTally& tally) const {
   if (!settings_.statistics) return;
   sentence(

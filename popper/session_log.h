@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -56,6 +58,16 @@ class SessionLog {
   void bulletins(const std::vector<std::string>& files) const;
   void timed_out(std::chrono::seconds silence) const;
   void output_failed(const Error& error) const;
+  /// What became of a maildrop that another session held, which was asked to end.
+  struct Claim {
+    std::string_view outcome;
+    pid_t holder = 0;
+    std::chrono::milliseconds waited{0};
+  };
+  void claimed(const Claim& claim) const;
+  /// The session ends for another login's sake, or because nobody is there; asked_by 0: nobody
+  /// asked.
+  void taken_over(std::string_view why, pid_t asked_by) const;
   /// statistics: to be called before the update, also after an abort.
   void statistics(const SessionTally& tally) const;
   /// The last lines: `how` is a word of ours, "quit" for the one good end.

@@ -198,7 +198,11 @@ Result<SessionPool::Processes::iterator> SessionPool::fork_pooled(const SessionR
 bool SessionPool::hand_over(Processes::iterator process, const SessionStart& start,
                             const std::string& record) {
   Process& taker = process->second;
-  if (!taker.channel->send(record, start.client.get())) {
+  // The socket first: who was sent the start may be serving already.
+  const bool is_handed =
+      (!start.socket.is_open() || taker.channel->send(socket_record, start.socket.get())) &&
+      taker.channel->send(record, start.client.get());
+  if (!is_handed) {
     let_go(taker);
     return false;
   }

@@ -35,27 +35,42 @@ constexpr const char* holding_name = "pop-pam";
 // PAM modules may hang: then what holds them is killed, and all goes that it leads.
 constexpr unsigned longest_step_of_pam = 60;
 
-// Keeps 0 to 2 and the one, which becomes 3.
-Result<Fd> close_all_but(Fd kept) {
+// Keeps 0 to 2 and those that are open, which become 3 and 4, or only 3.
+Result<void> close_all_but(Fd& first, Fd& second) {
   constexpr int place = 3;
-  if (kept.get() != place && ::dup3(kept.get(), place, O_CLOEXEC) < 0) {
-    const int saved = errno;
-    return fail_errno(saved, "keep a session's descriptor");
+  // Out of the way of each other.
+  for (Fd* const kept : {&first, &second}) {
+    if (!kept->is_open() || kept->get() > place + 1) continue;
+    *kept = Fd{::fcntl(kept->get(), F_DUPFD_CLOEXEC, place + 2)};
+    if (!kept->is_open()) return fail(Errc::io, "keep a session's descriptor");
   }
-  (void)kept.release();
-  if (::close_range(place + 1, ~0U, 0) != 0) {
-    const int saved = errno;
-    return fail_errno(saved, "close inherited descriptors");
+  int next = place;
+  for (Fd* const kept : {&first, &second}) {
+    if (!kept->is_open()) continue;
+    if (::dup3(kept->get(), next, O_CLOEXEC) < 0) {
+      const int saved = errno;
+      return fail_errno(saved, "keep a session's descriptor");
+    }
+    (void)kept->release();
+    *kept = Fd{next++};
   }
-  return Fd{place};
+  if (::close_range(static_cast<unsigned>(next), ~0U, 0) == 0) return {};
+  const int saved = errno;
+  return fail_errno(saved, "close inherited descriptors");
 }
 
 // The log has a descriptor, too, which only it knows.
-Result<Fd> close_inherited(Fd kept, const Handover& handover, std::optional<Log>& log) {
+Result<void> close_inherited(Fd& first, Fd& second, const Handover& handover,
+                             std::optional<Log>& log) {
   log.reset();
-  Result<Fd> moved = close_all_but(std::move(kept));
+  Result<void> closed = close_all_but(first, second);
   log.emplace(open_log(handover.log, handover.settings));
-  return moved;
+  return closed;
+}
+
+Result<void> close_inherited(SessionStart& start, const Handover& handover,
+                             std::optional<Log>& log) {
+  return close_inherited(start.client, start.socket, handover, log);
 }
 
 void begin_session_process() {
@@ -73,9 +88,7 @@ Result<void> take_user_over(SessionStart& start, const SessionBirth& birth,
   Result<SessionRights> rights = session_rights(start.account, settings);
   if (!rights) return std::unexpected(rights.error());
   bulletins.groups = session_groups(start.account, settings);
-  Result<Fd> client = close_inherited(std::move(start.client), birth.handover, log);
-  if (!client) return std::unexpected(client.error());
-  start.client = std::move(*client);
+  if (Result<void> closed = close_inherited(start, birth.handover, log); !closed) return closed;
   if (!settings.session_program.empty()) return become(rights->identity);
   start_teller(bulletins, settings, start.account.name, birth.filter);
   return enter_rights(*rights, birth.filter);
@@ -84,6 +97,11 @@ Result<void> take_user_over(SessionStart& start, const SessionBirth& birth,
 bool serve_next(Channel& channel, Activity& activity, const SessionBirth& birth,
                 BulletinAccess& bulletins, std::optional<Log>& log) {
   Result<std::optional<Channel::Received>> received = channel.receive();
+  Fd socket;
+  if (received && *received && (*received)->record == socket_record) {
+    socket = std::move((*received)->descriptor);
+    received = channel.receive();
+  }
   if (!received || !*received) return false;
   Result<SessionStart> start = decode_session_start((*received)->record);
   if (!start || !(*received)->descriptor.is_open()) {
@@ -92,6 +110,7 @@ bool serve_next(Channel& channel, Activity& activity, const SessionBirth& birth,
     return false;
   }
   start->client = std::move((*received)->descriptor);
+  start->socket = std::move(socket);
   start->activity = &activity;
   start->languages = &birth.languages;
   ::prctl(PR_SET_NAME, serving_name);
@@ -156,9 +175,7 @@ int end_alike(int status) {
 Result<void> begin_pam_session(PamSession& pam, SessionStart& start, const SessionBirth& birth,
                                std::optional<Log>& log) {
   // Before the modules open what must last.
-  Result<Fd> client = close_inherited(std::move(start.client), birth.handover, log);
-  if (!client) return std::unexpected(client.error());
-  start.client = std::move(*client);
+  if (Result<void> closed = close_inherited(start, birth.handover, log); !closed) return closed;
   ::alarm(longest_step_of_pam);
   Result<void> begun = pam.begin();
   ::alarm(0);
@@ -224,15 +241,17 @@ int run_session_after_session(ServerInTurn server, const SessionBirth& birth,
                            .serves_many = true,
                            .site = nullptr,
                            .database = {}};
-  Result<Fd> kept = close_inherited(std::move(server.channel).release(), birth.handover, log);
-  if (kept) start_teller(bulletins, settings, {}, birth.filter);
-  const Result<void> done =
-      kept ? enter_rights(server.rights, birth.filter) : std::unexpected(kept.error());
+  Fd kept = std::move(server.channel).release(), none;
+  Result<void> done = close_inherited(kept, none, birth.handover, log);
+  if (done) {
+    start_teller(bulletins, settings, {}, birth.filter);
+    done = enter_rights(server.rights, birth.filter);
+  }
   if (!done) {
     log->failure("start a session process", done.error());
     return EXIT_FAILURE;
   }
-  Channel keeper{std::move(*kept)};
+  Channel keeper{std::move(kept)};
   while (serve_next(keeper, server.activity, birth, bulletins, log)) {
     wipe_stack_below();
     if (!keeper.send(idle_report)) break;  // the keeper has gone

@@ -77,7 +77,9 @@ Result<void> place_descriptors(const Fd& client) {
 
 // As a shell would have them; the session's own care about signals is not the program's.
 void restore_signals() {
-  for (const int signal : {SIGTERM, SIGHUP, SIGUSR1, SIGPIPE, SIGINT, SIGCHLD}) ::signal(signal, SIG_DFL);
+  for (const int signal : {SIGTERM, SIGHUP, SIGUSR1, SIGURG, SIGPIPE, SIGINT, SIGCHLD}) {
+    ::signal(signal, SIG_DFL);
+  }
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

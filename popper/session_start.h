@@ -23,6 +23,7 @@ class Languages;
 struct SessionStart {
   Account account;
   Fd client;
+  Fd socket;                // the client's own, where `client` leads to a relay; never in a record
   Fd client_output;         // open only where the client is not one socket; never in a record
   std::string pipelined;    // what the client sent after its last login command
   std::string address;      // the client's, numeric
@@ -53,6 +54,9 @@ struct SessionFacts {
   std::string client_name;
   uid_t uid = 0;
 };
+
+/// Before a session start: here is the client's own socket, for a session that talks to a relay.
+inline constexpr std::string_view socket_record = "socket";
 
 /// One record for a session process that serves one client after another. The client's descriptor
 /// is not in it: it rides along.

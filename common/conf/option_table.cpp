@@ -555,10 +555,11 @@ constexpr std::array options{
            "It runs as the user, in the user's Maildir or home directory, with the client on "
            "descriptors 0 and 1. popper --preauth is such a program.",
            no_switch, no_range, absolute_or_none},
-    Option{"session-takeover", "", service, &S::session_takeover, "WHEN", anywhere, Ready::later,
+    Option{"session-takeover", "", service, &S::session_takeover, "WHEN", anywhere, Ready::now,
            "Say when a login ends another session of the same maildrop",
            "never; dead: when the connection of the other is gone; idle:SECONDS: also when its "
-           "client has been silent for so long; always.",
+           "client has been silent for so long; always. The login waits for it a few seconds; a "
+           "session on another host cannot be ended. popper(8) has more.",
            no_switch, no_range, takeover},
     Option{"shy", "", protocol, &S::shy, "BOOL", start_up, Ready::now,
            "Hide name and version of the server from clients"},

@@ -144,6 +144,11 @@ std::string shutting_down(const CapabilityFacts& facts) {
   return err(fmt::format("POP hangup from {}", facts.host), "SYS/TEMP");
 }
 
+std::string taken_over(const CapabilityFacts& facts) {
+  return err(fmt::format("POP hangup from {}: another login has taken over", facts.host),
+             "SYS/TEMP");
+}
+
 std::string too_many_connections() {
   return err("Too many connections; try again later.", "SYS/TEMP");
 }

@@ -46,6 +46,8 @@ inline constexpr std::size_t longest_line = 512;
 /// Before the server ends a connection by itself.
 [[nodiscard]] std::string timed_out(const CapabilityFacts& facts);
 [[nodiscard]] std::string shutting_down(const CapabilityFacts& facts);
+/// session-takeover: the user has logged in elsewhere.
+[[nodiscard]] std::string taken_over(const CapabilityFacts& facts);
 [[nodiscard]] std::string too_many_connections();
 
 // Any state

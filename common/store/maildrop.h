@@ -141,12 +141,15 @@ struct MaildropMeter {
   std::uint64_t bulletins = 0;    // that this user was given
 };
 
+class LockClaim;
+
 /// What the engine works with; all must outlive the maildrop.
 struct MaildropContext {
   const Settings& settings;  // the user's effective ones
   Disk& disk;
   Clock& clock;
   MaildropMeter* meter = nullptr;  // or nobody counts
+  LockClaim* claim = nullptr;  // or nobody waits for a session lock, as store/session_lock.h has it
 };
 
 struct MaildropLocation;

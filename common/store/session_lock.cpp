@@ -60,11 +60,20 @@ Result<bool> check_locked(Disk& disk, const Fd& file, const FilePlace& drop, uid
   return true;
 }
 
+Result<Flock> take(const Fd& file, LockClaim* claim) {
+  while (true) {
+    Result<Flock> locked = try_flock(file);
+    if (!locked || *locked == Flock::taken || claim == nullptr) return locked;
+    if (!claim->wait_for(file)) return locked;
+  }
+}
+
 /// Opens, locks and checks; a file that is not open means that the name changed meanwhile.
-Result<Fd> lock_once(Disk& disk, const FilePlace& drop, const MailUser& user) {
+Result<Fd> lock_once(const MaildropContext& context, const FilePlace& drop, const MailUser& user) {
+  Disk& disk = context.disk;
   Result<Fd> file = open_or_create(disk, drop, user.uid);
   if (!file) return file;
-  Result<Flock> locked = try_flock(*file);
+  Result<Flock> locked = take(*file, context.claim);
   if (!locked) return std::unexpected(std::move(locked).error().in(drop.path()));
   if (*locked == Flock::held_by_another) return in_use(disk, *file, user);
   const Result<bool> current = check_locked(disk, *file, drop, user.uid);
@@ -78,12 +87,13 @@ Result<Fd> lock_once(Disk& disk, const FilePlace& drop, const MailUser& user) {
 Result<SessionLock> SessionLock::acquire(const MaildropContext& context, const FilePlace& drop,
                                          const MailUser& user) {
   for (int tries = 0; tries < tries_at_most; ++tries) {
-    Result<Fd> file = lock_once(context.disk, drop, user);
+    Result<Fd> file = lock_once(context, drop, user);
     if (!file) return std::unexpected(file.error());
     if (!file->is_open()) continue;
     // Tells the next one since when; works on an empty file and changes no mail. Where it does
     // not, the next one is told the time of the session before, which is no reason to fail.
     (void)context.disk.touch(*file);
+    if (context.claim != nullptr) context.claim->on_taken(*file);
     const AtRelease at_release =
         context.settings.keep_temp_drop ? AtRelease::keep : AtRelease::remove;
     return SessionLock{context.disk, drop, std::move(*file), at_release};

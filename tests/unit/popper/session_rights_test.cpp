@@ -1,6 +1,8 @@
 #include "popper/session_rights.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -164,7 +166,21 @@ TEST_CASE("What a session never needs is refused by the system call filter", "[p
       [] { return is_refused(::socket(AF_UNIX, SOCK_SEQPACKET, 0)); },
       [] { return is_refused(::symlink("a", "/nonexistent/b")); },
       [] { return is_refused(::syscall(SYS_mprotect, nullptr, 0, 4)); },
-      [] { return ::socket(AF_UNIX, SOCK_DGRAM, 0) >= 0; },  // the log's
+      [] { return is_refused(::kill(::getppid(), 0)); },
+      [] { return is_refused(::syscall(SYS_tkill, ::getpid(), 0)); },
+      [] { return is_refused(::syscall(SYS_tgkill, ::getppid(), ::getppid(), 0)); },
+      [] { return is_refused(::syscall(SYS_rt_sigqueueinfo, ::getppid(), 0, nullptr)); },
+      [] { return is_refused(::syscall(SYS_rt_tgsigqueueinfo, -1, -1, 0, nullptr)); },
+      [] { return is_refused(::fcntl(0, F_SETOWN, ::getppid())); },
+      [] { return is_refused(::syscall(SYS_fcntl, 0, F_SETOWN | (1UL << 32), ::getppid())); },
+      [] { return is_refused(::fcntl(0, F_SETOWN_EX, nullptr)); },
+      [] { return is_refused(::fcntl(0, F_SETSIG, SIGTERM)); },
+      [] { return is_refused(::ioctl(0, FIOSETOWN, nullptr)); },
+      [] { return is_refused(::ioctl(0, SIOCSPGRP, nullptr)); },
+      [] { return ::syscall(SYS_tgkill, ::getpid(), ::getpid(), 0) == 0; },  // abort(3)
+      [] { return ::sigqueue(::getpid(), SIGURG, {}) == 0; },                // to another session
+      [] { return ::fcntl(0, F_SETSIG, SIGURG) == 0; },                      // of a lease
+      [] { return ::socket(AF_UNIX, SOCK_DGRAM, 0) >= 0; },                  // the log's
       [] { return ::getpid() > 0 && ::open("/dev/null", O_RDONLY) >= 0; }};
   const int first_wrong = in_child([&] {
     if (!become({::geteuid() == 0 ? 65534U : ::geteuid(), 65534U, {}, 0077})) return 200;

@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <optional>
 #include <regex>
+#include <utility>
 
 #include "support/catch.h"
 #include "support/child_process.h"
@@ -46,6 +48,41 @@ struct Bed {
 };
 
 }  // namespace
+
+TEST_CASE("Whoever may wait for a session lock gets it when it is free", "[store][lock]") {
+  struct Claim final : LockClaim {
+    bool wait_for(const Fd&) override {
+      ++waits;
+      if (waits == 3) first->reset();
+      return waits < 10;
+    }
+    void on_taken(const Fd& drop) override { taken = drop.is_open(); }
+    std::optional<SessionLock>* first = nullptr;
+    int waits = 0;
+    bool taken = false;
+  };
+  Bed bed;
+  std::optional<SessionLock> first{std::move(*bed.acquire())};
+  Claim claim;
+  claim.first = &first;
+  const MaildropContext context{bed.settings, system_disk(), system_clock(), nullptr, &claim};
+  const auto second = SessionLock::acquire(context, bed.drop, bed.user);
+  REQUIRE(second);
+  CHECK(claim.waits == 3);
+  CHECK(claim.taken);
+
+  SECTION("and gives up in the end") {
+    Claim patient;
+    std::optional<SessionLock> nobody;
+    patient.first = &nobody;
+    const MaildropContext again{bed.settings, system_disk(), system_clock(), nullptr, &patient};
+    const auto third = SessionLock::acquire(again, bed.drop, bed.user);
+    REQUIRE(!third);
+    CHECK(third.error().code == Errc::busy);
+    CHECK(patient.waits == 10);
+    CHECK(!patient.taken);
+  }
+}
 
 TEST_CASE("A second session is told since when the maildrop is in use", "[store][lock]") {
   Bed bed;
@@ -133,8 +170,7 @@ TEST_CASE("A drop has mode 0600 whatever the umask", "[store][lock]") {
     const auto lock = bed.acquire();
     ::umask(before);
     REQUIRE(lock);
-    CHECK((fs::status(bed.file()).permissions() & fs::perms::mask) ==
-          static_cast<fs::perms>(0600));
+    CHECK((fs::status(bed.file()).permissions() & fs::perms::mask) == static_cast<fs::perms>(0600));
   }
 }
 
