@@ -25,7 +25,8 @@ namespace {
 
 constexpr const char* nursery_name = "pop-nursery";  // as ps(1) shows it
 
-// --- What goes over the channel: "1", the place or nothing, a newline, the record; and back:
+// --- What goes over the channel: where the client has a socket of its own, socket_record and that;
+// --- then "1", the place or nothing, a newline, the record; and back:
 
 struct Answer {
   std::int64_t process;  // negative: errno
@@ -88,7 +89,12 @@ int begin_turns(SessionStart start, Fd channel, Activity& activity, const Inheri
   return EXIT_FAILURE;
 }
 
-int begin_session(const OrderHead& head, std::string_view record, Fd descriptor,
+struct Descriptors {
+  Fd client;  // or the channel
+  Fd socket;
+};
+
+int begin_session(const OrderHead& head, std::string_view record, Descriptors descriptors,
                   const Inherited& inherited) {
   Result<SessionStart> start = decode_session_start(record);
   if (!start) {
@@ -97,15 +103,16 @@ int begin_session(const OrderHead& head, std::string_view record, Fd descriptor,
   }
   Activity activity = inherited.board.activity(head.place);
   if (head.task == SessionNursery::Task::one_after_another) {
-    return begin_turns(std::move(*start), std::move(descriptor), activity, inherited);
+    return begin_turns(std::move(*start), std::move(descriptors.client), activity, inherited);
   }
-  start->client = std::move(descriptor);
+  start->client = std::move(descriptors.client);
+  start->socket = std::move(descriptors.socket);
   start->activity = &activity;
   return run_session(std::move(*start), inherited.birth, inherited.log);
 }
 
 // In a new process this does not return.
-Answer obey(Channel& keeper, Channel::Received order, const Inherited& inherited) {
+Answer obey(Channel& keeper, Channel::Received order, Fd socket, const Inherited& inherited) {
   std::string_view record = order.record;
   const Result<OrderHead> head = take_head(record);
   if (!head || !order.descriptor.is_open()) return {-EINVAL, 0, 0};
@@ -114,14 +121,20 @@ Answer obey(Channel& keeper, Channel::Received order, const Inherited& inherited
   if (child < 0) return {-errno, 0, 0};
   if (child > 0) return {child, before.count(), time_since_boot().count()};
   { const Fd closed = std::move(keeper).release(); }
-  ::_exit(begin_session(*head, record, std::move(order.descriptor), inherited));
+  ::_exit(
+      begin_session(*head, record, {std::move(order.descriptor), std::move(socket)}, inherited));
 }
 
 int tend(Channel keeper, const Inherited& inherited) {
+  Fd socket;  // for the order that comes next
   while (true) {
     Result<std::optional<Channel::Received>> order = keeper.receive();
     if (!order || !*order) return order ? EXIT_SUCCESS : EXIT_FAILURE;
-    const Answer answer = obey(keeper, std::move(**order), inherited);
+    if ((*order)->record == socket_record) {
+      socket = std::move((*order)->descriptor);
+      continue;
+    }
+    const Answer answer = obey(keeper, std::move(**order), std::exchange(socket, Fd{}), inherited);
     AnswerOctets octets;
     std::memcpy(octets.data(), &answer, sizeof answer);
     if (!keeper.send({octets.data(), octets.size()})) return EXIT_FAILURE;
@@ -162,9 +175,12 @@ SessionNursery::~SessionNursery() {
 
 Result<SessionNursery::Born> SessionNursery::fork(const Order& order) {
   std::string text = encode(order);
-  Result<void> sent = channel_.send(text, order.descriptor);
+  // Before the socket is there, which the next order would take for its own.
+  if (text.size() > longest_frame) return fail(Errc::limit, "a session start is too long");
+  Result<void> sent;
+  if (order.socket >= 0) sent = channel_.send(socket_record, order.socket);
+  if (sent) sent = channel_.send(text, order.descriptor);
   wipe(text);
-  if (!sent && sent.error().code == Errc::limit) return std::unexpected(std::move(sent).error());
   is_usable_ = false;  // until it has answered
   if (!sent) return std::unexpected(std::move(sent).error().in("nursery of sessions"));
   Result<std::optional<Channel::Received>> received = channel_.receive();

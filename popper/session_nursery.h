@@ -32,6 +32,7 @@ class SessionNursery {
     SessionBoard::Place place;
     std::string_view record;  // of a SessionStart
     int descriptor;           // stays the caller's
+    int socket = -1;          // the client's own, of a session for one client; the same
   };
   struct Born {
     pid_t process = 0;

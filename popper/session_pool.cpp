@@ -104,7 +104,8 @@ Result<SessionPool::Forked> SessionPool::fork_for(const SessionStart& start,
   if (!nursery_ || !fits_record(start)) return fork_process();
   std::string record = encode(start);
   const std::optional<Forked> born =
-      fork_in_nursery({SessionNursery::Task::one_client, place, record, start.client.get()});
+      fork_in_nursery({SessionNursery::Task::one_client, place, record, start.client.get(),
+                       start.socket.get()});
   wipe(record);
   return born ? *born : fork_process();
 }
