@@ -208,6 +208,9 @@ constexpr auto with_locks = [](const Facts& facts) {
 
 constexpr std::string_view remove_it = "remove it";
 constexpr std::array dependents{
+    Dependent{"announce-expire", [](const Facts& facts) { return !facts.settings.auto_delete; },
+              "auto-delete deletes what was retrieved at QUIT, and CAPA announces that",
+              "remove one of the two"},
     Dependent{"cache-dir", [](const Facts& facts) { return !facts.settings.home_dir_misc; },
               "home-dir-misc puts the index into the home directory", "remove one of the two"},
     Dependent{"check-hash-dir", [](const Facts& facts) { return facts.settings.hash_spool != 0; },
@@ -222,10 +225,20 @@ constexpr std::array dependents{
               [](const Facts& facts) { return facts.settings.failure_delay.count() > 0; },
               "failure-delay is 0, so nobody waits", "failure-delay = 1"},
     Dependent{"fast-update", with_locks, "a Maildir is never rewritten", remove_it},
+    Dependent{"group-no-server-mode",
+              [](const Facts& facts) {
+                return facts.settings.server_mode || !facts.settings.group_server_mode.empty();
+              },
+              "neither server-mode nor group-server-mode turns on what it would turn off",
+              remove_it},
+    Dependent{"group-server-mode", [](const Facts& facts) { return !facts.settings.server_mode; },
+              "server-mode is on for everybody", "remove one of the two"},
     Dependent{"kerberos-replay-file", with_kerberos, "Kerberos is not in use",
               "kerberos-keytab = \"/etc/krb5.keytab\", or remove it"},
     Dependent{"kerberos-service", with_kerberos, "Kerberos is not in use",
               "kerberos-keytab = \"/etc/krb5.keytab\", or remove it"},
+    Dependent{"locale-dir", [](const Facts& facts) { return !facts.settings.hide_utf8; },
+              "hide-utf8 takes LANG away", "remove one of the two"},
     Dependent{"lock-order", with_locks, "a Maildir is not locked", remove_it},
     Dependent{"loginfo-database", with_database, "loginfo-host is empty", "loginfo-host = \"...\""},
     Dependent{"loginfo-password", with_database, "loginfo-host is empty", "loginfo-host = \"...\""},

@@ -58,6 +58,24 @@ void look_at_old_file(LintNotes& notes, const Assignment& written) {
   }
 }
 
+// Who brings it along has only announced it until now, and loses mail that was never meant to go. A
+// file in TOML was written for this program.
+void look_at_expiry(LintNotes& notes) {
+  if (notes.settings().announce_expire <= 0) return;
+  constexpr std::string_view what =
+      "Qpopper only announced it; here mail is deleted so many days after it was retrieved";
+  constexpr std::string_view remedy =
+      "announce-expire = -1, or popspool expire -n first, and the line in a file in TOML";
+  const Place place = notes.place_of("announce-expire");
+  const auto written = std::ranges::find_if(
+      notes.configuration().written, [&](const Assignment& one) { return one.place == place; });
+  const bool is_meant =
+      written != notes.configuration().written.end() && written->grammar != Grammar::classic;
+  if (is_meant) return;
+  notes.say(LintGravity::warning, LintRule::changed_meaning, "announce-expire", std::string{what},
+            std::string{remedy});
+}
+
 void look_at_versions(LintNotes& notes) {
   switch (notes.settings().tls_version) {
     case TlsVersion::sslv2:
@@ -85,6 +103,7 @@ void look_for_changed_meanings(LintNotes& notes) {
   for (const Assignment& one : notes.configuration().written) {
     if (one.grammar == Grammar::classic) look_at_old_file(notes, one);
   }
+  look_at_expiry(notes);
   look_at_versions(notes);
   const std::int64_t seconds = notes.settings().timeout.count();
   if (notes.is_set("timeout") && seconds < 600) {

@@ -188,8 +188,8 @@ Result<void> scan_spool(Disk& disk, const Fd& spool, FileBytes size, const ScanO
   if (fed) fed = look_ahead.all_seen();
   if (!fed && fed.error().code == Errc::corrupt) {
     return fail(Errc::corrupt, fed.error().text +
-                                   "; the mail is untouched: popspool check tells more, and "
-                                   "popspool repair -n what it would mend");
+                                   "; the mail is untouched: popspool check tells more, "
+                                   "and popspool repair mends it, if need be with --decide");
   }
   if (!fed) return fed;
   listing.format = scanner.format();

@@ -92,6 +92,10 @@ TEST_CASE("Each rule for settings finds its fault at its place", "[conf][lint]")
       {"tls-passphrase = \"x\"", "f:1:1 warning dead-setting\n"},
       {"mail-format = \"maildir\"\nserver-mode = true", "f:2:1 warning dead-setting\n"},
       {"useropt = \"(x)\"", "f:1:1 warning dead-setting\n"},
+      {"group-no-server-mode = \"staff\"", "f:1:1 warning dead-setting\n"},
+      {"group-no-server-mode = \"staff\"\ngroup-server-mode = \"users\"", ""},
+      {"server-mode = true\ngroup-no-server-mode = \"staff\"", ""},
+      {"server-mode = true\ngroup-server-mode = \"staff\"", "f:2:1 warning dead-setting\n"},
       {"tls-workarounds = true\ntls-options = 4", "f:2:1 warning dead-setting\n"},
       {"tls-server-cert-file = \"/c\"\nclear-text-password = \"tls\"\ntls-version = \"1.3\"\n"
        "tls-cipher-list = \"HIGH\"",

@@ -955,6 +955,6 @@ TEST_CASE("a spool that is none is refused with what to do next", "[store]") {
   const Error error = host.open_error();
   CHECK(error.code == Errc::corrupt);
   CHECK_THAT(error.text, Catch::Contains("byte 0: neither") &&
-                             Catch::Contains("; the mail is untouched: look at that place"));
+                             Catch::Contains("; the mail is untouched: popspool check tells more"));
   CHECK(get_file(host.spool()) == "hello\nworld\n");
 }
