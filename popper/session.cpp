@@ -180,8 +180,8 @@ class Session {
   void perform(const SendFields& fields);
   void perform(const CommitAndQuit& quit);
   [[nodiscard]] Result<WireOctets> size_of(MessageNumber number, const MangleRequest& mangle);
-  [[nodiscard]] std::string fields_of(MessageNumber number, const SendFields& fields,
-                                      std::string_view header) const;
+  [[nodiscard]] Result<std::string> header_of(MessageNumber number);
+  [[nodiscard]] Result<std::string> fields_of(MessageNumber number, const SendFields& fields);
   [[nodiscard]] Result<void> send_message(const SendMessage& message, MessageReader& reader);
   void answer(std::string_view reply);
   void say_reply(std::string_view reply);
@@ -289,6 +289,7 @@ bool Session::open() {
   dialogue_.emplace(
       facts_, listing_,
       account_.is_read_only ? SessionDialogue::Rights::read_only : SessionDialogue::Rights::full);
+  if (account_.as_text) dialogue_->mangle_all({});
   log_.login();
   activity_.page().messages.store(listing_.size(), std::memory_order_relaxed);
   say_reply(reply::welcome(account_.name, {dialogue_->messages_left(), dialogue_->octets_left()},
@@ -451,7 +452,7 @@ void Session::perform(const SendSizes& sizes) {
     rows += std::to_string(number.value) + " " + std::to_string(size->count) + "\r\n";
   }
   if (sizes.form == SendSizes::Form::total) return answer(reply::stat(sum));
-  say(reply::listing(sum));
+  say_reply(reply::listing(sum));
   say(rows);
   say(".\r\n");
 }
@@ -462,31 +463,38 @@ void Session::perform(const SendFields& fields) {
   if (is_listing) say_reply(fields.reply);
   for (const MessageNumber number : fields.messages) {
     if (state_ != State::open) return;
-    Result<std::unique_ptr<MessageReader>> reader = maildrop_->open(number);
-    const Result<std::string> header =
-        reader ? read_wire_header(**reader) : std::unexpected(std::move(reader).error());
-    if (header) {
-      say(fields_of(number, fields, *header));
+    const Result<std::string> row = fields_of(number, fields);
+    if (row) {
+      say(*row);
     } else if (is_listing) {
-      log_.failure("read message " + std::to_string(number.value) + " of", header.error());
+      log_.failure("read message " + std::to_string(number.value) + " of", row.error());
     } else {
-      refuse_message(number, header.error());
+      refuse_message(number, row.error());
     }
   }
   if (is_listing) say(".\r\n");
 }
 
-std::string Session::fields_of(MessageNumber number, const SendFields& fields,
-                               std::string_view header) const {
+Result<std::string> Session::fields_of(MessageNumber number, const SendFields& fields) {
+  const Result<std::string> header = header_of(number);
+  if (!header) return header;
   if (fields.form == SendFields::Form::field_lines) {
-    const std::string_view field = field_beginning_with(header, fields.prefix);
+    const std::string_view field = field_beginning_with(*header, fields.prefix);
     return field.empty() ? "" : std::to_string(number.value) + " " + std::string{field};
   }
   const ListedMessage& message = listing_[number.index()];
-  std::string row = reply::unique_id_and_sender(number, message.unique_id, message.size,
-                                                sender_for_listing(header));
+  const Result<WireOctets> size = account_.as_text ? size_of(number, {}) : message.size;
+  if (!size) return std::unexpected(size.error());
+  std::string row =
+      reply::unique_id_and_sender(number, message.unique_id, *size, sender_for_listing(*header));
   constexpr std::string_view sign = "+OK ";
   return fields.form == SendFields::Form::sender_reply ? row : row.substr(sign.size());
+}
+
+Result<std::string> Session::header_of(MessageNumber number) {
+  Result<std::unique_ptr<MessageReader>> reader = maildrop_->open(number);
+  if (!reader) return std::unexpected(std::move(reader).error());
+  return read_wire_header(**reader);
 }
 
 // A client may ask for messages, delete them and quit in one go: then they must reach it first.

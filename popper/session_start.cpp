@@ -69,6 +69,7 @@ std::string encode(const SessionStart& start) {
   append(record, std::to_string(account.gid));
   append(record, std::to_string(account.is_virtual ? 1 : 0));
   append(record, std::to_string(account.is_read_only ? 1 : 0));
+  append(record, std::to_string(account.as_text ? 1 : 0));
   append(record, std::to_string(start.authentication.count()));
   append(record, std::to_string(start.over_tls ? 1 : 0));
   append(record, std::to_string(start.mechanisms));
@@ -97,6 +98,7 @@ Result<SessionStart> decode_session_start(std::string_view record) {
   account.gid = fields.number();
   const std::uint32_t is_virtual = fields.number();
   const std::uint32_t is_read_only = fields.number();
+  const std::uint32_t as_text = fields.number();
   start.authentication = std::chrono::milliseconds{fields.number()};
   const std::uint32_t over_tls = fields.number();
   start.mechanisms = fields.number();
@@ -104,9 +106,10 @@ Result<SessionStart> decode_session_start(std::string_view record) {
   const std::uint32_t utf8 = fields.number();
   account.is_virtual = is_virtual == 1;
   account.is_read_only = is_read_only == 1;
+  account.as_text = as_text == 1;
   start.over_tls = over_tls == 1;
   start.speech.utf8 = utf8 == 1;
-  if (!fields.all_taken() || is_virtual > 1 || is_read_only > 1 || over_tls > 1 || utf8 > 1) {
+  if (!fields.all_taken() || is_virtual > 1 || is_read_only > 1 || as_text > 1 || over_tls > 1 || utf8 > 1) {
     return fail(Errc::corrupt, "a damaged session start");
   }
   return start;

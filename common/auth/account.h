@@ -27,6 +27,7 @@ struct Account {
   std::string shell;
   bool is_virtual = false;
   bool is_read_only = false;  // this login may delete nothing
+  bool as_text = false;       // this login wants each message as one part of plain text
   std::string device;         // whose password it was; empty: the user's own
   // To be held for the session's life; null: there is none to hold.
   std::shared_ptr<PamSession> pam_session{};

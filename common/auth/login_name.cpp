@@ -9,10 +9,28 @@ namespace pop {
 namespace {
 
 constexpr std::size_t longest_folder = 128;
+constexpr std::string_view text_suffix = "-no-mime";
+constexpr std::string_view literal_suffix = "-mime";
 
 bool is_of_folder(char c) {
   const auto octet = static_cast<unsigned char>(c);
   return octet >= 0x20 && octet != 0x7f && c != '/';
+}
+
+/// A name that ends in -no-mime, and perhaps in any number of -mime behind that.
+bool ends_as_if_for_text(std::string_view name) {
+  while (name.ends_with(literal_suffix) && !name.ends_with(text_suffix)) {
+    name.remove_suffix(literal_suffix.size());
+  }
+  return name.ends_with(text_suffix) && name.size() > text_suffix.size();
+}
+
+/// Cuts off what is no part of the name.
+bool take_text_suffix(std::string& name) {
+  if (!ends_as_if_for_text(name)) return false;
+  const bool wants_text = name.ends_with(text_suffix);
+  name.resize(name.size() - (wants_text ? text_suffix : literal_suffix).size());
+  return wants_text;
 }
 
 // The settings' parser has refused what does not compile.
@@ -33,9 +51,10 @@ LoginNames::LoginNames(const Settings& settings)
 LoginName LoginNames::treat(std::string_view typed) const {
   std::string name = downcase_ ? lower(typed) : std::string{typed};
   if (trim_) name.resize(std::min(name.find('@'), name.size()));
+  const bool as_text = take_text_suffix(name);
   const std::optional<Pattern::Found> found = folder_ ? folder_->find(name) : std::nullopt;
-  if (!found) return {std::move(name), {}};
-  return {std::string{found->before}, std::string{found->group}};
+  if (!found) return {std::move(name), {}, as_text};
+  return {std::string{found->before}, std::string{found->group}, as_text};
 }
 
 bool LoginNames::stands_for(std::string_view typed, std::string_view owner) const {

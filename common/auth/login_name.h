@@ -14,10 +14,12 @@ namespace pop {
 struct LoginName {
   std::string user;
   std::string folder;  // Maildir++ folder without the leading dot; empty: the inbox
+  bool as_text = false;  // the client wants each message as one part of plain text
 };
 
 /// The one place that treats login names, in this order: downcase-user, trim-domain (cut at the
-/// first @), folder (the first match's parenthesis is the folder, what stands before the match is
+/// first @), "-no-mime" at the end (cut off, as_text; who really has such a name puts "-mime" behind
+/// it, which is cut off instead), folder (the first match's parenthesis is the folder, what stands before the match is
 /// the name).
 class LoginNames {
  public:

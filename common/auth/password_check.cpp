@@ -163,6 +163,7 @@ Result<Account> with_login(Result<Account> account, std::string_view typed, Logi
   if (!account) return account;
   account->login = typed;
   account->folder = std::move(name.folder);
+  account->as_text = name.as_text;
   return account;
 }
 

@@ -28,6 +28,42 @@ TEST_CASE("Without any option a name is taken as it is", "[auth][name]") {
                   {"", "", ""}});
 }
 
+TEST_CASE("-no-mime behind a name asks for text and is no part of it", "[auth][name]") {
+  struct Typed {
+    const char* name;
+    const char* user;
+    bool as_text;
+  };
+  const LoginNames names{{}};
+  for (const Typed& typed : {Typed{"jo-no-mime", "jo", true},
+                             {"jo-no-mime-no-mime", "jo-no-mime", true},
+                             {"jo-no-mime-mime", "jo-no-mime", false},
+                             {"jo-no-mime-mime-mime", "jo-no-mime-mime", false},
+                             {"jo@example.org-no-mime", "jo@example.org", true},
+                             {"-no-mime", "-no-mime", false},
+                             {"-no-mime-mime", "-no-mime-mime", false},
+                             {"jo-mime", "jo-mime", false},
+                             {"mime", "mime", false},
+                             {"jo-NO-MIME", "jo-NO-MIME", false},
+                             {"jo-no-mime@example.org", "jo-no-mime@example.org", false}}) {
+    CAPTURE(typed.name);
+    const LoginName name = names.treat(typed.name);
+    CHECK(name.user == typed.user);
+    CHECK(name.as_text == typed.as_text);
+  }
+}
+
+TEST_CASE("-no-mime is cut off after the domain and before the folder", "[auth][name]") {
+  Settings settings;
+  settings.downcase_user = settings.trim_domain = true;
+  settings.folder = "[+]([^%@/]*)";
+  check_rows(settings, {{"Jo-No-Mime@example.org", "jo", ""},
+                        {"jo+lists-no-mime@example.org", "jo", "lists"},
+                        {"jo-no-mime+lists", "jo-no-mime", "lists"}});
+  CHECK(LoginNames{settings}.treat("JO-NO-MIME@x").as_text);
+  CHECK_FALSE(LoginNames{settings}.treat("jo@x-no-mime").as_text);
+}
+
 TEST_CASE("Nothing is cut off the name that others have proved", "[auth][name]") {
   struct Claim {
     const char *typed, *owner;

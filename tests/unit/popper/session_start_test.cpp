@@ -18,7 +18,8 @@ SessionStart full_start() {
                    .maildrop = "/srv/mail/jo/Maildir",
                    .shell = "/bin/false",
                    .is_virtual = true,
-                   .is_read_only = true};
+                   .is_read_only = true,
+                   .as_text = true};
   start.pipelined = std::string{"STAT\r\nLIST\r\n\0x", 14};
   start.address = "2001:db8::1";
   start.client_name = "client.example.org";
@@ -43,6 +44,7 @@ TEST_CASE("A session start comes out of its record as it went in", "[popper][ses
   CHECK(after->account.maildrop == before.account.maildrop);
   CHECK(after->account.shell == before.account.shell);
   CHECK(after->account.is_read_only);
+  CHECK(after->account.as_text);
   CHECK(after->account.is_virtual);
   CHECK(after->pipelined == before.pipelined);
   CHECK(after->address == before.address);
