@@ -4,6 +4,7 @@
 #include "popspool/held_locks.h"
 #include "popspool/popspool.h"
 #include "store/spool_view.h"
+#include "tool/counted.h"
 #include "tool/moment.h"
 #include "tool/shown_text.h"
 
@@ -83,8 +84,8 @@ std::string holder_of(const HeldLock& lock) {
 
 std::string text_of(const Notable& notable) {
   if (notable.number == 0) return "-";
-  std::string text = "message " + std::to_string(notable.number) + ", " +
-                     std::to_string(notable.octets) + " octets";
+  std::string text =
+      "message " + std::to_string(notable.number) + ", " + counted(notable.octets, "octet");
   if (notable.delivered) text += ", " + moment_text(*notable.delivered);
   return text;
 }
@@ -99,7 +100,7 @@ void print(const TargetRun& run, const SpoolView& view, const Statistics& all,
   line("format", std::string{format_of(view)});
   line("messages", std::to_string(all.messages) + " (" + std::to_string(all.unread) + " unread)");
   if (view.hidden() > 0) line("hidden", std::to_string(view.hidden()));
-  line("octets", std::to_string(all.octets) + " (" + std::to_string(all.stored) + " bytes stored)");
+  line("octets", std::to_string(all.octets) + " (" + counted(all.stored, "byte") + " stored)");
   line("oldest", text_of(all.oldest));
   line("newest", text_of(all.newest));
   line("largest", text_of(all.largest));

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "popspool/resume_file.h"
 #include "popspool/target_process.h"
+#include "tool/counted.h"
 #include "tool/progress.h"
 
 namespace pop {
@@ -298,8 +299,7 @@ class TargetRunner {
   }
 
   [[nodiscard]] std::string summary() const {
-    std::string text =
-        std::to_string(slots_.size()) + " targets: " + std::to_string(done_) + " done";
+    std::string text = counted(slots_.size(), "target") + ": " + std::to_string(done_) + " done";
     if (found_ > 0) text += " (" + std::to_string(found_) + " with something found)";
     if (failed_ > 0) text += ", " + std::to_string(failed_) + " failed";
     if (done_before_ > 0) text += ", " + std::to_string(done_before_) + " done before";

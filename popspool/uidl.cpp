@@ -453,7 +453,7 @@ Result<ExitStatus> guess_ids(const TargetRun& run, OldIds& source) {
   Json::Array forms;
   for (const Guess& guess : guesses) {
     run.output.print(name_of(run) + percent(guess.explained, old->size()) + "  " +
-                     std::to_string(guess.explained) + " of " + std::to_string(old->size()) + "  " +
+                     std::to_string(guess.explained) + " of " + counted(old->size(), "id") + "  " +
                      guess.form + "\n");
     forms.push_back(
         {Json::Object{{"form", {guess.form}}, {"explained", {std::uint64_t{guess.explained}}}}});
@@ -461,7 +461,7 @@ Result<ExitStatus> guess_ids(const TargetRun& run, OldIds& source) {
   const std::size_t rest = old->size() - guesser.explained();
   if (rest > 0) {
     run.output.print(name_of(run) + percent(rest, old->size()) + "  " + std::to_string(rest) +
-                     " of " + std::to_string(old->size()) + "  not explained, " +
+                     " of " + counted(old->size(), "id") + "  not explained, " +
                      std::to_string(old->size() - guesser.matched()) +
                      " of them of messages that are not there\n");
   }

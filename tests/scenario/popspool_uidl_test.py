@@ -159,7 +159,7 @@ class DovecotTest(HostTest):
             self.uidl("verify", *server)
         self.uidl("verify", "--from", snapshot)
         self.assertEqual(self.ids_at_popper(), known)
-        self.assertIn("100.0 %  4 of 4  dovecot --uidl-format %08Xu%08Xv",
+        self.assertIn("100.0 %  4 of 4 ids  dovecot --uidl-format %08Xu%08Xv",
                       self.uidl("guess", "--from", snapshot))
         self.host.deliver(self.user, SEPARATOR + simple_message(5))
         report = json.loads(self.uidl("verify", "--json", "--from", snapshot))["targets"][0]

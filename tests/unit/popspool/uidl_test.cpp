@@ -357,9 +357,9 @@ TEST_CASE("guess tells which form explains how many ids", "[popspool][uidl]") {
       put(bed, "old", export_of(bed, spool, {"0000001000000001", "0000001000000002", "else"}));
   const ToolOutcome guessed = bed.call({"uidl", "guess", "--from", old, spool});
   CHECK(guessed.status == ExitStatus::found);
-  CHECK(guessed.out.find(" 66.6 %  2 of 3  ") == 0);
+  CHECK(guessed.out.find(" 66.6 %  2 of 3 ids  ") == 0);
   CHECK(guessed.out.find("uw (UW ipop3d") != std::string::npos);
-  CHECK(guessed.out.find(" 33.3 %  1 of 3  not explained") != std::string::npos);
+  CHECK(guessed.out.find(" 33.3 %  1 of 3 ids  not explained") != std::string::npos);
 }
 
 TEST_CASE("popspool uidl refuses sources that contradict themselves", "[popspool][uidl]") {
