@@ -85,8 +85,16 @@ Result<Findings> check(const BulletinSite& site) {
   if (const auto used = site.directory.highest_used(*files); !used) {
     add(findings, {}, used.error().text, Weight::breaks);
   }
-  if (const Result<UsersNumbers> numbers = UsersNumbers::read(site); !numbers) {
+  const Result<UsersNumbers> numbers = UsersNumbers::read(site);
+  if (!numbers) {
     add(findings, {}, numbers.error().text, Weight::breaks);
+    return findings;
+  }
+  for (const std::string& user : numbers->damaged()) {
+    add(findings, {},
+        "the record of " + user + " in " + seen_database_file(site.settings).native() +
+            " is no number: he gets no bulletins until popbull reset writes a new one",
+        Weight::breaks);
   }
   return findings;
 }

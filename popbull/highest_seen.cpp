@@ -50,6 +50,9 @@ Result<std::uint64_t> highest_seen(const BulletinSite& site, const BelievableNum
   if (const SeenDatabase::Records* records = numbers->records()) {
     for (const auto& [user, record] : *records) take(user, record);
   }
+  for (const std::string& user : numbers->damaged()) {
+    complaints.add("the number of " + escaped(user) + ", whose record is damaged");
+  }
   for (const BulletinUser& user : *users) {
     const std::string& name = user.account.name;
     const Result<SeenFile> file = popbull_of(site, user);

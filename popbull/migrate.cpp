@@ -110,10 +110,16 @@ Result<Outcome> to_files(const BulletinSite& site, const ToolRun& run) {
   if (!database)
     return fail(Errc::not_found, "there is no database: bulldb is not set, and " +
                                      site.directory.path().native() + " has none");
-  const Result<SeenDatabase::Records> records = database->all();
-  if (!records) return std::unexpected(records.error());
+  const Result<SeenDatabase::Everybody> everybody = database->all();
+  if (!everybody) return std::unexpected(everybody.error());
+  const SeenDatabase::Records& records = everybody->records;
   Outcome outcome;
-  write_files(site, *records, run, outcome);
+  write_files(site, records, run, outcome);
+  for (const std::string& name : everybody->damaged) {
+    ++outcome.failed;
+    run.terminal.complain("migrate: " + escaped(name) +
+                          ": the record is no number; popbull reset writes a new one");
+  }
   if (run.flags.mode == RunMode::dry_run) return outcome;
   if (outcome.failed > 0) {
     outcome.remark = "the database stays in use, since not all files could be written";
@@ -125,14 +131,14 @@ Result<Outcome> to_files(const BulletinSite& site, const ToolRun& run) {
   const SeenDatabase old{site.disk, site.clock, database->file().native() + ".old",
                          site.settings.bulldb_max_tries};
   for (const SeenDatabase& late : {old, *database}) {
-    Result<SeenDatabase::Records> now = late.all();
+    Result<SeenDatabase::Everybody> now = late.all();
     if (!now) return std::unexpected(std::move(now).error());
-    std::erase_if(*now, [&](const auto& record) {
-      const auto before = records->find(record.first);
-      return before != records->end() && before->second == record.second;
+    std::erase_if(now->records, [&](const auto& record) {
+      const auto before = records.find(record.first);
+      return before != records.end() && before->second == record.second;
     });
     Outcome again;
-    write_files(site, *now, run, again);
+    write_files(site, now->records, run, again);
     outcome.failed += again.failed;
   }
   if (!site.settings.bulldb.empty()) {

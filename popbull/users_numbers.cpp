@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "bull/popbull_file.h"
@@ -84,18 +85,26 @@ Result<UsersNumbers> UsersNumbers::read(const BulletinSite& site) {
   UsersNumbers numbers{site};
   const std::optional<SeenDatabase> database = database_of(site);
   if (!database) return numbers;
-  Result<SeenDatabase::Records> records = database->all();
-  if (!records) return std::unexpected(std::move(records).error());
-  numbers.records_ = std::move(*records);
+  Result<SeenDatabase::Everybody> everybody = database->all();
+  if (!everybody) return std::unexpected(std::move(everybody).error());
+  numbers.database_ = std::move(*everybody);
   return numbers;
 }
 
+std::span<const std::string> UsersNumbers::damaged() const {
+  if (!database_) return {};
+  return database_->damaged;
+}
+
 Result<UserSeen> UsersNumbers::of(const BulletinUser& user) const {
-  if (records_) {
-    const auto found = records_->find(user.account.name);
-    if (found != records_->end()) {
+  if (const SeenDatabase::Records* known = records()) {
+    const auto found = known->find(user.account.name);
+    if (found != known->end()) {
       return UserSeen{UserSeen::Place::database, {SeenFile::Kind::number, found->second}};
     }
+  }
+  if (std::ranges::binary_search(damaged(), user.account.name)) {
+    return fail(Errc::corrupt, "the record in the database is no number");
   }
   Result<SeenFile> file = popbull_of(*site_, user);
   if (!file) return std::unexpected(std::move(file).error());

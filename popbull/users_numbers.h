@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -34,17 +35,20 @@ class UsersNumbers {
   /// Reads the database, where there is one. `site` must outlive this. Errors as of SeenDatabase.
   [[nodiscard]] static Result<UsersNumbers> read(const BulletinSite& site);
 
+  /// Errc::corrupt: his record in the database is no number.
   [[nodiscard]] Result<UserSeen> of(const BulletinUser& user) const;
   /// What the database says; nullptr where there is none.
   [[nodiscard]] const SeenDatabase::Records* records() const {
-    return records_ ? &*records_ : nullptr;
+    return database_ ? &database_->records : nullptr;
   }
+  /// Whose records there are no numbers.
+  [[nodiscard]] std::span<const std::string> damaged() const;
 
  private:
   explicit UsersNumbers(const BulletinSite& site) : site_{&site} {}
 
   const BulletinSite* site_;
-  std::optional<SeenDatabase::Records> records_;
+  std::optional<SeenDatabase::Everybody> database_;
 };
 
 /// The database that the settings mean; nullopt: .popbull files are used.

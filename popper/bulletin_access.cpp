@@ -28,7 +28,8 @@ Result<KnownNumbers> DatabaseNumbers::read() {
   Result<std::optional<SeenRecord>> record =
       access_.teller ? access_.teller->fetch(user_.name) : std::unexpected(*access_.no_teller);
   if (!record) {
-    has_failed_ = true;
+    // A record of his that is no number is his alone, as an unreadable .popbull would be.
+    has_failed_ = has_failed_ || record.error().code != Errc::usage;
     return std::unexpected(std::move(record).error());
   }
   if (!*record) return taken_over_numbers(disk_, settings_, user_);

@@ -49,10 +49,11 @@ class Delivery {
         static_cast<std::uint64_t>(std::max<std::int64_t>(context_.settings.max_bulletins, 0));
     plan_ = plan_bulletins(directory_, *files, recipient_, known_.seen, most, now.count());
     std::vector<OwnMessage> messages;
-    for (const DueBulletin& due : plan_.due) {
+    for (DueBulletin& due : plan_.due) {
       messages.push_back({due.bulletin.from_line,
                           message_for(due.bulletin, due.name, recipient_.user, host_),
                           bulletin_id(due.bulletin, due.name)});
+      due.bulletin.body = std::string{};  // bulletins may be large, and the names are enough now
     }
     return messages;
   }

@@ -15,6 +15,7 @@
 #include <array>
 #include <charconv>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -328,10 +329,11 @@ Result<std::optional<SeenRecord>> SeenDatabase::fetch(std::string_view user) con
   if (!*value) return std::nullopt;
   std::optional<SeenRecord> record = from_database_value((*value)->octets());
   if (record) return record;
-  return failed({Errc::corrupt, "the value of " + escaped(user) + " is no number"});
+  return failed({Errc::usage, "the record of " + escaped(user) +
+                                  " is no number; popbull reset writes a new one"});
 }
 
-Result<SeenDatabase::Records> SeenDatabase::all() const {
+Result<SeenDatabase::Everybody> SeenDatabase::all() const {
   const Result<Place> place = open_place(disk_, file_);
   if (!place) return failed(place.error());
   const Result<std::string> text = changes_in(disk_, *place);
@@ -339,19 +341,25 @@ Result<SeenDatabase::Records> SeenDatabase::all() const {
   const Result<std::optional<DbmFile>> dbm = open_dbm(disk_, *place);
   if (!dbm) return failed(dbm.error());
   Records records;
+  std::set<std::string> damaged;
   if (*dbm) {
     const Result<void> walked =
         (*dbm)->walk([&](std::string_view key, std::string_view value) -> Result<void> {
           std::optional<SeenRecord> record = from_database_value(value);
-          if (record) records.insert_or_assign(user_of(key), std::move(*record));
+          if (record) {
+            records.insert_or_assign(user_of(key), std::move(*record));
+          } else {
+            damaged.insert(user_of(key));
+          }
           return {};
         });
     if (!walked) return failed(walked.error());
   }
   for_each_line(*text, [&](const Line& line) {
+    damaged.erase(std::string{line.user});
     records.insert_or_assign(std::string{line.user}, line.record);
   });
-  return records;
+  return Everybody{std::move(records), {damaged.begin(), damaged.end()}};
 }
 
 Result<void> SeenDatabase::store(std::string_view user, const SeenRecord& record) const {
@@ -406,14 +414,14 @@ Result<void> SeenDatabase::raise(const Records& records) const {
   if (!place) return failed(place.error());
   const Result<Fd> lock = locked(disk_, clock_, *place, most_tries_);
   if (!lock) return failed(lock.error());
-  const Result<Records> now = all();
+  const Result<Everybody> now = all();
   if (!now) return std::unexpected(now.error());
   const Result<std::string> text = changes_in(disk_, *place);
   if (!text) return failed(text.error());
   Changes changes = folded(*text);
   for (const auto& [user, record] : records) {
-    const auto old = now->find(user);
-    if (old != now->end() && old->second.highest >= record.highest) continue;
+    const auto old = now->records.find(user);
+    if (old != now->records.end() && old->second.highest >= record.highest) continue;
     changes.insert_or_assign(user, record);
   }
   if (const Result<void> done = fold(disk_, *place, changes); !done) return failed(done.error());

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/disk.h"
@@ -34,11 +35,16 @@ class SeenDatabase {
   /// grow from a millisecond on to at most half a second.
   SeenDatabase(Disk& disk, Clock& clock, std::filesystem::path file, std::int64_t most_tries);
 
-  /// nullopt: the user has no record. Takes no lock.
+  /// nullopt: the user has no record. Errc::usage: it is no number, though the database is sound.
+  /// Takes no lock.
   [[nodiscard]] Result<std::optional<SeenRecord>> fetch(std::string_view user) const;
   /// Everybody's, by name. Reads all of it, without a lock.
   using Records = std::map<std::string, SeenRecord, std::less<>>;
-  [[nodiscard]] Result<Records> all() const;
+  struct Everybody {
+    Records records;
+    std::vector<std::string> damaged;  // users whose records are no numbers, by name
+  };
+  [[nodiscard]] Result<Everybody> all() const;
 
   /// Durable on success. After an error it may stand all the same: fetch() to find out. Errc::usage
   /// for a name that no user can have.

@@ -2,6 +2,7 @@
 // next login has each bulletin once, and the number of the last one never runs ahead of the mail.
 
 #include <cerrno>
+#include <optional>
 
 #include "fault/restored_disk.h"
 #include "support/bulletin_bed.h"
@@ -64,9 +65,11 @@ TEST_CASE("A delivery that fails at any call doubles nothing and loses nothing",
     (void)Login{bed, disk, bed.world.path()}.open();
     return disk.calls();
   }();
+  std::size_t whole = 0;
   for (std::size_t call = 1; call <= calls; ++call) {
     CAPTURE(call, error);
     Bed bed{form};
+    std::optional<std::size_t> delivered;
     {
       SimulatedDisk disk{bed.world.path()};
       disk.fail_at({.call = call, .error = error, .kind = {}, .span = span});
@@ -74,8 +77,18 @@ TEST_CASE("A delivery that fails at any call doubles nothing and loses nothing",
       const Result<std::unique_ptr<Maildrop>> maildrop = open_maildrop(login.context(), login.user);
       if (maildrop) {
         PopbullNumbers numbers{disk, login.settings, login.user};
-        (void)deliver_bulletins(login.context(), Recipient{"jo"}, "host", numbers, **maildrop);
+        const Result<BulletinsDelivered> done =
+            deliver_bulletins(login.context(), Recipient{"jo"}, "host", numbers, **maildrop);
+        if (done) delivered = done->files.size();
       }
+    }
+    bury_lock_holder(bed.world.path());
+    if (delivered) {  // then they are there, without another delivery
+      Login later{bed, system_disk(), bed.world.path()};
+      const Result<std::unique_ptr<Maildrop>> maildrop = open_maildrop(later.context(), later.user);
+      REQUIRE(maildrop);
+      CHECK((*maildrop)->messages().size() == expected(form, {}).size() + *delivered);
+      if (*delivered == 2) ++whole;
     }
     bury_lock_holder(bed.world.path());
     Login after{bed, system_disk(), bed.world.path()};
@@ -85,6 +98,7 @@ TEST_CASE("A delivery that fails at any call doubles nothing and loses nothing",
     CHECK(subjects(*session.maildrop) == expected(form, {2, 3}));
     CHECK(get_file(bed.world / ".popbull") == "3\n");
   }
+  CHECK(whole > 0);  // what fails at last, fails after all is done
 }
 
 }  // namespace

@@ -12,10 +12,12 @@ import threading
 
 import certificates
 import popper_host
-from old_databases import write_bulletin_numbers
+from old_databases import write_bulletin_numbers, write_bulletin_values
 from popper_host import HostTest, message_of, simple_spool
 
 PATIENCE = popper_host.PATIENCE
+POPBULL = os.path.abspath(os.environ.get(
+    "POPBULL", os.path.join(os.path.dirname(popper_host.POPPER), "popbull")))
 FROM_LINE = b"From qpop Wed Nov  9 13:31:08 1994\n"
 
 
@@ -266,6 +268,27 @@ class DatabaseTest(BulletinHostTest):
             client = self.login(port)
             self.assertEqual(client.stat()[0], 1)
             client.quit()
+
+    def test_a_damaged_record_keeps_a_user_neither_from_his_mail_nor_floods_him(self):
+        self.put("1.a")
+        self.put("2.b")
+        self.host.fill(self.user, simple_spool(1))
+        write_bulletin_values(os.path.join(self.bulldir, "bulldb"), {self.user.name: b"x"})
+        self.seen(0)  # of long ago
+        config = self.host.configure(bulldir=self.bulldir)
+        with self.host.standalone(config) as port:
+            client = self.login(port)
+            self.assertEqual(client.stat()[0], 1)
+            client.quit()
+            popper_host.wait_until(
+                lambda: "is no number; popbull reset writes a new one" in self.host.log(port),
+                "the log tells of it")
+            told = subprocess.run([POPBULL, "-f", config, "check"],
+                                  capture_output=True, timeout=PATIENCE)
+            self.assertEqual(told.returncode, 1, told.stderr)
+            self.assertIn(f"error: the record of {self.user.name} in ".encode(), told.stdout)
+            subprocess.run([POPBULL, "-f", config, "reset", "--user", self.user.name, "--to", "1"], check=True, capture_output=True, timeout=PATIENCE)
+            self.assertEqual(self.numbers(port), [2])
 
     def test_a_lock_that_stays_taken(self):
         self.put("1.a")

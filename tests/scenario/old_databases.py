@@ -31,6 +31,11 @@ def write_bulletin_numbers(path, users):
     write_database(path, {name: struct.pack("@l", number) for name, number in users.items()})
 
 
+def write_bulletin_values(path, users):
+    """As they are, right or wrong."""
+    write_database(path, users)
+
+
 def write_apop_secrets(path, users):
     """Each octet of a secret turned round, and an empty second field."""
     write_database(path, {name: bytes(octet ^ 0xFF for octet in secret.encode()) + b"\0\0"

@@ -64,7 +64,7 @@ TEST_CASE("A database of Qpopper's is read, and carried on", "[bull][database]")
   succeed(base.store("jo", {8, {3}}));
   CHECK(fetched(base, "jo") == SeenRecord{8, {3}});
   CHECK(fetched(base, "ann") == SeenRecord{9, {}});
-  CHECK(base.all().value() ==
+  CHECK(base.all().value().records ==
         SeenDatabase::Records{{"ann", SeenRecord{9, {}}}, {"jo", SeenRecord{8, {3}}}});
 }
 
@@ -108,7 +108,7 @@ TEST_CASE("Many changes move into the database itself", "[bull][database]") {
   for (int i = 0; i < 600; ++i) succeed(base.store(longish + std::to_string(i), {8, {}}));
   CHECK(std::filesystem::file_size(directory / "bulldb.changes") < 80'000);
   CHECK(std::filesystem::file_size(directory / "bulldb") > 30'000);
-  CHECK(base.all()->size() == 600);
+  CHECK(base.all()->records.size() == 600);
   CHECK(fetched(base, longish + "0") == SeenRecord{8, {}});
   CHECK(fetched(base, longish + "599") == SeenRecord{8, {}});
 }
@@ -119,7 +119,7 @@ TEST_CASE("Raising lowers nobody's number", "[bull][database]") {
   succeed(base.store("jo", {8, {3}}));
   succeed(base.store("ann", {5, {}}));
   succeed(base.raise({{"jo", {7, {}}}, {"ann", {6, {2}}}, {"new", {1, {}}}}));
-  CHECK(base.all().value() == SeenDatabase::Records{{"ann", SeenRecord{6, {2}}},
+  CHECK(base.all().value().records == SeenDatabase::Records{{"ann", SeenRecord{6, {2}}},
                                                     {"jo", SeenRecord{8, {3}}},
                                                     {"new", SeenRecord{1, {}}}});
   CHECK_FALSE(base.raise({{"a\nb", {1, {}}}}));
@@ -155,6 +155,27 @@ TEST_CASE("A damaged database is told and left alone", "[bull][database]") {
   CHECK(base.apply({{"jo", SeenRecord{8, {}}}}).error().code == Errc::corrupt);
   CHECK(get_file(directory / "bulldb") == garbage);
   CHECK_FALSE(std::filesystem::exists(directory / "bulldb.new"));
+}
+
+TEST_CASE("One damaged record is that user's alone, and told", "[bull][database]") {
+  const TemporaryDirectory directory{TemporaryDirectory::Place::memory};
+  const std::filesystem::path file = directory / "bulldb";
+  make_old_database(file, {{"jo", 7}, {"ann", 9}});
+  GDBM_FILE old = gdbm_open(file.c_str(), 512, GDBM_WRITER, 0600, nullptr);
+  REQUIRE(old != nullptr);
+  std::string key{"jo\0", 3}, value = "x";
+  REQUIRE(gdbm_store(old, {key.data(), 3}, {value.data(), 1}, GDBM_REPLACE) == 0);
+  REQUIRE(gdbm_close(old) == 0);
+  const SeenDatabase base = database(directory.path());
+  CHECK(base.fetch("jo").error().code == Errc::usage);
+  CHECK(fetched(base, "ann") == SeenRecord{9, {}});
+  const Result<SeenDatabase::Everybody> everybody = base.all();
+  REQUIRE(everybody);
+  CHECK(everybody->damaged == std::vector<std::string>{"jo"});
+  CHECK(everybody->records == SeenDatabase::Records{{"ann", {9, {}}}});
+  succeed(base.store("jo", {8, {}}));
+  CHECK(fetched(base, "jo") == SeenRecord{8, {}});
+  CHECK(base.all().value().damaged.empty());
 }
 
 TEST_CASE("A database that everybody may write is not believed", "[bull][database]") {
@@ -206,7 +227,7 @@ TEST_CASE("Many writers at once lose nothing", "[bull][database]") {
     });
   }
   for (ChildProcess& child : children) CHECK(child.wait() == 0);
-  const SeenDatabase::Records all = database(directory.path()).all().value();
+  const SeenDatabase::Records all = database(directory.path()).all().value().records;
   CHECK(all.size() == writers + 1);
   CHECK(std::ranges::count_if(all, [](const auto& entry) {
           return entry.second == SeenRecord{rounds, {}};
