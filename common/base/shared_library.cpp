@@ -7,7 +7,10 @@
 namespace pop {
 
 Result<SharedLibrary> SharedLibrary::load(const char* name) {
-  if (void* const handle = ::dlopen(name, RTLD_NOW | RTLD_LOCAL)) return SharedLibrary{handle};
+  // It stays: what it has registered for the end of the process, and what it keeps until then, must
+  // not outlive it.
+  constexpr int mode = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE;
+  if (void* const handle = ::dlopen(name, mode)) return SharedLibrary{handle};
   const char* const why = ::dlerror();
   return fail(Errc::not_found, "the library cannot be loaded: " + escaped(why ? why : name, 512));
 }
