@@ -195,6 +195,11 @@ std::string to_ascii(const GmimeFunctions& gmime, std::string_view text, Missing
 
 }  // namespace
 
+bool is_known_charset(std::string_view name) {
+  return has(of_ascii, name) || has(of_utf8, name) || has(of_windows, name) ||
+         has(convertible, name);
+}
+
 char32_t windows_1252_character(unsigned char octet) {
   if (octet < 0x80 || octet >= 0xa0) return octet;
   const char32_t character = windows_1252[octet - 0x80U];

@@ -7,6 +7,9 @@
 
 namespace pop {
 
+/// Whether to_utf8() knows a charset by this name, in lower case.
+[[nodiscard]] bool is_known_charset(std::string_view name);
+
 /// `octets` in a charset as a message names it, as valid UTF-8 without NUL, CR and controls other
 /// than tab, line feed and form feed. Whatever is mislabelled becomes as readable as can be: what
 /// is no UTF-8 is taken for windows-1252, also where the charset is unknown. Only charsets that

@@ -22,7 +22,7 @@ bool has_addresses(std::string_view name) {
       names, [name](std::string_view known) { return equal_ignoring_case(known, name); });
 }
 
-/// Octets of the encoded word at the beginning; 0: there is none.
+/// Octets of the encoded word at the beginning; 0: there is none that can be decoded.
 std::size_t encoded_word_size(std::string_view text) {
   text = text.substr(0, longest_encoded_word);
   if (!text.starts_with("=?")) return 0;
@@ -31,6 +31,8 @@ std::size_t encoded_word_size(std::string_view text) {
       text[charset_end + 2] != '?') {
     return 0;
   }
+  const std::string_view charset = text.substr(2, charset_end - 2);
+  if (!is_known_charset(lower(charset.substr(0, charset.find('*'))))) return 0;  // RFC 2231
   const std::size_t end = text.find("?=", charset_end + 3);
   if (end == std::string_view::npos) return 0;
   const std::string_view word = text.substr(0, end + 2);

@@ -80,6 +80,11 @@ TEST_CASE("an encoded word cannot bring a line of its own", "[mime][header]") {
   CHECK(kept.starts_with("Subject: a Bcc: evil ?b\nMime-version: 1.0\n"));
 }
 
+TEST_CASE("an encoded word of an unknown charset stays as it is", "[mime][header]") {
+  CHECK(header("Subject: =?IBM930?Q?a?= =?UTF-8*de?Q?b?=\n\n")
+            .starts_with("Subject: =?IBM930?Q?a?= b\n"));
+}
+
 TEST_CASE("a decoded name is quoted where its comma would part addresses", "[mime][header]") {
   CHECK(header("From: =?utf-8?Q?Doe=2C_Jo?= <jo@x>, \"=?utf-8?Q?A=2C_\"B?=\" <b@x>\n\n")
             .starts_with("From: \"Doe, Jo\" <jo@x>, \"A, B\" <b@x>\n"));
