@@ -113,6 +113,10 @@ _popper() {
       COMPREPLY=($(compgen -W "" -- "$cur"))
       return
       ;;
+    --end-of-header=)
+      COMPREPLY=($(compgen -W "true false" -- "$cur"))
+      return
+      ;;
     --failure-delay | --failure-delay=)
       COMPREPLY=($(compgen -W "" -- "$cur"))
       return
@@ -151,6 +155,10 @@ _popper() {
       ;;
     --hash-spool | --hash-spool=)
       COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --hide-utf8=)
+      COMPREPLY=($(compgen -W "true false" -- "$cur"))
       return
       ;;
     --home-dir-mail | --home-dir-mail=)
@@ -339,6 +347,10 @@ _popper() {
       ;;
     --proxy-networks | --proxy-networks=)
       COMPREPLY=($(compgen -W "" -- "$cur"))
+      return
+      ;;
+    --replace-nul=)
+      COMPREPLY=($(compgen -W "true false" -- "$cur"))
       return
       ;;
     --require-shell=)
@@ -555,7 +567,7 @@ _popper() {
       ;;
   esac
   [[ $cur == -* ]] || return
-  COMPREPLY=($(compgen -W "--help --version --show-config --foreground --preauth --config --accepts= --announce-login-delay= --auth-file= --auth-source= --auto-delete --autoclose= --block-uid= --bulldb= --bulldb-max-tries= --bulldb-nonfatal --bulldir= --cache-dir= --cache-name= --check-hash-dir --check-old-spool-loc --check-password-expired --chunky-writes= --clear-text-password= --config-file= --conservative-cache --credential-file= --credential-owner= --debug --dotlock-stale-after= --downcase-user --drac-host= --failure-delay= --failure-delay-most= --fast-update --folder= --gate-root= --gate-user= --group-bulletins --group-no-server-mode= --group-server-mode= --hash-spool= --home-dir-mail= --home-dir-misc --host-name= --keep-temp-drop --keepers= --kerberos --kerberos-keytab= --kerberos-replay-file= --kerberos-service= --locale-dir= --lock-order= --lock-wait= --log-facility= --log-format= --log-login= --login-cache= --login-timeout= --loginfo-database= --loginfo-host= --loginfo-password= --loginfo-query= --loginfo-user= --logudp-destination= --logudp-multicast-ttl= --logudp-secret= --mail-format= --mail-lock-check= --max-bulletins= --max-connections= --max-connections-per-address= --no-atomic-open --nonauth-file= --oauth-helper= --oauth-helper-user= --oauth-scope= --oauth-timeout= --old-style-uid --pam-service= --pam-session --pid-file= --popbulldir= --poppassd-clear-text --poppassd-connections= --poppassd-min-length= --poppassd-pam-service= --poppassd-timeout= --proxy-networks= --require-shell --reverse-lookup --sasl-forward-secrecy --sasl-log-login= --sasl-max-ssf= --sasl-mechanisms= --sasl-min-ssf= --sasl-no-active --sasl-no-anonymous --sasl-no-dictionary --sasl-no-plaintext --scoreboard= --server-mode --session-arguments= --session-program= --session-takeover= --shy --spool-dir= --spool-options --statistics --temp-dir= --temp-name= --timeout= --timing --tls-cipher-list= --tls-cipher-suites= --tls-client-ca-file= --tls-client-certificates= --tls-client-user= --tls-client-user-map= --tls-identity-file= --tls-more-certificates= --tls-ocsp-file= --tls-options= --tls-passphrase= --tls-private-key-file= --tls-server-cert-file= --tls-session-lifetime= --tls-support= --tls-version= --tls-workarounds --tracefile= --trash-days= --trash-size= --trim-domain --uid-format= --update-on-abort --update-status-headers --user-options --useropt= --uw-kluge --whoson-rules= --whoson-server=" -- "$cur"))
+  COMPREPLY=($(compgen -W "--help --version --show-config --foreground --preauth --config --accepts= --announce-login-delay= --auth-file= --auth-source= --auto-delete --autoclose= --block-uid= --bulldb= --bulldb-max-tries= --bulldb-nonfatal --bulldir= --cache-dir= --cache-name= --check-hash-dir --check-old-spool-loc --check-password-expired --chunky-writes= --clear-text-password= --config-file= --conservative-cache --credential-file= --credential-owner= --debug --dotlock-stale-after= --downcase-user --drac-host= --end-of-header --failure-delay= --failure-delay-most= --fast-update --folder= --gate-root= --gate-user= --group-bulletins --group-no-server-mode= --group-server-mode= --hash-spool= --hide-utf8 --home-dir-mail= --home-dir-misc --host-name= --keep-temp-drop --keepers= --kerberos --kerberos-keytab= --kerberos-replay-file= --kerberos-service= --locale-dir= --lock-order= --lock-wait= --log-facility= --log-format= --log-login= --login-cache= --login-timeout= --loginfo-database= --loginfo-host= --loginfo-password= --loginfo-query= --loginfo-user= --logudp-destination= --logudp-multicast-ttl= --logudp-secret= --mail-format= --mail-lock-check= --max-bulletins= --max-connections= --max-connections-per-address= --no-atomic-open --nonauth-file= --oauth-helper= --oauth-helper-user= --oauth-scope= --oauth-timeout= --old-style-uid --pam-service= --pam-session --pid-file= --popbulldir= --poppassd-clear-text --poppassd-connections= --poppassd-min-length= --poppassd-pam-service= --poppassd-timeout= --proxy-networks= --replace-nul --require-shell --reverse-lookup --sasl-forward-secrecy --sasl-log-login= --sasl-max-ssf= --sasl-mechanisms= --sasl-min-ssf= --sasl-no-active --sasl-no-anonymous --sasl-no-dictionary --sasl-no-plaintext --scoreboard= --server-mode --session-arguments= --session-program= --session-takeover= --shy --spool-dir= --spool-options --statistics --temp-dir= --temp-name= --timeout= --timing --tls-cipher-list= --tls-cipher-suites= --tls-client-ca-file= --tls-client-certificates= --tls-client-user= --tls-client-user-map= --tls-identity-file= --tls-more-certificates= --tls-ocsp-file= --tls-options= --tls-passphrase= --tls-private-key-file= --tls-server-cert-file= --tls-session-lifetime= --tls-support= --tls-version= --tls-workarounds --tracefile= --trash-days= --trash-size= --trim-domain --uid-format= --update-on-abort --update-status-headers --user-options --useropt= --uw-kluge --whoson-rules= --whoson-server=" -- "$cur"))
   [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
 }
 complete -F _popper popper

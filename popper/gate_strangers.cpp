@@ -120,7 +120,7 @@ CapabilityFacts Gate::facts_for(const Stranger& stranger) const {
   facts.apop = !stranger.banner_stamp.empty();
   facts.expire_days = expire_days(settings);
   facts.login_delay = settings.announce_login_delay;
-  facts.languages = &context_.languages;
+  if (!settings.hide_utf8) facts.languages = &context_.languages;
   const bool over_tls = is_over_tls(stranger);
   if (over_tls) {
     facts.stls = Stls::in_progress;

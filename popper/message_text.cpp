@@ -44,15 +44,17 @@ Result<std::string> mangled(MessageReader& reader, const MessageForm& form) {
 
 Result<std::unique_ptr<MessageReader>> open_in_form(Maildrop& maildrop, MessageNumber number,
                                                     const MessageForm& form) {
-  Result<std::unique_ptr<MessageReader>> stored = maildrop.open(number);
-  if (!stored || !form.mangle) return stored;
+  if (!form.mangle) return open_for_client(maildrop, number, form.client);
+  const Result<std::unique_ptr<MessageReader>> stored = maildrop.open(number);
+  if (!stored) return std::unexpected(stored.error());
   Result<std::string> text = mangled(**stored, form);
   if (!text) return std::unexpected(std::move(text).error());
+  if (form.client.has_no_nul) std::ranges::replace(*text, '\0', in_place_of_nul);
   return std::make_unique<TextReader>(*std::move(text));
 }
 
 Result<WireOctets> size_in_form(Maildrop& maildrop, MessageNumber number, const MessageForm& form) {
-  if (!form.mangle) return maildrop.messages()[number.index()].size;
+  if (!form.mangle) return size_for_client(maildrop, number, form.client);
   const Result<std::unique_ptr<MessageReader>> reader = open_in_form(maildrop, number, form);
   if (!reader) return std::unexpected(reader.error());
   std::vector<char> piece(piece_size), wire_piece(WireText::room_for(piece_size));

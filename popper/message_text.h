@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "mime/mime_flattener.h"
 #include "pop3/mangle_request.h"
+#include "popper/client_form.h"
 #include "store/maildrop.h"
 
 namespace pop {
@@ -15,6 +16,7 @@ namespace pop {
 struct MessageForm {
   std::optional<MangleRequest> mangle{};                        // nullopt: as stored
   MimeFlattener::Extent extent = MimeFlattener::Extent::whole;  // of what is made by mangling
+  ClientForm client{};  // the rest of it matters to what is not mangled only, but for NUL
 
   [[nodiscard]] bool operator==(const MessageForm&) const = default;
 };
@@ -26,8 +28,8 @@ struct MessageForm {
                                                                   MessageNumber number,
                                                                   const MessageForm& form);
 
-/// How long it is on the wire, dots not doubled. Reads and converts all of it, unless the form is
-/// the stored one.
+/// How long it is on the wire, dots not doubled. Reads and converts all of it if it is to be
+/// mangled.
 [[nodiscard]] Result<WireOctets> size_in_form(Maildrop& maildrop, MessageNumber number,
                                               const MessageForm& form);
 

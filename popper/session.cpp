@@ -66,7 +66,7 @@ CapabilityFacts facts_of(const Settings& settings, const std::string& host,
                          const SessionStart& start) {
   CapabilityFacts facts;
   facts.host = host;
-  facts.languages = start.languages;
+  facts.languages = settings.hide_utf8 ? nullptr : start.languages;
   facts.shy = settings.shy;
   facts.user_pass =
       clear_text_offered(settings.clear_text_password, {start.address, start.over_tls});
@@ -108,9 +108,10 @@ class Stopwatch {
   std::chrono::steady_clock::time_point begun_;
 };
 
-MessageForm form_of(const SendMessage& message) {
-  using enum MimeFlattener::Extent;
-  return {message.mangle, message.top == LineCount{0} ? header : whole};
+ClientForm client_form(const Settings& settings, const Speech& speech) {
+  return {.is_downgraded = !speech.utf8,
+          .has_no_nul = settings.replace_nul,
+          .ends_header = settings.end_of_header};
 }
 
 bool gathers(ChunkyWrites when, bool over_tls) {
@@ -136,6 +137,7 @@ class Session {
         host_{host},
         bulletins_{bulletins},
         language_{language_of(start)},
+        form_{client_form(settings_, start.speech)},
         facts_{facts_of(settings_, host, start)},
         log_{log,
              settings_,
@@ -179,6 +181,9 @@ class Session {
   void perform(const SendSizes& sizes);
   void perform(const SendFields& fields);
   void perform(const CommitAndQuit& quit);
+  void perform(const UseUtf8& use);
+  void take_sizes();
+  [[nodiscard]] MessageForm form_of(const SendMessage& message) const;
   [[nodiscard]] Result<WireOctets> size_of(MessageNumber number, const MangleRequest& mangle);
   [[nodiscard]] Result<std::string> header_of(MessageNumber number);
   [[nodiscard]] Result<std::string> fields_of(MessageNumber number, const SendFields& fields);
@@ -207,6 +212,7 @@ class Session {
   const std::string& host_;
   BulletinAccess& bulletins_;
   const Language* language_;  // of replies; null: none was chosen
+  ClientForm form_;           // of messages
   CapabilityFacts facts_;
   SessionLog log_;
   SessionTimes times_;
@@ -286,6 +292,7 @@ bool Session::open() {
   for (const MessageInfo& message : messages) {
     listing_.push_back({message.size, message.unique_id, message.retrieved});
   }
+  take_sizes();
   dialogue_.emplace(
       facts_, listing_,
       account_.is_read_only ? SessionDialogue::Rights::read_only : SessionDialogue::Rights::full);
@@ -375,6 +382,27 @@ void Session::count_line(const LineReader::Line& line) {
   count_up(activity_.counters().commands[command_]);
 }
 
+MessageForm Session::form_of(const SendMessage& message) const {
+  using enum MimeFlattener::Extent;
+  return {message.mangle, message.top == LineCount{0} ? header : whole, form_};
+}
+
+// What cannot be read now will not be sent either.
+void Session::take_sizes() {
+  for (std::uint32_t value = 1; value <= listing_.size(); ++value) {
+    const Result<WireOctets> size = size_for_client(*maildrop_, MessageNumber{value}, form_);
+    if (size) listing_[value - 1].size = *size;
+  }
+}
+
+// Messages go as they are stored from now on, and that may be another size.
+void Session::perform(const UseUtf8& use) {
+  form_.is_downgraded = false;
+  take_sizes();
+  dialogue_->take_new_sizes();
+  answer(use.reply);
+}
+
 void Session::perform(const SendMessage& message) {
   Result<std::unique_ptr<MessageReader>> reader =
       open_in_form(*maildrop_, message.number, form_of(message));
@@ -435,7 +463,7 @@ Result<WireOctets> Session::size_of(MessageNumber number, const MangleRequest& m
   }
   std::optional<WireOctets>& known = mangled_sizes_[number.index()];
   if (known) return *known;
-  Result<WireOctets> size = size_in_form(*maildrop_, number, {mangle});
+  Result<WireOctets> size = size_in_form(*maildrop_, number, {.mangle = mangle, .client = form_});
   if (size) known = *size;
   return size;
 }
@@ -492,7 +520,7 @@ Result<std::string> Session::fields_of(MessageNumber number, const SendFields& f
 }
 
 Result<std::string> Session::header_of(MessageNumber number) {
-  Result<std::unique_ptr<MessageReader>> reader = maildrop_->open(number);
+  Result<std::unique_ptr<MessageReader>> reader = open_for_client(*maildrop_, number, form_);
   if (!reader) return std::unexpected(std::move(reader).error());
   return read_wire_header(**reader);
 }

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "auth/saslprep.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace pop {
 namespace {
@@ -33,6 +35,13 @@ bool take_text_suffix(std::string& name) {
   return wants_text;
 }
 
+// A blank would be part of no name, and what looks like nothing but blanks no name at all.
+std::string prepared_name(std::string_view typed) {
+  if (is_plain_ascii(typed)) return std::string{typed};
+  std::string prepared{saslprep(Secret{typed}).octets()};
+  return prepared.find(' ') == std::string::npos ? prepared : std::string{typed};
+}
+
 // The settings' parser has refused what does not compile.
 std::optional<Pattern> pattern_of(const std::string& expression) {
   if (expression.empty()) return std::nullopt;
@@ -49,7 +58,8 @@ LoginNames::LoginNames(const Settings& settings)
       folder_{pattern_of(settings.folder)} {}
 
 LoginName LoginNames::treat(std::string_view typed) const {
-  std::string name = downcase_ ? lower(typed) : std::string{typed};
+  const std::string prepared = prepared_name(typed);
+  std::string name = downcase_ ? lower(prepared) : prepared;
   if (trim_) name.resize(std::min(name.find('@'), name.size()));
   const bool as_text = take_text_suffix(name);
   const std::optional<Pattern::Found> found = folder_ ? folder_->find(name) : std::nullopt;

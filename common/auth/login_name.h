@@ -17,9 +17,10 @@ struct LoginName {
   bool as_text = false;  // the client wants each message as one part of plain text
 };
 
-/// The one place that treats login names, in this order: downcase-user, trim-domain (cut at the
-/// first @), "-no-mime" at the end (cut off, as_text; who really has such a name puts "-mime" behind
-/// it, which is cut off instead), folder (the first match's parenthesis is the folder, what stands before the match is
+/// The one place that treats login names, in this order: SASLprep (RFC 6856 section 2.2; what cannot
+/// be prepared stays as it is), downcase-user, trim-domain (cut at the first @), "-no-mime" at the end
+/// (cut off, as_text; who really has such a name puts "-mime" behind it, which is cut off instead),
+/// folder (the first match's parenthesis is the folder, what stands before the match is
 /// the name).
 class LoginNames {
  public:

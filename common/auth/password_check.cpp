@@ -16,8 +16,10 @@
 #include "auth/pam_transaction.h"
 #include "auth/password_hash.h"
 #include "auth/password_memo.h"
+#include "auth/saslprep.h"
 #include "auth/shadow_entry.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 
 namespace pop {
 namespace {
@@ -103,6 +105,8 @@ class ConfiguredChecker final : public PasswordChecker {
 
  private:
   Result<Record> find_record(std::string_view user) const;
+  Result<Account> judge_evenly(const LoginName& name, const Secret& password,
+                               const LoginOrigin& origin);
   Result<Account> judge_password(const LoginName& name, const Secret& password,
                                  const LoginOrigin& origin);
   Result<Account> judge_digest(const LoginName& name, std::string_view banner_stamp,
@@ -167,17 +171,30 @@ Result<Account> with_login(Result<Account> account, std::string_view typed, Logi
   return account;
 }
 
+// RFC 6856 section 2.2: clients prepare a password that is not ASCII, or do not, and so did who set
+// it. Who exists makes no difference to whether there is a second form.
 Result<Account> ConfiguredChecker::check_password(std::string_view typed, const Secret& password,
                                                   const LoginOrigin& origin) {
-  const LoginCost::CpuTime start = LoginCost::now();
   LoginName name = names_.treat(typed);
-  compared_.clear();
   rules_.admit_only(origin.only);
+  Result<Account> account = judge_evenly(name, password, origin);
+  const bool is_wrong = !account && account.error().code == Errc::denied;
+  if (is_wrong && !is_plain_ascii(password.octets())) {
+    const Secret prepared = saslprep(password);
+    if (prepared.octets() != password.octets()) account = judge_evenly(name, prepared, origin);
+  }
+  return with_login(std::move(account), typed, std::move(name));
+}
+
+Result<Account> ConfiguredChecker::judge_evenly(const LoginName& name, const Secret& password,
+                                                const LoginOrigin& origin) {
+  const LoginCost::CpuTime start = LoginCost::now();
+  compared_.clear();
   Result<Account> account = judge_password(name, password, origin);
   if (!account && account.error().code == Errc::denied) {
     cost_.even_out(LoginCost::now() - start, compared_);
   }
-  return with_login(std::move(account), typed, std::move(name));
+  return account;
 }
 
 Result<Record> ConfiguredChecker::find_record(std::string_view user) const {
@@ -364,8 +381,8 @@ void ConfiguredChecker::log_messages(std::string_view user, PamTransaction& tran
 
 // Without authentication PAM has not seen the password, as after APOP.
 Result<void> ConfiguredChecker::authenticate(PamTransaction& transaction,
-                                             const Result<Account>& account,
-                                             const Secret& password, const std::string& subject) {
+                                             const Result<Account>& account, const Secret& password,
+                                             const std::string& subject) {
   if (!subject.empty() && is_remembered(subject, password)) return {};
   const LoginCost::CpuTime start = LoginCost::now();
   Result<void> passed = transaction.authenticate();
@@ -426,8 +443,10 @@ Result<Account> ConfiguredChecker::judge_digest(const LoginName& name,
   if (!record) return std::unexpected(as_unavailable(record.error()));
   const bool has_secret = apop_secret_of(*record) == ApopSecret::present;
   static const Secret nobodys{"no user has this one"};
-  const bool matches =
-      apop_digest_matches(banner_stamp, has_secret ? *(*record)->apop_secret : nobodys, digest);
+  const Secret& secret = has_secret ? *(*record)->apop_secret : nobodys;
+  // RFC 6856 section 2.2: the client has prepared it, or not.
+  const bool matches = apop_digest_matches(banner_stamp, secret, digest) ||
+                       apop_digest_matches(banner_stamp, saslprep(secret), digest);
   if (!has_secret) return fail(Errc::denied, "APOP: has no secret in the credential file");
   if (!matches) return fail(Errc::denied, "APOP: wrong digest");
 

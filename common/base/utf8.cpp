@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 namespace pop {
 namespace {
@@ -49,9 +50,15 @@ bool is_valid_utf8(std::string_view text) {
 }
 
 bool is_plain_ascii(std::string_view text) {
-  unsigned char all = 0;
-  for (const char c : text) all |= static_cast<unsigned char>(c);
-  return all < 0x80;
+  // Eight at a time: each header line of a spool comes through here.
+  constexpr std::uint64_t high_bits = 0x8080808080808080;
+  std::uint64_t all = 0, eight = 0;
+  for (; text.size() >= sizeof eight; text.remove_prefix(sizeof eight)) {
+    std::memcpy(&eight, text.data(), sizeof eight);
+    all |= eight;
+  }
+  return (all & high_bits) == 0 &&
+         std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
 }
 
 }  // namespace pop

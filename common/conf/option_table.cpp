@@ -255,7 +255,7 @@ constexpr std::array options{
            "Empty: nobody is told. Without a port the host's rpcbind is asked. IPv4 clients only. "
            "libtirpc must be installed.",
            takes_value('D'), no_range, host},
-    Option{"end-of-header", "", protocol, &S::end_of_header, "BOOL", anywhere, Ready::later,
+    Option{"end-of-header", "", protocol, &S::end_of_header, "BOOL", anywhere, Ready::now,
            "End the header of a message that is nothing but a header with an empty line",
            "For clients that wait for it: Outlook Express 4 to 6."},
     Option{"failure-delay", "", connections, &S::failure_delay, "SECONDS", start_up, Ready::now,
@@ -308,7 +308,7 @@ constexpr std::array options{
            "0: none. 1: one letter made from the sum of the name's first five bytes, modulo 26. "
            "2: the first letter of the name, and below it the second.",
            no_switch, within(0, 2)},
-    Option{"hide-utf8", "", protocol, &S::hide_utf8, "BOOL", anywhere, Ready::later,
+    Option{"hide-utf8", "", protocol, &S::hide_utf8, "BOOL", anywhere, Ready::now,
            "Do not offer the commands UTF8 and LANG",
            "For clients that stumble over the line in CAPA: some versions of Outlook."},
     Option{"home-dir-mail", "", place, &S::home_dir_mail, "FILE", start_up, Ready::now,
@@ -500,7 +500,7 @@ constexpr std::array options{
            "ADDRESS or ADDRESS/BITS, several with blanks between. From there a connection without "
            "that header is refused, and from elsewhere one with it.",
            no_switch, no_range, networks},
-    Option{"replace-nul", "", protocol, &S::replace_nul, "BOOL", anywhere, Ready::later,
+    Option{"replace-nul", "", protocol, &S::replace_nul, "BOOL", anywhere, Ready::now,
            "Send an octet 0x80 for each NUL in a message",
            "For clients that stop at a NUL: Outlook Express and old versions of Outlook."},
     Option{"require-shell", "", login, &S::require_shell, "BOOL", start_up, Ready::now,

@@ -10,8 +10,6 @@
 
 namespace pop {
 
-struct SpoolExamination;
-
 /// All that was found in one spool.
 struct SpoolFindings {
   SpoolFormat format = SpoolFormat::empty;
@@ -43,7 +41,8 @@ class DefectFinder {
   static constexpr std::size_t most_defects = 100'000;
 
  private:
-  std::unique_ptr<SpoolExamination> state_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace pop

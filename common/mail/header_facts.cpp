@@ -1,11 +1,14 @@
 #include "mail/header_facts.h"
 
 #include "base/text.h"
+#include "base/utf8.h"
 #include "mail/unique_id.h"
 
 namespace pop {
 
 HeaderLineKind HeaderFacts::add(std::string_view line) {
+  may_have_utf8_ = may_have_utf8_ || line.size() >= longest_line ||
+                   (!is_plain_ascii(line) && is_valid_utf8(line));
   line = line.substr(0, longest_line);
   const bool continuation = !line.empty() && (line.front() == ' ' || line.front() == '\t');
   if (!continuation) begin_field(line);

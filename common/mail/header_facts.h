@@ -28,6 +28,9 @@ class HeaderFacts {
   [[nodiscard]] bool has_status() const { return has_status_; }
   [[nodiscard]] bool retrieved() const { return retrieved_; }
   [[nodiscard]] bool has_hidden_fields() const { return has_hidden_fields_; }
+  /// A line with other characters than ASCII in UTF-8, or one so long that it was not looked at
+  /// whole.
+  [[nodiscard]] bool may_have_utf8() const { return may_have_utf8_; }
   /// The Content-Length:, unless it is no number or two of them differ.
   [[nodiscard]] std::optional<std::uint64_t> content_length() const;
   /// UW's pseudo message for sure.
@@ -44,7 +47,7 @@ class HeaderFacts {
   std::string stored_id_;
   std::optional<std::uint64_t> content_length_;
   bool content_length_unclear_ = false;
-  bool has_status_ = false, retrieved_ = false, has_hidden_fields_ = false;
+  bool has_status_ = false, retrieved_ = false, has_hidden_fields_ = false, may_have_utf8_ = false;
   bool has_imap_ = false, has_uw_imap_ = false, subject_names_data_ = false, subject_warns_ = false,
        from_mail_system_ = false;
 };

@@ -448,6 +448,7 @@ void MboxScanner::State::begin_header(std::uint64_t offset) {
 void MboxScanner::State::end_message(std::uint64_t content_end) {
   message.content_end = {content_end};
   std::size_t empty_line = 0;
+  message.kind = {.may_have_utf8 = facts.may_have_utf8(), .is_unended = place == Place::header};
   if (place == Place::header) {
     message.body = {content_end};
   } else {

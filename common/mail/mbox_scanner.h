@@ -26,6 +26,14 @@ struct Fingerprint {
 
 enum class SpoolFormat : std::uint8_t { empty, mbox, mmdf };
 
+/// What decides whether a header goes to a client as it is stored.
+struct HeaderKind {
+  bool may_have_utf8 =
+      false;                // a line with other characters than ASCII in UTF-8, or too long to say
+  bool is_unended = false;  // the message ends before the empty line
+  bool operator==(const HeaderKind&) const = default;
+};
+
 /// One message as it lies in the spool. Offsets count from the beginning of the file:
 /// separator <= header <= body <= content_end <= end. The message proper is [header, content_end);
 /// the next one's separator is at `end`. In between stands what belongs to no message (an MMDF
@@ -43,6 +51,7 @@ struct ScannedMessage {
   bool folder_internal = false;    // UW's pseudo message; only the first can be one
   bool has_hidden_fields = false;  // hidden_from_client() fields stand in the header
   bool has_status = false;         // a Status: field stands in the header
+  HeaderKind kind;
 };
 
 struct ScanOptions {

@@ -103,6 +103,7 @@ MessageFacts MessageScanner::finish() {
   facts.fingerprint = s.digest.finish(empty_line);
   facts.stored_id = s.facts.stored_id();
   facts.computed_id = s.unique_id.finish();
+  facts.header = {.may_have_utf8 = s.facts.may_have_utf8(), .is_unended = !s.in_body};
   return facts;
 }
 

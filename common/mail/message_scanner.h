@@ -16,6 +16,7 @@ struct MessageFacts {
                             // makes no difference
   std::string stored_id;    // first X-UIDL: with a valid value, else empty
   std::string computed_id;  // by the recipe, also where one is stored
+  HeaderKind header;
 };
 
 /// Reads one message without a separator line, as a Maildir keeps it, fed in pieces of any size.

@@ -21,7 +21,7 @@ std::string capability_reply(const CapabilityFacts& facts, CapabilityState state
   text += "UIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nX-MANGLE\r\nX-MACRO\r\nPIPELINING\r\n";
   if (!logged_in && facts.stls == Stls::offered) text += "STLS\r\n";
   if (logged_in || !facts.shy) text += "IMPLEMENTATION Popper-version-" POPPER_VERSION "\r\n";
-  if (facts.languages != nullptr) text += "LANG\r\n";
+  if (facts.languages != nullptr) text += "UTF8 USER\r\nLANG\r\n";
   return text + ".\r\n";
 }
 

@@ -190,7 +190,7 @@ Actions LoginDialogue::stls() {
 }
 
 bool LoginDialogue::is_hidden(Verb verb) const {
-  return verb == Verb::utf8 || (verb == Verb::lang && facts_.languages == nullptr);
+  return facts_.languages == nullptr && (verb == Verb::utf8 || verb == Verb::lang);
 }
 
 Actions LoginDialogue::utf8() {

@@ -60,6 +60,14 @@ void SessionDialogue::on_too_long_line(std::vector<SessionAction>& actions) {
   actions.push_back(say(reply::line_too_long()));
 }
 
+void SessionDialogue::take_new_sizes() {
+  octets_ = octets_left_ = {};
+  for (std::size_t i = 0; i < messages_.size(); ++i) {
+    octets_ += messages_[i].size;
+    if (!deleted_[i]) octets_left_ += messages_[i].size;
+  }
+}
+
 void SessionDialogue::on_retrieved(MessageNumber number) {
   retrieved_[number.index()] = true;
 }
@@ -137,6 +145,8 @@ SessionAction SessionDialogue::answer(const Command& command) {
       return xtnd(command);
     case Verb::lang:
       return say(lang(command));
+    case Verb::utf8:
+      return UseUtf8{reply::utf8_enabled()};
     case Verb::mdef:
       return say(mdef(command.arguments[0]));
     default:
@@ -158,7 +168,7 @@ SessionDialogue::Selection SessionDialogue::select(Verb verb, std::string_view a
 }
 
 bool SessionDialogue::is_hidden(Verb verb) const {
-  return verb == Verb::utf8 || (verb == Verb::lang && facts_.languages == nullptr);
+  return facts_.languages == nullptr && (verb == Verb::utf8 || verb == Verb::lang);
 }
 
 std::string SessionDialogue::lang(const Command& command) {

@@ -59,8 +59,12 @@ struct SendFields {
   std::string prefix;  // of a field, for field_lines
   std::vector<MessageNumber> messages;
 };
+struct UseUtf8 {
+  std::string reply;  // once messages go as they are stored, and take_new_sizes() was called
+};
 struct CommitAndQuit {};  // UPDATE; then send quit_reply(), or reply::not_updated()
-using SessionAction = std::variant<SendReply, SendMessage, SendSizes, SendFields, CommitAndQuit>;
+using SessionAction =
+    std::variant<SendReply, SendMessage, SendSizes, SendFields, UseUtf8, CommitAndQuit>;
 
 /// TRANSACTION state (RFC 1939 section 5) without I/O.
 class SessionDialogue {
@@ -81,6 +85,8 @@ class SessionDialogue {
   /// cannot undo its on_retrieved().
   void on_line(std::string_view line, std::vector<SessionAction>& actions);
   void on_too_long_line(std::vector<SessionAction>& actions);
+  /// Those of the listing are others than before.
+  void take_new_sizes();
   /// The session tells that a RETR's message was sent whole.
   void on_retrieved(MessageNumber number);
   /// An implicit DELE of each message that is_retrieved() (RFC 2449 section 6.7, EXPIRE 0). A

@@ -12,7 +12,7 @@ namespace pop {
 namespace {
 
 constexpr std::string_view magic{"popper-maildir\n\0", 16};
-constexpr std::uint32_t version = 1;
+constexpr std::uint32_t version = 2;
 constexpr std::uint32_t byte_order = 0x01020304;
 constexpr std::size_t largest_index = std::size_t{1} << 31;
 

@@ -57,8 +57,13 @@ enum MaildirFlag : std::uint16_t {
   shared_id_flag = 4,  // another message would have the same unique-id: which one has it depends on
                        // more than this message
   two_names_flag = 8,  // a crash while a program moved the file left both names
+  header_utf8_flag = 16,  // as HeaderKind
+  header_unended_flag = 32,
 };
-inline constexpr std::uint16_t known_maildir_flags = 15;
+inline constexpr std::uint16_t known_maildir_flags = 63;
+/// What follows from the file's content, and not from where it lies.
+inline constexpr std::uint16_t content_maildir_flags =
+    proven_flag | header_utf8_flag | header_unended_flag;
 
 inline MaildirPlace MaildirMessage::place() const {
   return (flags & in_cur_flag) != 0 ? MaildirPlace::seen : MaildirPlace::fresh;

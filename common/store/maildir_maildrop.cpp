@@ -148,7 +148,9 @@ void MaildirMaildrop::fill_listed() {
     listed_.push_back(
         {.size = message.wire,
          .unique_id = index_.listing.id_of(message),
-         .retrieved = parse_maildir_name(index_.listing.name_of(message)).has_flag('S')});
+         .retrieved = parse_maildir_name(index_.listing.name_of(message)).has_flag('S'),
+         .header = {.may_have_utf8 = (message.flags & header_utf8_flag) != 0,
+                    .is_unended = (message.flags & header_unended_flag) != 0}});
   }
 }
 
@@ -225,7 +227,8 @@ Result<bool> MaildirMaildrop::is_as_listed(MaildirMessage& message, const Checke
   message.modified_nanoseconds = now.modified_nanoseconds;
   message.wire = now.wire;
   message.fingerprint = now.fingerprint;
-  message.flags |= proven_flag;
+  message.flags &= static_cast<std::uint16_t>(~content_maildir_flags);
+  message.flags |= now.flags & content_maildir_flags;
   return same;
 }
 

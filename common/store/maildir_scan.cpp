@@ -369,7 +369,7 @@ void Round::build() {
   listing.messages.reserve(entries_.size());
   for (const Entry& entry : entries_) {
     MaildirMessage message = entry.known != nullptr ? *entry.known : read_[*entry.read].message;
-    message.flags &= static_cast<std::uint16_t>(proven_flag);
+    message.flags &= content_maildir_flags;
     message.order = entry.order;
     if (entry.place == MaildirPlace::seen) message.flags |= in_cur_flag;
     if (entry.shared_id) message.flags |= shared_id_flag;
@@ -438,6 +438,8 @@ Result<ReadMessage> read_maildir_message(Disk& disk, const Fd& file, const FileS
     message.fingerprint = facts.fingerprint;
     message.flags = proven_flag;
   }
+  if (facts.header.may_have_utf8) message.flags |= header_utf8_flag;
+  if (facts.header.is_unended) message.flags |= header_unended_flag;
   return ReadMessage{message, std::move(facts.stored_id), std::move(facts.computed_id)};
 }
 

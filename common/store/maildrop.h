@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "conf/settings.h"
+#include "mail/mbox_scanner.h"
 
 namespace pop {
 
@@ -35,6 +36,7 @@ struct MessageInfo {
   WireOctets size;             // exactly what RETR sends, dots not doubled
   std::string_view unique_id;  // distinct in the maildrop; lives as long as it
   bool retrieved = false;      // was retrieved in an earlier session
+  HeaderKind header{};
 };
 
 /// A set of messages of one maildrop.

@@ -184,7 +184,8 @@ class SpoolCheck {
                                 told.body_lines == true_one.body_lines &&
                                 told.fingerprint == true_one.fingerprint;
       const bool same_flags = ((told.flags & retrieved_flag) != 0) == true_one.retrieved &&
-                              ((told.flags & internal_flag) != 0) == true_one.folder_internal;
+                              ((told.flags & internal_flag) != 0) == true_one.folder_internal &&
+                              header_kind_of(told) == true_one.kind;
       const std::string& natural =
           true_one.stored_id.empty() ? true_one.computed_id : true_one.stored_id;
       const bool same_id = (told.flags & settled_id_flag) == 0 || listing.id_of(told) == natural ||

@@ -299,7 +299,8 @@ void MboxMaildrop::fill_listed() {
     if ((message.flags & internal_flag) != 0) continue;
     listed_.push_back({.size = message.wire,
                        .unique_id = index_.listing.id_of(message),
-                       .retrieved = (message.flags & retrieved_flag) != 0});
+                       .retrieved = (message.flags & retrieved_flag) != 0,
+                       .header = header_kind_of(message)});
   }
 }
 

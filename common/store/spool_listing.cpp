@@ -92,6 +92,8 @@ class ListingBuilder {
     if (scanned.retrieved) message.flags |= retrieved_flag;
     if (scanned.folder_internal) message.flags |= internal_flag;
     if (scanned.has_status) message.flags |= has_status_flag;
+    if (scanned.kind.may_have_utf8) message.flags |= may_have_utf8_flag;
+    if (scanned.kind.is_unended) message.flags |= unended_header_flag;
     listing_.append(message, settle_id(scanned, message.flags));
   }
 

@@ -30,14 +30,21 @@ struct SpoolMessage {
 static_assert(sizeof(SpoolMessage) == 80);
 
 enum SpoolFlag : std::uint16_t {
-  retrieved_flag = 1,    // a Status: field contains R
-  internal_flag = 2,     // UW's folder-internal data: never listed, never deleted
-  has_status_flag = 4,   // a Status: field stands in the header
-  stored_id_flag = 8,    // the unique-id stands in the header as X-UIDL:
-  settled_id_flag = 16,  // the unique-id is what this message alone gives; without it the id
-                         // depends on which other messages stand before it
+  retrieved_flag = 1,        // a Status: field contains R
+  internal_flag = 2,         // UW's folder-internal data: never listed, never deleted
+  has_status_flag = 4,       // a Status: field stands in the header
+  stored_id_flag = 8,        // the unique-id stands in the header as X-UIDL:
+  settled_id_flag = 16,      // the unique-id is what this message alone gives; without it the id
+                             // depends on which other messages stand before it
+  may_have_utf8_flag = 32,  // as HeaderKind
+  unended_header_flag = 64,
 };
-inline constexpr std::uint16_t known_spool_flags = 31;
+inline constexpr std::uint16_t known_spool_flags = 127;
+
+[[nodiscard]] constexpr HeaderKind header_kind_of(const SpoolMessage& message) {
+  return {.may_have_utf8 = (message.flags & may_have_utf8_flag) != 0,
+          .is_unended = (message.flags & unended_header_flag) != 0};
+}
 
 /// All messages of a spool file, in order, with their unique-ids settled: no two are equal.
 struct SpoolListing {

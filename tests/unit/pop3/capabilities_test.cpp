@@ -69,6 +69,6 @@ TEST_CASE("CAPA offers LANG behind what Qpopper had, in both states",
   for (const CapabilityState state :
        {CapabilityState::authorization, CapabilityState::transaction}) {
     CHECK(capability_reply(facts, state) ==
-          begin + "USER\r\nEXPIRE NEVER\r\n" + middle + name + "LANG\r\n.\r\n");
+          begin + "USER\r\nEXPIRE NEVER\r\n" + middle + name + "UTF8 USER\r\nLANG\r\n.\r\n");
   }
 }

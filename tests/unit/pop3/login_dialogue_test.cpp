@@ -413,3 +413,21 @@ TEST_CASE("LANG is no command where there are no languages", "[pop3][login][lang
   hold(without_apop(), {{"LANG", "-ERR Unknown command: \"lang\".\r\n"},
                         {"LANG de", "-ERR Unknown command: \"lang\".\r\n"}});
 }
+
+TEST_CASE("After UTF8 a name or password of other octets is refused", "[pop3][login][language]") {
+  const Languages languages;
+  CapabilityFacts with_languages = facts();
+  with_languages.languages = &languages;
+  LoginDialogue dialogue{with_languages, "<1.2@host>"};
+  CHECK_FALSE(dialogue.speaks_utf8());
+  CHECK(rendered(dialogue.on_line("USER j\xf6")) == "+OK Password required for j\\xf6.\r\n");
+  CHECK(rendered(dialogue.on_line("UTF8")) == reply::utf8_enabled());
+  CHECK(dialogue.speaks_utf8());
+  CHECK(rendered(dialogue.on_line("USER j\xf6")) == reply::not_utf8(Verb::user));
+  CHECK(rendered(dialogue.on_line("PASS \xc3\x28")) == reply::not_utf8(Verb::pass));
+  CHECK(rendered(dialogue.on_line("APOP \xff " + digest)) == reply::not_utf8(Verb::apop));
+  CHECK(rendered(dialogue.on_line("USER j\xc3\xb6")) ==
+        "+OK Password required for j\\xc3\\xb6.\r\n");
+  CHECK(rendered(dialogue.on_line("PASS \xc3\xbc")) == "{password of j\xc3\xb6: \xc3\xbc}");
+  hold(without_apop(), {{"UTF8", "-ERR Unknown command: \"utf8\".\r\n"}});
+}

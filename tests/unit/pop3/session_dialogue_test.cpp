@@ -43,6 +43,7 @@ struct Rendering {
     for (const MessageNumber number : send.messages) text += " " + std::to_string(number.value);
     return text + "}";
   }
+  std::string operator()(const UseUtf8& use) const { return "{utf8}" + use.reply; }
   std::string operator()(const CommitAndQuit&) const { return "{commit}"; }
 };
 
@@ -470,4 +471,22 @@ TEST_CASE("LANG after the login chooses, lists and refuses", "[pop3][session][la
   CHECK(dialogue.language()->tag() == "de");
   SessionDialogue without{facts(), three};
   CHECK(reply_to(without, "LANG de") == "-ERR Unknown command: \"lang\".\r\n");
+}
+
+TEST_CASE("UTF8 after the login changes sizes and nothing else", "[pop3][session][language]") {
+  const Languages languages;
+  CapabilityFacts with_languages = facts();
+  with_languages.languages = &languages;
+  std::vector<ListedMessage> listed{{{100}, "a"}, {{50}, "b"}};
+  SessionDialogue dialogue{with_languages, listed};
+  CHECK(reply_to(dialogue, "DELE 1") == "+OK Message 1 has been deleted.\r\n");
+  CHECK(reply_to(dialogue, "UTF8") == "{utf8}" + reply::utf8_enabled());
+  listed[0].size = {90};
+  listed[1].size = {40};
+  dialogue.take_new_sizes();
+  CHECK(reply_to(dialogue, "STAT") == "+OK 1 40\r\n");
+  CHECK(reply_to(dialogue, "RSET") == reply::reset({2, {130}}));
+  CHECK(reply_to(dialogue, "UTF8 x") == reply::too_many_arguments(Verb::utf8));
+  SessionDialogue without{facts(), listed};
+  CHECK(reply_to(without, "UTF8") == "-ERR Unknown command: \"utf8\".\r\n");
 }
