@@ -10,6 +10,8 @@
 
 namespace pop {
 
+struct SpoolExamination;
+
 /// All that was found in one spool.
 struct SpoolFindings {
   SpoolFormat format = SpoolFormat::empty;
@@ -41,8 +43,7 @@ class DefectFinder {
   static constexpr std::size_t most_defects = 100'000;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<SpoolExamination> state_;
 };
 
 }  // namespace pop

@@ -3,6 +3,8 @@
 //
 //   rescue_driver repair DIRECTORY    mends DIRECTORY/jo, doubtful cases included
 //   rescue_driver import DIRECTORY    gives its messages the unique-ids old.1, old.2 and so on
+//   rescue_driver expire DIRECTORY    removes those with an even number in their subject
+//   rescue_driver undo DIRECTORY      brings back what that removed, if there is anything
 //
 // Writes "+OK" only after the change said that it is done, else "-ERR TEXT" with status 1. Dotlocks
 // of dead programs count as stale at once. The call of getpgid(2) tells `strike` where it begins.
@@ -10,10 +12,14 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "popspool/expiry.h"
+#include "popspool/removed_mail.h"
+#include "popspool/trash_place.h"
 #include "store/maildrop_location.h"
 #include "store/spool_repair.h"
 #include "store/unique_id_import.h"
@@ -47,11 +53,36 @@ Result<void> import(const MaildropContext& context, const MailUser& user) {
   return begun->record(**view, wanted);
 }
 
+Result<void> expire(const MaildropContext& context, const MailUser& user) {
+  ExpiryRule rule;
+  rule.headers = {"Subject: number [02468]$"};
+  const Result<HeaderConditions> headers = HeaderConditions::compile({&rule, 1});
+  if (!headers) return std::unexpected(headers.error());
+  const Result<ExpiredMail> done = expire_mail(context, user, {}, {&rule, 1}, *headers);
+  return done ? Result<void>{} : std::unexpected(done.error());
+}
+
+Result<void> undo(const MaildropContext& context, const MailUser& user) {
+  const Result<std::optional<TrashPlace>> place = find_trash(context, user);
+  if (!place) return std::unexpected(place.error());
+  if (!*place) return {};
+  const Result<std::unique_ptr<RemovedMailSource>> source =
+      RemovedMailSource::open(context.disk, (*place)->undo, user.uid);
+  if (!source) return std::unexpected(source.error());
+  if (*source == nullptr) return {};
+  const Result<ImportedMail> done = bring_back(context, user, RunMode::real, **source);
+  return done ? Result<void>{} : std::unexpected(done.error());
+}
+
+using Change = Result<void> (*)(const MaildropContext& context, const MailUser& user);
+const std::map<std::string_view, Change> changes{
+    {"repair", repair}, {"import", import}, {"expire", expire}, {"undo", undo}};
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string_view change = argc == 3 ? argv[1] : "";
-  if (change != "repair" && change != "import") return 2;
+  const auto change = argc == 3 ? changes.find(argv[1]) : changes.end();
+  if (change == changes.end()) return 2;
   Settings settings;
   settings.spool_dir = argv[2];
   settings.server_mode = true;
@@ -61,7 +92,7 @@ int main(int argc, char** argv) {
   const MailUser user{
       .name = "jo", .uid = ::getuid(), .gid = ::getgid(), .home = argv[2], .maildrop = {}};
   (void)::getpgid(0);
-  const Result<void> done = change == "repair" ? repair(context, user) : import(context, user);
+  const Result<void> done = change->second(context, user);
   std::puts(done ? "+OK" : ("-ERR " + done.error().text).c_str());
   std::fflush(stdout);
   return done ? 0 : 1;

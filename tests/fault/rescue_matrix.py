@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Strikes a repair, or an import of unique-ids, at every system call, fails every call that may find
-no room, and tries both on file systems that are really full: the next session finds everything as
-it was or as it will be, a repair that happened has a backup of every byte, and both can be made
-again.
+"""Strikes a repair, an import of unique-ids, an expiry or its undo at every system call, fails every
+call that may find no room, and tries them on file systems that are really full: the next session
+finds everything as it was or as it will be, a repair that happened has a backup of every byte, what
+expired is kept, and all can be made again.
 
 Exit status 0: nothing else was ever left.
 """
@@ -21,13 +21,17 @@ SPOOLS = {
     "import": SPOOL,
     # The first From_ line lost a letter, and NULs of a crash stand behind all.
     "repair": SPOOL[1:] + "\0" * 5000,
+    "expire": SPOOL,
+    "undo": SPOOL,  # before the expiry
 }
-NAMES = {".jo.uidl", ".jo.cache", ".jo.repair.1", ".jo.repair.1.backup", ".jo.repair.1.quarantine",
+NAMES = {".jo.undo", ".jo.uidl", ".jo.cache", ".jo.repair.1", ".jo.repair.1.backup", ".jo.repair.1.quarantine",
          "jo"}
 PAGES = 14
 
 
 class RescueMatrix(Matrix):
+    expired = None  # jo and .jo.undo
+
     def content(self, name):
         try:
             with open(os.path.join(self.spools, name), "rb") as stream:
@@ -45,6 +49,22 @@ class RescueMatrix(Matrix):
         with open(path, "w", encoding="ascii") as stream:
             stream.write(SPOOLS[self.arguments.change])
         os.chmod(path, 0o600)
+        if self.arguments.change == "undo":
+            self.lay_out_expired()
+
+    def lay_out_expired(self):
+        if self.expired is None:
+            done = self.run(self.arguments.driver, "expire", self.spools)
+            if done.returncode != 0:
+                raise SystemExit(f"rescue_matrix: nothing to undo: {done.stdout}")
+            self.expired = {name: self.content(name) for name in ("jo", ".jo.undo")}
+        for name in os.listdir(self.spools):
+            os.unlink(os.path.join(self.spools, name))
+        for name, content in self.expired.items():
+            path = os.path.join(self.spools, name)
+            with open(path, "wb") as stream:
+                stream.write(content)
+            os.chmod(path, 0o600)
 
     def changes_listing(self):
         return True
@@ -57,7 +77,11 @@ class RescueMatrix(Matrix):
             self.faults.append(f"{where}: neither before nor after:\n{left}")
         if "+OK" in said and left != after:
             self.faults.append(f"{where}: said done and was not")
-        if self.content("jo") != original and self.content(".jo.repair.1.backup") != original:
+        if self.arguments.change in ("expire", "undo"):
+            is_expired = left == (after if self.arguments.change == "expire" else before)
+            if is_expired and b"Subject: number 2\n" not in (self.content(".jo.undo") or b""):
+                self.faults.append(f"{where}: what has expired is nowhere")
+        elif self.content("jo") != original and self.content(".jo.repair.1.backup") != original:
             self.faults.append(f"{where}: the spool is another one, and there is no backup")
 
     def again(self, where, after):
