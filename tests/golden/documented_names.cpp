@@ -4,7 +4,6 @@
 #include <iostream>
 #include <set>
 #include <string>
-#include <string_view>
 
 #include "conf/option_table.h"
 #include "pop3/command.h"
@@ -20,10 +19,7 @@ int main() {
     switches.insert(name);
   }
   for (const std::string& name : switches) std::cout << "switch " << name << "\n";
-  // What no state offers yet.
-  constexpr std::string_view hidden = "utf8";
   for (int verb = 0; verb != static_cast<int>(pop::Verb::unknown); ++verb) {
-    const std::string_view name = pop::rule_of(static_cast<pop::Verb>(verb)).name;
-    if (name != hidden) std::cout << "command " << name << "\n";
+    std::cout << "command " << pop::rule_of(static_cast<pop::Verb>(verb)).name << "\n";
   }
 }
