@@ -121,6 +121,8 @@ CapabilityFacts Gate::facts_for(const Stranger& stranger) const {
   facts.expire_days = expire_days(settings);
   facts.login_delay = settings.announce_login_delay;
   if (!settings.hide_utf8) facts.languages = &context_.languages;
+  facts.login_delay_by_user = settings.user_options || settings.spool_options;
+  facts.expire_by_user = facts.login_delay_by_user && !settings.auto_delete;
   const bool over_tls = is_over_tls(stranger);
   if (over_tls) {
     facts.stls = Stls::in_progress;

@@ -34,6 +34,7 @@
 #include "popper/session_process.h"
 #include "store/login_delay.h"
 #include "store/maildrop.h"
+#include "store/retention.h"
 
 namespace pop {
 namespace {
@@ -198,7 +199,8 @@ class Session {
   void give_message_up(MessageNumber number, const Error& why);
   void refuse(std::string_view reply, const Error& why);
   void end_without_quit(Arrival why);
-  [[nodiscard]] Result<void> commit(const SessionOutcome& outcome);
+  [[nodiscard]] Result<void> commit(SessionOutcome outcome, Retention::AtEnd at_end);
+  [[nodiscard]] MessageSet overdue(const SessionOutcome& outcome, Retention::AtEnd at_end);
   [[nodiscard]] SessionTally tally(const SessionOutcome& outcome) const;
   [[nodiscard]] SessionOutcome outcome() const;
   [[nodiscard]] SessionOutcome confirmed_outcome() const;
@@ -533,7 +535,7 @@ void Session::perform(const CommitAndQuit&) {
     lose_client({Errc::io, "it quit and did not take the messages that it deleted"});
   }
   if (state_ != State::open) return;
-  const Result<void> done = commit(outcome());
+  const Result<void> done = commit(outcome(), Retention::AtEnd::remove);
   if (!done) log_.failure("update the maildrop of", done.error());
   state_ = State::over;  // also if the client has gone: nothing is left to be settled
   answer(done ? dialogue_->quit_reply() : reply::not_updated(done.error()));
@@ -623,7 +625,7 @@ void Session::end_without_quit(Arrival why) {
   if (!settings_.update_on_abort) {
     log_.statistics(tally({MessageSet{listing_.size()}, MessageSet{listing_.size()}}));
   } else {
-    const Result<void> done = commit(confirmed_outcome());
+    const Result<void> done = commit(confirmed_outcome(), Retention::AtEnd::keep);
     if (!done) log_.failure("update the maildrop of", done.error());
   }
   log_end(how);
@@ -631,7 +633,9 @@ void Session::end_without_quit(Arrival why) {
 
 // The maildrop is let go at once: a client that has read our answer may come again before this
 // process has ended.
-Result<void> Session::commit(const SessionOutcome& outcome) {
+Result<void> Session::commit(SessionOutcome outcome, Retention::AtEnd at_end) {
+  const MessageSet expired = overdue(outcome, at_end);
+  outcome.deleted.insert_all(expired);
   log_.statistics(tally(outcome));
   activity_.set_state(SessionState::updating);
   const auto begun = system_clock().steady();
@@ -641,9 +645,23 @@ Result<void> Session::commit(const SessionOutcome& outcome) {
   observe(activity_.counters().update_time, system_clock().steady() - begun);
   count_meter();
   if (done) count_up(activity_.counters().messages_deleted, outcome.deleted.count());
+  if (done && expired.count() > 0) log_.expired(expired.count(), settings_.announce_expire);
   for (const std::string& remark : maildrop_->remarks().subspan(known)) log_.warning(remark);
   maildrop_.reset();
   return done;
+}
+
+// What has been here for longer than announce-expire goes with what the client deletes.
+MessageSet Session::overdue(const SessionOutcome& outcome, Retention::AtEnd at_end) {
+  if (account_.is_read_only) return MessageSet{listing_.size()};
+  const Retention retention{std::chrono::days{std::max<std::int64_t>(expire_days(settings_), 0)},
+                            at_end};
+  Result<MessageSet> messages =
+      settle_retention({settings_, system_disk(), system_clock(), &meter_}, account_.uid,
+                       *maildrop_, outcome, retention);
+  if (messages) return *std::move(messages);
+  log_.failure("enforce announce-expire for", messages.error());
+  return MessageSet{listing_.size()};
 }
 
 SessionTally Session::tally(const SessionOutcome& outcome) const {

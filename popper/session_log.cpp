@@ -83,6 +83,14 @@ void SessionLog::bulletins(const std::vector<std::string>& files) const {
   sentence(Severity::info, fmt::format("bulletins for {}: {}", shown_user(), names));
 }
 
+void SessionLog::expired(std::size_t messages, std::int64_t days) const {
+  log_.event(Severity::info, "mail-expired",
+             {{"id", client_.connection},
+              {"user", client_.user},
+              {"messages", std::to_string(messages)},
+              {"days", std::to_string(days)}});
+}
+
 void SessionLog::timed_out(std::chrono::seconds silence) const {
   sentence(Severity::notice,
            fmt::format("{} Timeout ({} secs) during nw read from {} at {} ({})", version,

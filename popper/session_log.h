@@ -56,6 +56,8 @@ class SessionLog {
   void warning(const std::string& what) const { sentence(Severity::warning, what); }
   /// That these files' bulletins are in the maildrop from now on.
   void bulletins(const std::vector<std::string>& files) const;
+  /// That so many messages have gone by announce-expire.
+  void expired(std::size_t messages, std::int64_t days) const;
   void timed_out(std::chrono::seconds silence) const;
   void output_failed(const Error& error) const;
   /// What became of a maildrop that another session held, which was asked to end.

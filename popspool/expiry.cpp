@@ -136,11 +136,13 @@ class Expirer {
   Result<ExpiredMail> run(const RemovalTerms& terms) {
     std::optional<RecordPlaces> places;
     if (asks_for_record(rules_) || warns()) {
-      const Result<std::optional<RecordPlaces>> found = record_places(context_, user_);
-      if (!found) return std::unexpected(found.error());
-      places = *found;
+      const Result<std::optional<RecordPlaces>> located = record_places(context_, user_);
+      if (!located) return std::unexpected(located.error());
+      places = *located;
     }
-    if (places) known_ = RetrievalRecord::load(context_.disk, places->retrievals, user_.uid);
+    const std::optional<RetrievalRecord> found =
+        places ? RetrievalRecord::find(context_.disk, places->retrievals, user_.uid) : std::nullopt;
+    known_ = found.value_or(RetrievalRecord{});
     if (places && warns()) {
       told_ = WarningRecord::load(context_.disk, places->warnings, user_.uid);
       Result<void> warned = warn(places->warnings, terms.mode);
@@ -151,7 +153,8 @@ class Expirer {
         remove_messages(context_, user_, terms, [this](SpoolView& view) { return choose(view); });
     if (!mail) return std::unexpected(std::move(mail).error());
     const bool notes = places && asks_for_record(rules_) && terms.mode == RunMode::real;
-    if (notes && !(now_known_ == known_)) {
+    // Where there is a record, sessions note in it when they retrieve.
+    if (notes && (!found || !(now_known_ == known_))) {
       if (Result<void> saved = now_known_.save(context_.disk, places->retrievals); !saved) {
         return std::unexpected(std::move(saved).error().in("note what is retrieved"));
       }
@@ -340,11 +343,16 @@ class Expirer {
                        std::span<const Expiry> expired) {
     now_known_ = {};
     for (std::size_t i = 0; i < messages.size(); ++i) {
+      const std::string_view id = view.messages()[i].unique_id;
       const auto expiry = std::ranges::lower_bound(expired, i, {}, &Expiry::message);
       const bool is_doomed = expiry != expired.end() && expiry->message == i;
-      const bool goes = is_doomed && !is_held(view.messages()[i].unique_id, rules_[expiry->rule]);
-      if (goes || !messages[i].retrieved_since) continue;
-      now_known_.set(view.messages()[i].unique_id, *messages[i].retrieved_since);
+      if (is_doomed && !is_held(id, rules_[expiry->rule])) continue;
+      const std::optional<RetrievalRecord::Entry> known = known_.entry(id);
+      if (messages[i].retrieved_since) {
+        now_known_.set(id, {RetrievalRecord::State::retrieved, *messages[i].retrieved_since});
+      } else if (known) {
+        now_known_.set(id, *known);
+      }
     }
   }
 

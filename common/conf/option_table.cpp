@@ -151,9 +151,12 @@ using S = Settings;
 constexpr std::array options{
     Option{"accepts", "", connections, &S::accepts, "COUNT", start_up, Ready::now,
            "Accept so many waiting connections in one go", "", no_switch, within(1, 4096)},
-    Option{"announce-expire", "", protocol, &S::announce_expire, "DAYS", anywhere, Ready::later,
-           "Announce after how many days the server may delete mail (EXPIRE in CAPA)",
-           "-1 announces NEVER.", extension("expire"), within(-1, 1'000'000)},
+    Option{"announce-expire", "", protocol, &S::announce_expire, "DAYS", anywhere, Ready::now,
+           "Delete mail after so many days, and announce that (EXPIRE in CAPA)",
+           "At QUIT: what a client first retrieved longer ago, and what none has retrieved and was "
+           "first listed longer ago. 0: what the session has retrieved. -1: never. Qpopper announced "
+           "other numbers and left the rest to the site.",
+           extension("expire"), within(-1, 1'000'000)},
     Option{
         "announce-login-delay", "", protocol, &S::announce_login_delay, "SECONDS", anywhere,
         Ready::now, "Say how long a user must wait between two logins (LOGIN-DELAY in CAPA)",

@@ -15,9 +15,14 @@ std::string capability_reply(const CapabilityFacts& facts, CapabilityState state
     for (const std::string_view mechanism : facts.sasl) text.append(" ").append(mechanism);
     text += "\r\n";
   }
-  if (facts.login_delay >= 0) text += "LOGIN-DELAY " + std::to_string(facts.login_delay) + "\r\n";
+  // RFC 2449 sections 6.5 and 6.7: who wants to know his own asks again after the login.
+  const auto end_of = [&](bool by_user) { return by_user && !logged_in ? " USER\r\n" : "\r\n"; };
+  if (facts.login_delay >= 0) {
+    text += "LOGIN-DELAY " + std::to_string(facts.login_delay) + end_of(facts.login_delay_by_user);
+  }
   const bool forever = facts.expire_days < 0;
-  text += "EXPIRE " + (forever ? "NEVER" : std::to_string(facts.expire_days)) + "\r\n";
+  text += "EXPIRE " + (forever ? "NEVER" : std::to_string(facts.expire_days)) +
+          end_of(facts.expire_by_user);
   text += "UIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nX-MANGLE\r\nX-MACRO\r\nPIPELINING\r\n";
   if (!logged_in && facts.stls == Stls::offered) text += "STLS\r\n";
   if (logged_in || !facts.shy) text += "IMPLEMENTATION Popper-version-" POPPER_VERSION "\r\n";

@@ -22,7 +22,9 @@ struct CapabilityFacts {
   bool apop = false;
   std::vector<std::string_view> sasl{};  // names of sasl_mechanisms that AUTH takes
   std::int64_t expire_days = -1;         // -1: EXPIRE NEVER
+  bool expire_by_user = false;           // another one may hold after the login
   std::int64_t login_delay = -1;         // -1: not announced
+  bool login_delay_by_user = false;
   /// That LANG can choose from, and outlive who has these facts. nullptr: UTF8 and LANG (RFC 6856)
   /// are no commands here.
   const Languages* languages = nullptr;

@@ -29,6 +29,7 @@ class EmptyMaildrop final : public Maildrop {
     return made_ ? made_->messages() : std::span<const MessageInfo>{};
   }
   std::size_t hidden() const override { return made_ ? made_->hidden() : 0; }
+  const FilePlace* retrievals() const override { return made_ ? made_->retrievals() : nullptr; }
   Result<std::unique_ptr<MessageReader>> open(MessageNumber number) override {
     if (made_) return made_->open(number);
     return fail(Errc::usage, "there is no message " + std::to_string(number.value));

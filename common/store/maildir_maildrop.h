@@ -31,6 +31,7 @@ class MaildirMaildrop final : public Maildrop {
   [[nodiscard]] std::size_t hidden() const override {
     return index_.listing.hidden.fresh + index_.listing.hidden.seen;
   }
+  [[nodiscard]] const FilePlace* retrievals() const override { return &location_.retrievals; }
   /// Errc::changed also if the size in the file's name is wrong and nobody has found out before;
   /// the next session lists the right one.
   [[nodiscard]] Result<std::unique_ptr<MessageReader>> open(MessageNumber number) override;

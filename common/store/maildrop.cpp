@@ -13,6 +13,10 @@ std::size_t MessageSet::count() const {
   return static_cast<std::size_t>(std::ranges::count(members_, true));
 }
 
+void MessageSet::insert_all(const MessageSet& others) {
+  for (std::size_t i = 0; i < members_.size(); ++i) members_[i] = members_[i] || others.members_[i];
+}
+
 Result<std::vector<OwnMessage>> Maildrop::find_unlisted(const OwnMail& mail) const {
   Result<std::vector<OwnMessage>> found = mail.find();
   if (!found) return found;

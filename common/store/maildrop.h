@@ -45,6 +45,8 @@ class MessageSet {
   explicit MessageSet(std::size_t messages) : members_(messages) {}
   void insert(MessageNumber number) { members_[number.index()] = true; }
   void erase(MessageNumber number) { members_[number.index()] = false; }
+  /// All of a set for the same maildrop.
+  void insert_all(const MessageSet& others);
   [[nodiscard]] bool contains(MessageNumber number) const { return members_[number.index()]; }
   void clear() { members_.assign(members_.size(), false); }
   [[nodiscard]] std::size_t capacity() const { return members_.size(); }
@@ -90,6 +92,8 @@ struct OwnMail {
   std::function<Result<void>()> confirm;
 };
 
+struct FilePlace;
+
 /// One user's mail for the length of one session: locked, numbered, unchanging. New mail
 /// that arrives meanwhile waits for the next session.
 class Maildrop {
@@ -100,6 +104,9 @@ class Maildrop {
   [[nodiscard]] virtual std::span<const MessageInfo> messages() const = 0;
   /// Messages that stand in the spool but are not listed (folder-internal data).
   [[nodiscard]] virtual std::size_t hidden() const = 0;
+
+  /// Where the record of retrievals is, or would be; nullptr: nowhere. Lives as long as the maildrop.
+  [[nodiscard]] virtual const FilePlace* retrievals() const = 0;
 
   /// Errc::changed if another program altered the message since it was listed. At most one reader
   /// at a time; it must not outlive the maildrop.

@@ -32,6 +32,7 @@ class MboxMaildrop final : public Maildrop {
   [[nodiscard]] std::size_t hidden() const override {
     return index_.listing.messages.size() - listed_.size();
   }
+  [[nodiscard]] const FilePlace* retrievals() const override { return &location_.retrievals; }
   [[nodiscard]] Result<std::unique_ptr<MessageReader>> open(MessageNumber number) override;
   [[nodiscard]] Result<std::size_t> add(const OwnMail& mail) override;
   [[nodiscard]] Result<void> list_again() override;

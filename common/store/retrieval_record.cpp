@@ -12,6 +12,7 @@ namespace pop {
 namespace {
 
 constexpr std::string_view magic = "popper-retrieved 1";
+constexpr std::string_view listed_word = "listed";
 constexpr FileBytes largest_file{std::uint64_t{256} << 20};
 
 /// Up to the next LF, which is taken away.
@@ -22,18 +23,28 @@ std::string_view take_line(std::string_view& text) {
   return line;
 }
 
+/// Up to the next blank, which is taken away.
+std::string_view take_word(std::string_view& text) {
+  const std::size_t end = std::min(text.find(' '), text.size());
+  const std::string_view word = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return word;
+}
+
 }  // namespace
 
 RetrievalRecord RetrievalRecord::parse(std::string_view content) {
   RetrievalRecord record;
   if (take_line(content) != magic) return record;
   while (!content.empty()) {
-    const std::string_view line = take_line(content);
-    const std::size_t blank = line.find(' ');
-    if (blank == line.npos || !is_valid_unique_id(line.substr(blank + 1))) continue;
-    const std::optional<std::uint64_t> since = decimal(line.substr(0, blank));
+    std::string_view rest = take_line(content);
+    std::string_view word = take_word(rest);
+    const State state = word == listed_word ? State::listed : State::retrieved;
+    if (state == State::listed) word = take_word(rest);
+    if (!is_valid_unique_id(rest)) continue;
+    const std::optional<std::uint64_t> since = decimal(word);
     if (!since || *since > std::uint64_t{std::numeric_limits<Seconds>::max()}) continue;
-    record.set(line.substr(blank + 1), static_cast<Seconds>(*since));
+    record.set(rest, {state, static_cast<Seconds>(*since)});
   }
   return record;
 }
@@ -41,37 +52,43 @@ RetrievalRecord RetrievalRecord::parse(std::string_view content) {
 std::string RetrievalRecord::serialised() const {
   std::string content{magic};
   content += '\n';
-  for (const auto& [id, since] : times_) content += std::to_string(since) + " " + id + "\n";
+  for (const auto& [id, entry] : entries_) {
+    if (entry.state == State::listed) content.append(listed_word).append(" ");
+    content += std::to_string(entry.since) + " " + id + "\n";
+  }
   return content;
 }
 
-RetrievalRecord RetrievalRecord::load(Disk& disk, const FilePlace& place, uid_t owner) {
+std::optional<RetrievalRecord> RetrievalRecord::find(Disk& disk, const FilePlace& place,
+                                                     uid_t owner) {
   const Result<Fd> file =
       open_mail_file(disk, place, O_RDONLY, owner, Exposure::not_writable_by_others);
-  if (!file) return {};
+  if (!file) return std::nullopt;
   const Result<FileStatus> status = disk.status(*file);
-  if (!status || status->size > largest_file) return {};
+  if (!status || status->size > largest_file) return std::nullopt;
   std::string content(status->size.count, '\0');
   const Result<std::size_t> got = disk.read(*file, content, {0});
-  return got ? parse(std::string_view{content}.substr(0, *got)) : RetrievalRecord{};
+  if (!got) return std::nullopt;
+  return parse(std::string_view{content}.substr(0, *got));
 }
 
 Result<void> RetrievalRecord::save(Disk& disk, const FilePlace& place) const {
-  if (!times_.empty()) {
-    return replace_file(disk, {.directory = place.directory(), .name = place.name}, serialised());
-  }
-  Result<void> removed = disk.remove(place.directory(), place.name);
-  if (!removed && removed.error().code == Errc::not_found) return {};
-  return removed;
+  return replace_file(disk, {.directory = place.directory(), .name = place.name}, serialised());
 }
 
 RetrievalRecord::Seconds RetrievalRecord::since(std::string_view unique_id, Seconds now) const {
-  const auto found = times_.find(unique_id);
-  return found == times_.end() ? now : found->second;
+  const std::optional<Entry> known = entry(unique_id);
+  return known && known->state == State::retrieved ? known->since : now;
 }
 
-void RetrievalRecord::set(std::string_view unique_id, Seconds since) {
-  times_.insert_or_assign(std::string{unique_id}, since);
+std::optional<RetrievalRecord::Entry> RetrievalRecord::entry(std::string_view unique_id) const {
+  const auto found = entries_.find(unique_id);
+  if (found == entries_.end()) return std::nullopt;
+  return found->second;
+}
+
+void RetrievalRecord::set(std::string_view unique_id, Entry entry) {
+  entries_.insert_or_assign(std::string{unique_id}, entry);
 }
 
 }  // namespace pop

@@ -107,7 +107,7 @@ TEST_CASE("Every mistake is named with its place", "[conf][classic]") {
       {"reset shy = 1", "f:1:11: expected a comment or the end of the line, found \"= 1\""},
       {"set log-facility = lcal1",
        "f:1:20: \"lcal1\" is no value of log-facility; did you mean local1"},
-      {"set announce-expire = 3", "f:1:23: announce-expire is not available in this version"},
+      {"set announce-expire = -2", "f:1:23: announce-expire must be from -1 to 1000000, not -2"},
       {"set bulldir = b", "f:1:15: bulldir must begin with a slash, not be \"b\""},
       {std::string("set shy\0", 8), "f:1:8: NUL byte: this is no text file"},
       {"\x7f"

@@ -190,7 +190,7 @@ TEST_CASE("Usage errors say what is wrong, all at once", "[conf][cli]") {
       {{"-pnever"}, "command line: -p: wants a number from 0 to 4, not \"never\"\n"},
       {{"-l3"}, "command line: -l: wants a number from 0 to 2, not \"3\"\n"},
       {{"-bb"}, "command line: -b: bulldir must begin with a slash, not be \"b\"\n"},
-      {{"-eexpire=3"}, "command line: -e: announce-expire is not available in this version\n"},
+      {{"-eexpire=-2"}, "command line: -e: announce-expire must be from -1 to 1000000, not -2\n"},
       {{"-e", "login_delay=x"},
        "command line: -e: announce-login-delay wants an integer, not \"x\"\n"},
       {{"-e", "delay=3,expire"},

@@ -88,7 +88,7 @@ TEST_CASE("Mistakes in TOML are named with their place", "[conf][toml]") {
       {"lock-order = \"flock\"",
        "f:1:14: \"flock\" is no value of lock-order; values are dotlock-fcntl-flock, "
        "dotlock-flock-fcntl, dotlock\n"},
-      {"announce-expire = 3", "f:1:19: announce-expire is not available in this version\n"},
+      {"announce-expire = -2", "f:1:19: announce-expire must be from -1 to 1000000, not -2\n"},
       {"uw-kluge = true\nUW-kludge = false", "uw-kluge=true@f:1:1\nf:2:1: uw-kluge is set twice\n"},
       {"listen = \":110\"", "f:1:10: listen must be written as [[listen]] tables\n"},
       {"[listen]\naddress = \":110\"", "f:1:1: listen must be written as [[listen]] tables\n"},

@@ -55,6 +55,15 @@ TEST_CASE("CAPA announces expiry and login delay as they are set", "[pop3][capab
   facts.login_delay = 0;
   CHECK(capability_reply(facts, CapabilityState::transaction) ==
         begin + "USER\r\nLOGIN-DELAY 0\r\nEXPIRE 30\r\n" + middle + name + ".\r\n");
+  facts.expire_by_user = facts.login_delay_by_user = true;
+  CHECK(capability_reply(facts, CapabilityState::transaction) ==
+        begin + "USER\r\nLOGIN-DELAY 0\r\nEXPIRE 30\r\n" + middle + name + ".\r\n");
+  CHECK(capability_reply(facts, CapabilityState::authorization) ==
+        begin + "USER\r\nLOGIN-DELAY 0 USER\r\nEXPIRE 30 USER\r\n" + middle + name + ".\r\n");
+  facts.login_delay_by_user = false;
+  facts.expire_days = -1;
+  CHECK(capability_reply(facts, CapabilityState::authorization) ==
+        begin + "USER\r\nLOGIN-DELAY 0\r\nEXPIRE NEVER USER\r\n" + middle + name + ".\r\n");
   facts.expire_days = 0;
   facts.login_delay = 900;
   CHECK(capability_reply(facts, CapabilityState::transaction) ==

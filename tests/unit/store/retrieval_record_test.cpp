@@ -11,21 +11,27 @@ namespace pop {
 namespace {
 
 using test::TemporaryDirectory;
+using State = RetrievalRecord::State;
 
 TEST_CASE("A record of retrievals reads what it wrote", "[store][retrievals]") {
   RetrievalRecord record;
-  record.set("one", 5);
-  record.set("two", 1'700'000'000);
-  CHECK(record.serialised() == "popper-retrieved 1\n5 one\n1700000000 two\n");
+  record.set("one", {State::retrieved, 5});
+  record.set("two", {State::retrieved, 1'700'000'000});
+  record.set("four", {State::listed, 6});
+  CHECK(record.serialised() == "popper-retrieved 1\nlisted 6 four\n5 one\n1700000000 two\n");
   CHECK(RetrievalRecord::parse(record.serialised()) == record);
   CHECK(record.since("one", 9) == 5);
   CHECK(record.since("three", 9) == 9);
+  CHECK(record.since("four", 9) == 9);
+  CHECK(record.entry("four") == RetrievalRecord::Entry{State::listed, 6});
+  CHECK_FALSE(record.entry("three"));
 }
 
 TEST_CASE("What a record of retrievals should not hold is left out", "[store][retrievals]") {
   RetrievalRecord known;
-  known.set("one", 5);
+  known.set("one", {State::retrieved, 5});
   CHECK(RetrievalRecord::parse("popper-retrieved 1\n5 one\nx two\n7\n8 a b\n-1 c\n"
+                               "listed\nlisted 5\nlisted x e\nlisted 5 f g\nseen 5 h\n"
                                "99999999999999999999 d\n") == known);
   CHECK(RetrievalRecord::parse("popper-retrieved 2\n5 one\n") == RetrievalRecord{});
   CHECK(RetrievalRecord::parse("") == RetrievalRecord{});
@@ -39,15 +45,14 @@ TEST_CASE("A record of retrievals that others could have written counts for noth
   const FilePlace place{std::make_shared<const OpenDirectory>(std::move(*fd), directory.path()),
                         ".jo.retrieved"};
   RetrievalRecord record;
-  record.set("one", 5);
+  record.set("one", {State::retrieved, 5});
   REQUIRE(record.save(system_disk(), place));
-  CHECK(RetrievalRecord::load(system_disk(), place, ::getuid()) == record);
-  CHECK(RetrievalRecord::load(system_disk(), place, ::getuid() + 1) == RetrievalRecord{});
+  CHECK(RetrievalRecord::find(system_disk(), place, ::getuid()) == record);
+  CHECK_FALSE(RetrievalRecord::find(system_disk(), place, ::getuid() + 1));
   std::filesystem::permissions(directory / ".jo.retrieved", std::filesystem::perms{0666});
-  CHECK(RetrievalRecord::load(system_disk(), place, ::getuid()) == RetrievalRecord{});
+  CHECK_FALSE(RetrievalRecord::find(system_disk(), place, ::getuid()));
   REQUIRE(RetrievalRecord{}.save(system_disk(), place));
-  CHECK_FALSE(std::filesystem::exists(directory / ".jo.retrieved"));
-  CHECK(RetrievalRecord{}.save(system_disk(), place));
+  CHECK(RetrievalRecord::find(system_disk(), place, ::getuid()) == RetrievalRecord{});
 }
 
 }  // namespace
