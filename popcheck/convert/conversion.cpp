@@ -58,6 +58,14 @@ std::string listen_table(const ListenAddress& listener) {
   return text;
 }
 
+// In our TOML nothing would warn of it any more.
+void note_what_is_enforced(ForeignConfiguration& conversion, const Configuration& old) {
+  if (old.settings.announce_expire <= 0) return;
+  conversion.note(old.origins[index_of(option_named("announce-expire"))],
+                  "announce-expire was only announced: here mail is deleted so many days after it "
+                  "was retrieved; -1 leaves it alone");
+}
+
 }  // namespace
 
 void ForeignConfiguration::set(std::string_view name, std::string_view text, const Place& place) {
@@ -127,6 +135,7 @@ void convert_flags(ForeignConfiguration& conversion, const std::vector<std::stri
   for (Place& origin : line->configuration.origins) {
     if (is_here(origin)) origin = place;
   }
+  note_what_is_enforced(conversion, line->configuration);
   conversion.take(line->configuration);
 }
 
@@ -140,6 +149,7 @@ void convert_qpopper(ForeignConfiguration& conversion, const ForeignText& file) 
   const Complaints wrong =
       apply_file_in_part(configuration, {file.name, {file.name}}, FileScope::start_up, read);
   for (const Complaint& one : wrong) conversion.note(one.place, one.what);
+  note_what_is_enforced(conversion, configuration);
   conversion.take(configuration);
 }
 

@@ -290,6 +290,8 @@ class DovecotFile {
       convert_locks(one);
     } else if (one.key == "pop3_no_flag_updates") {
       if (is_yes(one.value)) conversion_.set("update-status-headers", "false", one.place);
+    } else if (one.key == "pop3_client_workarounds") {
+      convert_workarounds(one);
     } else if (one.key == "pop3_uidl_format") {
       note(one,
            "clients know these ids: give them to the mail with popspool uidl import --format "
@@ -300,6 +302,18 @@ class DovecotFile {
       return false;
     }
     return true;
+  }
+
+  void convert_workarounds(const Statement& one) {
+    for (const std::string& word : words_of(one.value)) {
+      if (word == "outlook-no-nuls") {
+        conversion_.set("replace-nul", "true", one.place);
+      } else if (word == "oe-ns-eoh") {
+        conversion_.set("end-of-header", "true", one.place);
+      } else {
+        note(one, "not understood");
+      }
+    }
   }
 
   void convert_locks(const Statement& one) {
@@ -460,7 +474,6 @@ class DovecotFile {
         std::pair{"pop3_delete_type", "what a client deletes goes, or to the trash by trash-days"},
         std::pair{"pop3_logout_format", "statistics logs what a session did"},
         std::pair{"pop3_reuse_xuidl", "a stored X-UIDL counts always"},
-        std::pair{"pop3_client_workarounds", "messages are sent as they are"},
         std::pair{"auth_cache", "login-cache remembers passwords that were right"},
     };
     const auto found = std::ranges::find_if(

@@ -128,6 +128,10 @@ TEST_CASE("Each rule for settings finds its fault at its place", "[conf][lint]")
       // what Qpopper did
       {"set reverse-lookup = false", "f:1:5 notice changed-meaning\n"},
       {"reverse-lookup = false", ""},
+      {"set announce-expire = 30", "f:1:5 warning changed-meaning\n"},
+      {"set announce-expire = 0", ""},
+      {"announce-expire = 30", ""},
+      {"auto-delete = true\nannounce-expire = 30", "f:2:1 warning dead-setting\n"},
       {"set tracefile = /t", "f:1:5 notice changed-meaning\n"},
       {"tls-identity-file = \"/i\"\ntls-support = \"stls\"\nclear-text-password = \"tls\"",
        "f:1:1 warning changed-meaning\n"},

@@ -75,6 +75,21 @@ TEST_CASE("popcheck convert keeps the TLS of each inetd line", "[popcheck][conve
   check_readable(outcome.out);
 }
 
+TEST_CASE("A conversion took the warning of announce-expire away", "[popcheck][convert]") {
+  const PopcheckBed bed;
+  const CheckOutcome by_switch =
+      call_popcheck({"convert", bed.add("inetd.conf",
+                                        "pop3 stream tcp nowait root /usr/sbin/popper popper "
+                                        "-eexpire=30\n")});
+  const CheckOutcome by_file =
+      call_popcheck({"convert", bed.add("old.conf", "set announce-expire = 30\n")});
+  for (const CheckOutcome& outcome : {by_switch, by_file}) {
+    CHECK(outcome.out.find("announce-expire = 30") != std::string::npos);
+    CHECK(outcome.out.find("was only announced") != std::string::npos);
+    CHECK(notes_in(outcome.out) == 1);
+  }
+}
+
 TEST_CASE("popcheck convert reads xinetd's services", "[popcheck][convert]") {
   const PopcheckBed bed;
   const std::string file =
@@ -108,15 +123,17 @@ TEST_CASE("popcheck convert reads Dovecot 2.3 and 2.4", "[popcheck][convert]") {
                "auth_username_format = %Ln\nfirst_valid_uid = 500\nlisten = 192.0.2.1, ::1\n"
                "mail_location = mbox:~/mail:INBOX=/var/mail/%1u/%1.1u/%u\n"
                "mbox_write_locks = dotlock fcntl\nmbox_lock_timeout = 2 mins\n"
+               "pop3_client_workarounds = outlook-no-nuls oe-ns-eoh\n"
                "pop3_uidl_format = %08Xu%08Xv\nimap_idle_notify_interval = 2 mins\n"
                "protocol pop3 {\n  mail_max_userip_connections = 3\n}\nprotocol imap {\n"
                "  mail_max_userip_connections = 30\n}\npassdb {\n  driver = pam\n}\n"
                "service pop3-login {\n  inet_listener pop3 {\n    port = 0\n  }\n}\n"
                "ssl = required\nssl_cert = </etc/ssl/cert.pem\nssl_key = </etc/ssl/key.pem\n")});
   CHECK(essence(old_one.out) ==
-        "block-uid = 499\nclear-text-password = \"tls\"\ndowncase-user = true\nhash-spool = 2\n"
-        "lock-order = \"dotlock-fcntl-flock\"\nlock-wait = 120\nmail-format = \"mbox\"\n"
-        "max-connections-per-address = 3\nspool-dir = \"/var/mail\"\n"
+        "block-uid = 499\nclear-text-password = \"tls\"\ndowncase-user = true\n"
+        "end-of-header = true\nhash-spool = 2\nlock-order = \"dotlock-fcntl-flock\"\nlock-wait = "
+        "120\nmail-format = \"mbox\"\n"
+        "max-connections-per-address = 3\nreplace-nul = true\nspool-dir = \"/var/mail\"\n"
         "tls-private-key-file = \"/etc/ssl/key.pem\"\n"
         "tls-server-cert-file = \"/etc/ssl/cert.pem\"\ntls-support = \"stls\"\n"
         "trim-domain = true\n[[listen]]\naddress = \"192.0.2.1:995\"\ntls = \"implicit\"\n"
