@@ -57,11 +57,11 @@ class SwitchesTest(TlsHostTest):
 
     def test_the_line_of_the_manual(self):
         """Letters with their values joined, several settings of -e, and the address in front."""
-        with self.serving("-l1", "-p2", "-T600", "-elogin_delay=5,expire=-1", "-sS") as port:
+        with self.serving("-l1", "-p2", "-T600", "-elogin_delay=5,expire=30", "-sS") as port:
             client = poplib.POP3("127.0.0.1", port, timeout=PATIENCE)
             offered = client.capa()
             self.assertIn("STLS", offered)
-            self.assertEqual((offered["LOGIN-DELAY"], offered["EXPIRE"]), (["5"], ["NEVER"]))
+            self.assertEqual((offered["LOGIN-DELAY"], offered["EXPIRE"][0]), (["5"], "30"))
             client.quit()
             self.assertEqual(self.session(port), 3)
             wait_until(lambda: f"Stats: {self.user.name} 0 0 3 " in self.host.log(port), "-s acts")
