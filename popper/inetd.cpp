@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "popper/keeper.h"
 #include "popper/kerberos.h"
 #include "popper/language_files.h"
+#include "popper/mail_submission.h"
 #include "popper/notify/notice_sender.h"
 #include "popper/resolver.h"
 #include "popper/role_log.h"
@@ -100,6 +102,32 @@ void serve_gate(Keeper& keeper, Channel& gate, Log& log) {
   }
 }
 
+// There is no keeper any more that could take mail from the session. The tender ends with it.
+SubmissionEnds fork_tender_of_mail(const SessionStart& login, const Settings& settings, Log& log) {
+  if (login.account.is_virtual || login.account.is_read_only) return {};
+  Result<SubmissionEnds> ends = open_submissions(settings);
+  if (!ends) log.failure("take no mail from clients", ends.error());
+  if (!ends || !ends->session.is_open()) return {};
+  const pid_t child = ::fork();
+  if (child < 0) return {};
+  if (child > 0) {
+    ends->keeper = Fd{};
+    return std::move(*ends);
+  }
+  ::prctl(PR_SET_NAME, "pop-mailer");
+  constexpr int place = 3;
+  if (ends->keeper.get() != place && ::dup3(ends->keeper.get(), place, O_CLOEXEC) < 0) {
+    ::_exit(EXIT_FAILURE);
+  }
+  const Fd nowhere{::open("/dev/null", O_RDWR | O_CLOEXEC)};
+  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    ::dup2(nowhere.get(), standard);  // the client of an inetd
+  }
+  ::close_range(place + 1, ~0U, 0);
+  tend_submissions(Fd{place}, settings);
+  ::_exit(EXIT_SUCCESS);
+}
+
 // Only once the gate has been forked, so that it cannot have it.
 SessionBoard open_board(const Settings& settings, Log& log) {
   ::signal(wake_signal, SIG_IGN);  // until the session can be woken by it
@@ -166,7 +194,8 @@ int serve_single_client(SingleClient single, const Handover& handover, std::opti
   login->activity = &activity;
   board.become_session(scoreboard_facts(*login, handover.settings));
   const Languages languages = load_languages(handover.settings, *log);
-  return run_session(*std::move(login), {handover, *filter, languages}, log);
+  SubmissionEnds mail = fork_tender_of_mail(*login, handover.settings, *log);
+  return run_session(*std::move(login), {handover, *filter, languages, mail.session.get()}, log);
 }
 
 int serve_single_client_anew(SingleClient single, const Handover& handover,

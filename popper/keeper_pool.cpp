@@ -24,6 +24,7 @@
 #include "popper/group_services.h"
 #include "popper/keeper.h"
 #include "popper/language_files.h"
+#include "popper/mail_submission.h"
 #include "popper/notify/login_notifier.h"
 #include "popper/notify/notice_sender.h"
 #include "popper/pulse.h"
@@ -82,7 +83,7 @@ class KeeperPool {
   };
   KeeperPool(const SessionBirth& birth, std::optional<Log>& log, const Checks& checks,
              Census& census, SessionBoard& board, SessionNursery nursery, Channel gate,
-             Channel orders, Pulse pulse);
+             Channel orders, Pulse pulse, Fd mail);
 
   int run();
 
@@ -93,12 +94,15 @@ class KeeperPool {
   void answer_gate();
   void part_from_gate(Pulse::Parting how);
   void take_order();
+  void take_mail(short events);
   void take_signals();
 
   std::optional<Log>& log_;
+  const Settings& settings_;
   SessionPool sessions_;
   std::optional<Channel> gate_, orders_;
   Pulse pulse_;  // marked while a request is answered
+  Fd mail_;      // from sessions; not open: there is none
   Keeper keeper_;
   Fd signals_;
   std::optional<std::chrono::steady_clock::time_point> last_moment_;
@@ -106,13 +110,15 @@ class KeeperPool {
 
 KeeperPool::KeeperPool(const SessionBirth& birth, std::optional<Log>& log, const Checks& checks,
                        Census& census, SessionBoard& board, SessionNursery nursery, Channel gate,
-                       Channel orders, Pulse pulse)
+                       Channel orders, Pulse pulse, Fd mail)
     : log_{log},
+      settings_{birth.handover.settings},
       sessions_{birth, log, system_clock(), counting(census, session_hooks(birth.handover, *log)),
                 board},
       gate_{std::move(gate)},
       orders_{std::move(orders)},
       pulse_{std::move(pulse)},
+      mail_{std::move(mail)},
       keeper_{{birth.handover, checks.passwords, checks.stamps, checks.vouchers, *log,
                census.seed(), &checks.sasl, board.own()},
               Keeper::Logins::many,
@@ -150,14 +156,16 @@ std::chrono::milliseconds KeeperPool::time_to_wait() {
 }
 
 void KeeperPool::wait_for_events(std::chrono::milliseconds at_most) {
-  std::array<pollfd, 4> waiting{
+  std::array<pollfd, 5> waiting{
       pollfd{signals_.get(), POLLIN, 0}, pollfd{sessions_.fd(), POLLIN, 0},
-      pollfd{gate_ ? gate_->fd() : -1, POLLIN, 0}, pollfd{orders_ ? orders_->fd() : -1, POLLIN, 0}};
+      pollfd{gate_ ? gate_->fd() : -1, POLLIN, 0}, pollfd{orders_ ? orders_->fd() : -1, POLLIN, 0},
+      pollfd{mail_.get(), POLLIN, 0}};
   if (::poll(waiting.data(), waiting.size(), static_cast<int>(at_most.count())) <= 0) return;
   if (waiting[0].revents != 0) take_signals();
   if (waiting[1].revents != 0) sessions_.take_reports();
   if (waiting[2].revents != 0 && gate_) answer_gate();
   if (waiting[3].revents != 0 && orders_) take_order();
+  if (waiting[4].revents != 0) take_mail(waiting[4].revents);
 }
 
 void KeeperPool::answer_gate() {
@@ -189,6 +197,12 @@ void KeeperPool::part_from_gate(Pulse::Parting how) {
   keeper_.end_exchanges();
   pulse_.part(how);
   orders_.reset();
+}
+
+// Whose other end was closed on all sides would be reported for ever.
+void KeeperPool::take_mail(short events) {
+  take_submissions(mail_, settings_);
+  if ((events & (POLLHUP | POLLERR)) != 0) mail_ = Fd{};
 }
 
 // There is but one: to show that we work.
@@ -275,10 +289,14 @@ int run_keeper() {
   }
   const Languages languages = load_languages(handover->settings, *log);
   SessionBoard board = open_board(handover->settings, *log);
-  const SessionBirth birth{*handover, *filter, languages};
+  Result<SubmissionEnds> mail = open_submissions(handover->settings);
+  if (!mail) log->failure("take no mail from clients", mail.error());
+  const SessionBirth birth{*handover, *filter, languages, mail ? mail->session.get() : -1};
   give_free_memory_back();  // what the start needed; every session would have a copy
-  Result<SessionNursery> nursery =
-      SessionNursery::start(birth, log, board, [&] { leave_to_keeper(given, handover->settings); });
+  Result<SessionNursery> nursery = SessionNursery::start(birth, log, board, [&] {
+    leave_to_keeper(given, handover->settings);
+    if (mail) mail->keeper = Fd{};
+  });
   ::prctl(PR_SET_NAME, "pop-keeper");
   // From here on comes what no session needs.
   Result<Pulse> pulse = Pulse::open(given.pulse);
@@ -311,7 +329,8 @@ int run_keeper() {
                     std::move(*nursery),
                     std::move(given.gate),
                     std::move(given.orders),
-                    std::move(*pulse)}
+                    std::move(*pulse),
+                    mail ? std::move(mail->keeper) : Fd{}}
       .run();
 }
 

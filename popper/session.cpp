@@ -24,6 +24,8 @@
 #include "pop3/session_dialogue.h"
 #include "popper/client_stream.h"
 #include "popper/header_fields_reply.h"
+#include "popper/mail_intake.h"
+#include "popper/mail_submission.h"
 #include "popper/mail_user.h"
 #include "popper/maildrop_claim.h"
 #include "popper/message_text.h"
@@ -148,6 +150,7 @@ class Session {
         activity_{start.activity == nullptr ? Activity{} : *start.activity},
         client_{std::move(start.client), std::move(start.client_output), settings_.timeout},
         claim_{takeover_rule_of(settings_), client_.takeover(), system_clock()},
+        submissions_{std::move(start.submissions)},
         gathers_{gathers(settings_.chunky_writes, start.over_tls)} {
     activity_.begin_session(start.serial);
     client_.ends_when([this] { return activity_.end_is_wanted(); });
@@ -181,6 +184,9 @@ class Session {
   void perform(const SendMessage& message);
   void perform(const SendSizes& sizes);
   void perform(const SendFields& fields);
+  void perform(const TakeMail& mail);
+  void read_mail(MailIntake& intake);
+  void send_mail(const MailIntake& intake);
   void perform(const CommitAndQuit& quit);
   void perform(const UseUtf8& use);
   void take_sizes();
@@ -226,7 +232,8 @@ class Session {
   std::unique_ptr<SaslLayer> layer_;  // until it carries the session
   std::string wrapped_;               // what came of it before
   LineReader lines_;
-  bool gathers_;  // small texts into large writes
+  Fd submissions_;  // where mail goes
+  bool gathers_;    // small texts into large writes
   State state_ = State::open;
   std::unique_ptr<Maildrop> maildrop_;
   std::vector<ListedMessage> listing_;
@@ -525,6 +532,56 @@ Result<std::string> Session::header_of(MessageNumber number) {
   Result<std::unique_ptr<MessageReader>> reader = open_for_client(*maildrop_, number, form_);
   if (!reader) return std::unexpected(std::move(reader).error());
   return read_wire_header(**reader);
+}
+
+// XTND XMIT
+void Session::perform(const TakeMail&) {
+  if (!submissions_.is_open()) return answer(reply::no_mail_taken());
+  constexpr std::uint64_t megabyte = 1'000'000;
+  const std::array<std::filesystem::path, 3> directories{settings_.temp_dir, settings_.spool_dir,
+                                                         account_.home};
+  Result<MailIntake> intake =
+      MailIntake::open(system_disk(), directories,
+                       {static_cast<std::uint64_t>(settings_.mail_command_size) * megabyte});
+  if (!intake) {
+    log_.failure("take mail from", intake.error());
+    return answer(reply::mail_not_sent());
+  }
+  answer(reply::begin_mail());
+  flush();
+  read_mail(*intake);
+  if (state_ == State::open) send_mail(*intake);
+}
+
+// A client that breaks off in the middle has sent nothing.
+void Session::read_mail(MailIntake& intake) {
+  const std::string ahead = lines_.take_rest();
+  lines_.feed(std::string_view{ahead}.substr(intake.feed(ahead)));
+  std::array<char, 16384> input;
+  while (state_ == State::open && !intake.has_ended()) {
+    activity_.set_state(SessionState::waiting);
+    const ClientStream::Input arrived = client_.read(input);
+    activity_.set_state(SessionState::answering);
+    activity_.note_life();
+    count_up(activity_.page().octets_received, arrived.size);
+    count_up(activity_.counters().octets_received, arrived.size);
+    if (arrived.arrival != Arrival::bytes) return end_without_quit(arrived.arrival);
+    const std::string_view piece{input.data(), arrived.size};
+    lines_.feed(piece.substr(intake.feed(piece)));
+  }
+}
+
+void Session::send_mail(const MailIntake& intake) {
+  if (intake.is_too_large()) return answer(reply::mail_too_large(settings_.mail_command_size));
+  const Result<void> sent = intake.failure()
+                                ? std::unexpected(*intake.failure())
+                                : submit_mail(submissions_, account_.name, intake.file());
+  if (sent) {
+    log_.mail_sent(intake.size().count);
+  } else {
+    log_.failure("send mail of", sent.error());
+  }
+  answer(sent ? reply::mail_sent() : reply::mail_not_sent());
 }
 
 // A client may ask for messages, delete them and quit in one go: then they must reach it first.

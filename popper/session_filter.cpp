@@ -54,7 +54,9 @@ constexpr std::array refused{
     SCMP_SYS(sethostname), SCMP_SYS(setdomainname), SCMP_SYS(iopl), SCMP_SYS(ioperm),
     SCMP_SYS(lookup_dcookie), SCMP_SYS(vhangup),
     // Serve or be served.
-    SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(socketpair)};
+    SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(socketpair),
+    // End what others share.
+    SCMP_SYS(shutdown)};
 
 struct FilterRelease {
   void operator()(void* filter) const noexcept { ::seccomp_release(filter); }

@@ -121,6 +121,14 @@ void SessionLog::taken_over(std::string_view why, pid_t asked_by) const {
               {"by", std::to_string(asked_by)}});
 }
 
+void SessionLog::mail_sent(std::uint64_t octets) const {
+  log_.event(Severity::info, "mail-sent",
+             {{"id", client_.connection},
+              {"user", client_.user},
+              {"from", client_.address},
+              {"octets", std::to_string(octets)}});
+}
+
 void SessionLog::statistics(const SessionTally& tally) const {
   if (!settings_.statistics) return;
   sentence(

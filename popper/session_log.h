@@ -70,6 +70,8 @@ class SessionLog {
   /// The session ends for another login's sake, or because nobody is there; asked_by 0: nobody
   /// asked.
   void taken_over(std::string_view why, pid_t asked_by) const;
+  /// mail-command has taken a message of so many octets.
+  void mail_sent(std::uint64_t octets) const;
   /// statistics: to be called before the update, also after an abort.
   void statistics(const SessionTally& tally) const;
   /// The last lines: `how` is a word of ours, "quit" for the one good end.

@@ -176,7 +176,10 @@ SessionNursery::~SessionNursery() {
 Result<SessionNursery::Born> SessionNursery::fork(const Order& order) {
   std::string text = encode(order);
   // Before the socket is there, which the next order would take for its own.
-  if (text.size() > longest_frame) return fail(Errc::limit, "a session start is too long");
+  if (text.size() > longest_frame) {
+    wipe(text);
+    return fail(Errc::limit, "a session start is too long");
+  }
   Result<void> sent;
   if (order.socket >= 0) sent = channel_.send(socket_record, order.socket);
   if (sent) sent = channel_.send(text, order.descriptor);

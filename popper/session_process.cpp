@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <initializer_list>
 
 #include "auth/pam_transaction.h"
 #include "base/disk.h"
@@ -35,24 +36,24 @@ constexpr const char* holding_name = "pop-pam";
 // PAM modules may hang: then what holds them is killed, and all goes that it leads.
 constexpr unsigned longest_step_of_pam = 60;
 
-// Keeps 0 to 2 and those that are open, which become 3 and 4, or only 3.
-Result<void> close_all_but(Fd& first, Fd& second) {
+// Keeps 0 to 2 and those that are open, which become 3 and what follows.
+Result<void> close_all_but(std::initializer_list<Fd*> kept) {
   constexpr int place = 3;
-  // Out of the way of each other.
-  for (Fd* const kept : {&first, &second}) {
-    if (!kept->is_open() || kept->get() > place + 1) continue;
-    *kept = Fd{::fcntl(kept->get(), F_DUPFD_CLOEXEC, place + 2)};
-    if (!kept->is_open()) return fail(Errc::io, "keep a session's descriptor");
+  const int above = place + static_cast<int>(kept.size());
+  for (Fd* const one : kept) {  // out of the way of each other
+    if (!one->is_open() || one->get() >= above) continue;
+    *one = Fd{::fcntl(one->get(), F_DUPFD_CLOEXEC, above)};
+    if (!one->is_open()) return fail(Errc::io, "keep a session's descriptor");
   }
   int next = place;
-  for (Fd* const kept : {&first, &second}) {
-    if (!kept->is_open()) continue;
-    if (::dup3(kept->get(), next, O_CLOEXEC) < 0) {
+  for (Fd* const one : kept) {
+    if (!one->is_open()) continue;
+    if (::dup3(one->get(), next, O_CLOEXEC) < 0) {
       const int saved = errno;
       return fail_errno(saved, "keep a session's descriptor");
     }
-    (void)kept->release();
-    *kept = Fd{next++};
+    (void)one->release();
+    *one = Fd{next++};
   }
   if (::close_range(static_cast<unsigned>(next), ~0U, 0) == 0) return {};
   const int saved = errno;
@@ -60,17 +61,17 @@ Result<void> close_all_but(Fd& first, Fd& second) {
 }
 
 // The log has a descriptor, too, which only it knows.
-Result<void> close_inherited(Fd& first, Fd& second, const Handover& handover,
+Result<void> close_inherited(std::initializer_list<Fd*> kept, const Handover& handover,
                              std::optional<Log>& log) {
   log.reset();
-  Result<void> closed = close_all_but(first, second);
+  Result<void> closed = close_all_but(kept);
   log.emplace(open_log(handover.log, handover.settings));
   return closed;
 }
 
 Result<void> close_inherited(SessionStart& start, const Handover& handover,
                              std::optional<Log>& log) {
-  return close_inherited(start.client, start.socket, handover, log);
+  return close_inherited({&start.client, &start.socket, &start.submissions}, handover, log);
 }
 
 void begin_session_process() {
@@ -220,6 +221,9 @@ int serve_within(std::shared_ptr<PamSession> pam, SessionStart start, const Sess
 }  // namespace
 
 int run_session(SessionStart start, const SessionBirth& birth, std::optional<Log>& log) {
+  if (birth.submissions >= 0 && !start.account.is_virtual && !start.account.is_read_only) {
+    start.submissions = Fd{::fcntl(birth.submissions, F_DUPFD_CLOEXEC, 3)};
+  }
   std::shared_ptr<PamSession> pam = std::exchange(start.account.pam_session, nullptr);
   if (pam) return serve_within(std::move(pam), std::move(start), birth, log);
   return serve_as_user(std::move(start), birth, log);
@@ -241,8 +245,8 @@ int run_session_after_session(ServerInTurn server, const SessionBirth& birth,
                            .serves_many = true,
                            .site = nullptr,
                            .database = {}};
-  Fd kept = std::move(server.channel).release(), none;
-  Result<void> done = close_inherited(kept, none, birth.handover, log);
+  Fd kept = std::move(server.channel).release();
+  Result<void> done = close_inherited({&kept}, birth.handover, log);
   if (done) {
     start_teller(bulletins, settings, {}, birth.filter);
     done = enter_rights(server.rights, birth.filter);

@@ -20,6 +20,7 @@ struct SessionBirth {
   const Handover& handover;
   const SessionFilter& filter;
   const Languages& languages;  // of replies
+  int submissions = -1;        // the session's end, as popper/mail_submission.h has it; -1: none
 };
 
 /// Makes this process the session of one client: it becomes the user for good, keeps no descriptor

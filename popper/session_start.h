@@ -24,6 +24,7 @@ struct SessionStart {
   Account account;
   Fd client;
   Fd socket;                // the client's own, where `client` leads to a relay; never in a record
+  Fd submissions;           // where mail goes; not open: nowhere; never in a record
   Fd client_output;         // open only where the client is not one socket; never in a record
   std::string pipelined;    // what the client sent after its last login command
   std::string address;      // the client's, numeric

@@ -403,10 +403,12 @@ constexpr std::array options{
            Ready::now, "Let multicast packets pass so many routers", "", no_switch, within(0, 255)},
     Option{"logudp-secret", "", others, &S::logudp_secret, "TEXT", start_up, Ready::now,
            "Sign these packets with this secret"},
-    Option{"mail-command", "", protocol, &S::mail_command, "PROGRAM", start_up, Ready::later,
-           "Submit mail from XTND XMIT with this program", "", no_switch, no_range, absolute},
+    Option{"mail-command", "", protocol, &S::mail_command, "PROGRAM", start_up, Ready::now,
+           "Submit mail from XTND XMIT with this program",
+           "It runs as the user, with -t -i -oem. Where it cannot be executed when the server "
+           "starts, XTND XMIT is refused.", no_switch, no_range, absolute},
     Option{"mail-command-size", "", protocol, &S::mail_command_size, "MEGABYTES", start_up,
-           Ready::later, "Take no larger message with XTND XMIT", "", no_switch,
+           Ready::now, "Take no larger message with XTND XMIT", "", no_switch,
            within(1, 1'000'000)},
     Option{
         "mail-format", "", place, &S::mail_format, "FORMAT", start_up, Ready::now,

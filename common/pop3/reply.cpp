@@ -382,6 +382,26 @@ std::string unknown_extension(std::string_view word) {
   return err(fmt::format("Unknown command: \"xtnd {}\".", lower(word)));
 }
 
+std::string begin_mail() {
+  return ok("Start sending message.");
+}
+
+std::string mail_sent() {
+  return ok("Message sent successfully");
+}
+
+std::string mail_not_sent() {
+  return err("Unable to send message", "SYS/TEMP");
+}
+
+std::string mail_too_large(std::int64_t megabytes) {
+  return err(fmt::format("Unable to send message: it is larger than {} MB", megabytes), "SYS/PERM");
+}
+
+std::string no_mail_taken() {
+  return err("This server takes no mail from you by XTND XMIT", "SYS/PERM");
+}
+
 std::string too_few_arguments_of_xlist() {
   return err("Too few arguments for the xtnd xlist command.");
 }

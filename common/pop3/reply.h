@@ -132,6 +132,13 @@ struct Maildrop {
 [[nodiscard]] std::string unknown_extension(std::string_view word);
 [[nodiscard]] std::string too_few_arguments_of_xlist();
 [[nodiscard]] std::string too_many_arguments_of_xlist();
+/// XTND XMIT: before the client's message, and after it.
+[[nodiscard]] std::string begin_mail();
+[[nodiscard]] std::string mail_sent();
+[[nodiscard]] std::string mail_not_sent();
+[[nodiscard]] std::string mail_too_large(std::int64_t megabytes);
+/// There is no mail-command here, or this user may not use it; instead of begin_mail().
+[[nodiscard]] std::string no_mail_taken();
 [[nodiscard]] std::string size_of(MessageNumber number, WireOctets size);
 [[nodiscard]] std::string unique_id_of(MessageNumber number, std::string_view unique_id);
 [[nodiscard]] std::string retrieval(WireOctets size);

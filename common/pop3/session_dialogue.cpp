@@ -236,6 +236,10 @@ SessionAction SessionDialogue::euidl(const Command& command) const {
 
 SessionAction SessionDialogue::xtnd(const Command& command) const {
   const std::span<const std::string_view> arguments = command.arguments;
+  if (equal_ignoring_case(arguments[0], "xmit")) {
+    if (arguments.size() > 1) return say(reply::too_many_arguments(Verb::xtnd));
+    return TakeMail{};
+  }
   if (!equal_ignoring_case(arguments[0], "xlist")) {
     return say(reply::unknown_extension(arguments[0]));
   }

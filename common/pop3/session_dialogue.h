@@ -62,9 +62,10 @@ struct SendFields {
 struct UseUtf8 {
   std::string reply;  // once messages go as they are stored, and take_new_sizes() was called
 };
+struct TakeMail {};       // XTND XMIT: what follows is a message; see reply::begin_mail()
 struct CommitAndQuit {};  // UPDATE; then send quit_reply(), or reply::not_updated()
 using SessionAction =
-    std::variant<SendReply, SendMessage, SendSizes, SendFields, UseUtf8, CommitAndQuit>;
+    std::variant<SendReply, SendMessage, SendSizes, SendFields, UseUtf8, TakeMail, CommitAndQuit>;
 
 /// TRANSACTION state (RFC 1939 section 5) without I/O.
 class SessionDialogue {

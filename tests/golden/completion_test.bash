@@ -29,7 +29,8 @@ expect "credentials pam shadow" popper --auth-source = ""
 expect "false true" popper --shy = ""
 expect "" popper --shy ""
 expect "--statistics" popper --statist
-expect "" popper --mail-com
+expect "--mail-command-size=" popper --mail-command-s
+expect "" popper --no-such-option
 expect "$1" popper -f "${1%.bash}"
 expect "$1" popper --config = "${1%.bash}"
 exit $((failures > 0))

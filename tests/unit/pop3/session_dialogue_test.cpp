@@ -44,6 +44,7 @@ struct Rendering {
     return text + "}";
   }
   std::string operator()(const UseUtf8& use) const { return "{utf8}" + use.reply; }
+  std::string operator()(const TakeMail&) const { return "{mail}"; }
   std::string operator()(const CommitAndQuit&) const { return "{commit}"; }
 };
 
@@ -291,6 +292,8 @@ TEST_CASE("XTND XLIST and EUIDL tell of headers", "[pop3][session]") {
                {"XTND XLIST From 4", "-ERR Message 4 does not exist.\r\n"},
                {"XTND XLIST From x", "-ERR Unknown XTND argument: x\r\n"},
                {"XTND", "-ERR Too few arguments for the xtnd command.\r\n"},
+               {"xtnd Xmit", "{mail}"},
+               {"XTND XMIT jo", "-ERR Too many arguments for the xtnd command.\r\n"},
                {"XTND XLIST", "-ERR Too few arguments for the xtnd xlist command.\r\n"},
                {"XTND XLIST a 1 2", "-ERR Too many arguments for the xtnd xlist command.\r\n"},
                {"XTND SCRIPT", "-ERR Unknown command: \"xtnd script\".\r\n"},
