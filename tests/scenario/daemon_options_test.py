@@ -12,7 +12,7 @@ import threading
 
 import daemon_processes
 import popper_host
-from popper_host import PATIENCE, POPAUTH, POPPER, HostTest, simple_spool, stop, wait_until
+from popper_host import PATIENCE, POPAUTH, POPPER, HostTest, simple_spool, wait_until
 
 
 class DaemonOptionsTest(HostTest):
@@ -80,7 +80,7 @@ class DaemonOptionsTest(HostTest):
             ["strace", "-ff", "-qq", "-o", record, "-e", "trace=accept,accept4,epoll_wait,epoll_pwait",
              POPPER, f"127.0.0.1:{port}", "--foreground", "-f", config],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            preexec_fn=lambda: os.sched_setaffinity(0, {processor}))
+            preexec_fn=lambda: os.sched_setaffinity(0, {processor}), start_new_session=True)
         try:
             wait_until(lambda: popper_host.accepts(port), "popper listens")
             family = daemon_processes.Family(config)
@@ -90,8 +90,10 @@ class DaemonOptionsTest(HostTest):
             finally:
                 os.kill(family.master.pid, signal.SIGINT)
                 process.wait(PATIENCE)
-        finally:
-            stop(process)
+        finally:  # strace would leave behind whom it traces
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(PATIENCE)
 
     def most_in_one_go(self, accepts):
         """How many of 40 clients who came while the gate stood still it takes before it looks at
