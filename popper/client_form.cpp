@@ -21,7 +21,6 @@ class HeaderChange {
       : is_downgraded_{form.is_downgraded && kind.may_have_utf8},
         ends_header_{form.ends_header && kind.is_unended} {}
 
-  [[nodiscard]] bool is_any() const { return is_downgraded_ || ends_header_; }
   void feed(std::string_view piece, std::string& out) {
     if (!piece.empty()) last_ = piece.back();
     if (is_downgraded_) {
@@ -111,9 +110,9 @@ Result<std::unique_ptr<MessageReader>> open_for_client(Maildrop& maildrop, Messa
                                                        const ClientForm& form) {
   Result<std::unique_ptr<MessageReader>> reader = maildrop.open(number);
   if (!reader) return reader;
-  HeaderChange change{form, maildrop.messages()[number.index()].header};
-  if (change.is_any()) {
-    reader = std::make_unique<ChangedMessage>(*std::move(reader), std::move(change));
+  const HeaderKind header = maildrop.messages()[number.index()].header;
+  if (changes_header(form, header)) {
+    reader = std::make_unique<ChangedMessage>(*std::move(reader), HeaderChange{form, header});
   }
   if (form.has_no_nul) reader = std::make_unique<MessageWithoutNul>(*std::move(reader));
   return reader;
@@ -123,10 +122,10 @@ Result<std::unique_ptr<MessageReader>> open_for_client(Maildrop& maildrop, Messa
 Result<WireOctets> size_for_client(Maildrop& maildrop, MessageNumber number,
                                    const ClientForm& form) {
   const MessageInfo& info = maildrop.messages()[number.index()];
-  HeaderChange change{form, info.header};
-  if (!change.is_any()) return info.size;
+  if (!changes_header(form, info.header)) return info.size;
   const Result<std::unique_ptr<MessageReader>> stored = maildrop.open(number);
   if (!stored) return std::unexpected(stored.error());
+  HeaderChange change{form, info.header};
   HeaderSize before, after;
   std::array<char, piece_size> piece;
   std::string changed;

@@ -20,6 +20,11 @@ struct ClientForm {
   [[nodiscard]] bool operator==(const ClientForm&) const = default;
 };
 
+/// Whether the header of such a message is changed, and with it the size.
+[[nodiscard]] constexpr bool changes_header(const ClientForm& form, HeaderKind header) {
+  return (form.is_downgraded && header.may_have_utf8) || (form.ends_header && header.is_unended);
+}
+
 /// As Maildrop::open(). Messages that the form does not concern cost nothing more.
 [[nodiscard]] Result<std::unique_ptr<MessageReader>> open_for_client(Maildrop& maildrop,
                                                                      MessageNumber number,

@@ -398,9 +398,13 @@ MessageForm Session::form_of(const SendMessage& message) const {
 
 // What cannot be read now will not be sent either.
 void Session::take_sizes() {
-  for (std::uint32_t value = 1; value <= listing_.size(); ++value) {
-    const Result<WireOctets> size = size_for_client(*maildrop_, MessageNumber{value}, form_);
-    if (size) listing_[value - 1].size = *size;
+  const std::span<const MessageInfo> messages = maildrop_->messages();
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    listing_[i].size = messages[i].size;
+    if (!changes_header(form_, messages[i].header)) continue;
+    const MessageNumber number{static_cast<std::uint32_t>(i + 1)};
+    const Result<WireOctets> size = size_for_client(*maildrop_, number, form_);
+    if (size) listing_[i].size = *size;
   }
 }
 
