@@ -47,8 +47,13 @@ class Process:
 
     @property
     def descriptors(self):
+        """Those that last: one may be closed while we look."""
         folder = f"/proc/{self.pid}/fd"
-        return {int(name): os.readlink(f"{folder}/{name}") for name in os.listdir(folder)}
+        found = {}
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                found[int(name)] = os.readlink(f"{folder}/{name}")
+        return found
 
 
 def all_processes():
