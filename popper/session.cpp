@@ -459,11 +459,13 @@ Result<void> Session::send_message(const SendMessage& message, MessageReader& re
   while (*read > 0 && !wire.satisfied() && state_ == State::open) {
     const std::size_t size_out = wire.convert({buffers_.stored.data(), *read}, buffers_.wire);
     say({buffers_.wire.data(), size_out});
+    log_.body({buffers_.wire.data(), size_out});
     read = reader.read(buffers_.stored);
     if (!read) return std::unexpected(read.error());
   }
   say({buffers_.wire.data(), wire.finish(buffers_.wire)});
   say(".\r\n");
+  log_.body_end();
   retrieved_octets_ += wire.octets().count;
   return {};
 }

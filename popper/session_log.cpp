@@ -68,6 +68,33 @@ void SessionLog::command(std::string_view line) const {
              {{"id", client_.connection}, {"verb", std::string{name_for_log(line)}}});
 }
 
+bool SessionLog::traces_bodies() const {
+  return settings_.trace_bodies && log_.wants(Severity::debug);
+}
+
+void SessionLog::body(std::string_view piece) {
+  if (!traces_bodies()) return;
+  for (std::size_t end = piece.find('\n'); end != piece.npos; end = piece.find('\n')) {
+    body_line_ += piece.substr(0, end);
+    piece.remove_prefix(end + 1);
+    if (body_line_.ends_with('\r')) body_line_.pop_back();
+    body_line(body_line_);
+    body_line_.clear();
+  }
+  // The log cuts it anyway, and a line has no end that must come.
+  constexpr std::size_t longest = 4096;
+  if (body_line_.size() < longest) body_line_ += piece.substr(0, longest);
+}
+
+void SessionLog::body_end() {
+  if (!body_line_.empty()) body_line(body_line_);
+  body_line_ = {};
+}
+
+void SessionLog::body_line(std::string_view line) const {
+  log_.event(Severity::debug, "body", {{"id", client_.connection}, {"line", std::string{line}}});
+}
+
 void SessionLog::error_reply(std::string_view reply) const {
   sentence(Severity::notice, fmt::format("{} at {} ({}): {}", shown_user(), shown_name(),
                                          client_.address, reply.substr(0, reply.find('\r'))));

@@ -48,6 +48,10 @@ class SessionLog {
   /// log-login, or sasl-log-login.
   void login() const;
   void command(std::string_view line) const;
+  /// trace-bodies: the next piece of a message as it is sent, and that it was the last. A line is a
+  /// record.
+  void body(std::string_view piece);
+  void body_end();
   /// An error that the client was told: the reply with or without its line end.
   void error_reply(std::string_view reply) const;
   /// "<doing> <user>: ...".
@@ -85,6 +89,8 @@ class SessionLog {
   void end(const End& end) const;
 
  private:
+  [[nodiscard]] bool traces_bodies() const;
+  void body_line(std::string_view line) const;
   void sentence(Severity severity, const std::string& text,
                 SentenceEnd end = SentenceEnd::open) const;
   [[nodiscard]] std::string shown_user() const { return name_in_sentence(client_.user); }
@@ -93,6 +99,7 @@ class SessionLog {
   Log& log_;
   const Settings& settings_;
   SessionClient client_;
+  std::string body_line_;  // that has not ended yet
 };
 
 /// The text of log-login with %0 the version, %1 the user, %2 the client's name and %3 its address,

@@ -661,8 +661,9 @@ constexpr std::array options{
            no_switch, no_range, any, tls_version_words},
     Option{"tls-workarounds", "", tls, &S::tls_workarounds, "BOOL", start_up, Ready::now,
            "Work around the faults of old TLS clients", "It replaces tls-options."},
-    Option{"trace-bodies", "", logging, &S::trace_bodies, "BOOL", anywhere, Ready::later,
-           "Write the messages that are sent into the trace, too"},
+    Option{"trace-bodies", "", logging, &S::trace_bodies, "BOOL", anywhere, Ready::now,
+           "Write the messages that are sent into the trace, too",
+           "A line is a record; long ones are cut. With debug they go into the log as well."},
     Option{"tracefile", "", logging, &S::tracefile, "FILE", anywhere, Ready::now,
            "Write debug and log records to this file",
            "The log has its records as before; those of debug go only here unless debug is set. A "

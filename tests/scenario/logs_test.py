@@ -203,6 +203,30 @@ class LogsTest(HostTest):
             wait_until(lambda: "trace: " in self.host.log(port), "the refusal of the link")
         self.assertEqual(os.stat(precious).st_size, 0)
 
+    def test_bodies_are_traced_only_when_that_is_asked_for(self):
+        self.host.write_spool(self.user, popper_host.simple_spool(1, body=b"hidden text\n"))
+        trace = os.path.join(self.user.home, "trace")
+        for asked in (False, True):
+            text = f"set tracefile = {trace}\nset trace-bodies = {str(asked).lower()}\n"
+            self.host.write(os.path.join(self.user.home, ".qpopper-options"), text.encode(),
+                            owner=self.user.uid, mode=0o600)
+            with self.host.standalone(self.configure(user_options=True)) as port:
+                client = self.host.login(port, self.user)
+                client.retr(1)
+                client.quit()
+                self.wait_for(TIMING, lambda: self.read(trace), TRACED)
+                log = self.host.log(port)
+            self.assertEqual('line="hidden text"' in self.read(trace), asked)
+            self.assertNotIn("hidden text", log)
+            os.unlink(trace)
+        for options in ({"debug": True}, {"debug": True, "trace_bodies": True}):
+            with self.host.standalone(self.configure(**options)) as port:
+                client = self.host.login(port, self.user)
+                client.top(1, 5)
+                client.quit()
+                wait_until(lambda: " session-end " in self.host.log(port), "the session ends")
+                self.assertEqual("hidden text" in self.host.log(port), "trace_bodies" in options)
+
     def names_file(self, text):
         return {"/etc/hosts": self.host.write(self.host.path("hosts"), text, mode=0o644)}
 

@@ -128,3 +128,29 @@ TEST_CASE("no name makes a line look like another one", "[popper][log]") {
     }
   }
 }
+
+TEST_CASE("A message is traced line by line, wherever it is cut, if that is asked for",
+          "[popper][log]") {
+  const std::string sent = "Subject: a\r\n\r\n..\r\n" + std::string(9000, 'x') + "\r\nend";
+  Bench bench;
+  SessionLog silent = bench.session();
+  silent.body(sent);
+  silent.body_end();
+  CHECK(bench.lines.empty());
+  bench.settings.trace_bodies = true;
+  for (const std::size_t cut : std::vector<std::size_t>{0, 5, 10, 11, 12, 15, 16, 20, 5000, 9018}) {
+    CAPTURE(cut);
+    bench.lines.clear();
+    SessionLog log = bench.session();
+    log.body(sent.substr(0, cut));
+    log.body(sent.substr(cut));
+    log.body_end();
+    REQUIRE(bench.lines.size() == 5);
+    CHECK(bench.lines[0].second == "body id=a1 line=\"Subject: a\"");
+    CHECK(bench.lines[1].second == "body id=a1 line=\"\"");
+    CHECK(bench.lines[2].second == "body id=a1 line=..");
+    CHECK(bench.lines[3].second.starts_with("body id=a1 line=xxxx"));
+    CHECK(bench.lines[3].second.size() < 1000);
+    CHECK(bench.lines[4].second == "body id=a1 line=end");
+  }
+}
