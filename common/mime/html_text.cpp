@@ -130,10 +130,11 @@ struct ListPlace {
 // what they would have added.
 class HtmlReader {
  public:
-  HtmlReader(std::string_view html, std::size_t columns) : rest_{html}, writer_{columns} {}
+  HtmlReader(std::string_view html, std::size_t columns, std::size_t most)
+      : rest_{html}, writer_{columns, most} {}
 
   std::string read() {
-    while (!rest_.empty()) {
+    while (!rest_.empty() && !writer_.is_full()) {
       const std::size_t sign = std::min(rest_.find('<'), rest_.size());
       add_text(rest_.substr(0, sign));
       rest_.remove_prefix(sign);
@@ -301,16 +302,17 @@ class HtmlReader {
 
 }  // namespace
 
-std::string text_of_html(std::string_view html, std::size_t columns) {
-  return HtmlReader{html, columns}.read();
+std::string text_of_html(std::string_view html, std::size_t columns, std::size_t most) {
+  return HtmlReader{html, columns, most}.read();
 }
 
-std::string html_of_text(std::string_view text) {
+std::string html_of_text(std::string_view text, std::size_t most) {
   std::string html;
-  html.reserve(text.size() + text.size() / 8);
+  html.reserve(std::min(most, text.size() + text.size() / 8));
   bool at_line_begin = true;
   char before = '\n';
   for (const char c : text) {
+    if (html.size() > most) break;
     if (c == '&') {
       html += "&amp;";
     } else if (c == '<') {

@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::size_t longest_name_in_note = 30, longest_type_in_note = 20;
 constexpr std::size_t largest_kept_header = std::size_t{256} * 1024;
+constexpr std::string_view note_of_cut = "[message too long; the rest of this text is left out]";
 
 /// What a part is to those inside it.
 enum class Role : std::uint8_t {
@@ -92,6 +93,13 @@ int worth_of(const PartHeader& part, const MangleRequest& request) {
   return bonus + (part.type == "multipart" || part.type == "message" ? worth_parts : worth_a_note);
 }
 
+/// As many whole characters as fit into so many octets.
+std::string_view beginning_of(std::string_view text, std::size_t octets) {
+  if (text.size() <= octets) return text;
+  while (octets > 0 && (static_cast<unsigned char>(text[octets]) & 0xc0U) == 0x80) --octets;
+  return text.substr(0, octets);
+}
+
 std::string cut(std::string text, std::size_t characters) {
   std::size_t end = 0;
   for (std::size_t seen = 0; end < text.size() && seen < characters; ++seen) {
@@ -149,8 +157,11 @@ class MimeFlattener::Flattening final : public PartVisitor {
   [[nodiscard]] bool is_chosen(const PartHeader& part);
   [[nodiscard]] std::string kept_fields(std::string_view header) const;
   [[nodiscard]] std::string& place_for_text();
+  [[nodiscard]] std::size_t room() const;
+  void show_header(std::string_view header);
+  void append_block(std::string_view text);
   void add_block(std::string_view text);
-  void add_note(const std::string& text);
+  void add_note(std::string_view text);
   void note_omission(const PartHeader& part);
   [[nodiscard]] std::string content_fields() const;
 
@@ -163,6 +174,7 @@ class MimeFlattener::Flattening final : public PartVisitor {
   std::size_t parts_ = 0;
   std::size_t text_left_ = largest_text;
   bool has_begun_ = false;
+  bool is_full_ = false;  // something of a text had no room, and a note says so
 };
 
 std::string MimeFlattener::Flattening::finish() {
@@ -205,7 +217,7 @@ PartKind MimeFlattener::Flattening::begin_part(std::string_view header) {
     head_ = kept_fields(header);
     if (extent_ == Extent::header) return ignore();
   }
-  if (parent == Role::message || parent == Role::message_header) add_block(kept_fields(header));
+  if (parent == Role::message || parent == Role::message_header) show_header(header);
   if (parent == Role::message_header) return ignore();
   if (++parts_ > most_parts) {
     if (parts_ == most_parts + 1) add_note("[message too complex; the other parts are left out]");
@@ -218,6 +230,7 @@ PartKind MimeFlattener::Flattening::begin_part(std::string_view header) {
   const PartHeader part = header_of(header, parent);
   if (!open_.empty()) ++open_.back().parts;
   if (parent == Role::choice && !is_chosen(part)) return ignore();
+  if (is_full_) return ignore();
   return open(part, parent);
 }
 
@@ -236,6 +249,7 @@ bool MimeFlattener::Flattening::is_chosen(const PartHeader& part) {
   if (worth <= choice.worth) return false;
   choice.worth = worth;
   choice.chosen.clear();
+  is_full_ = is_full_ && room() == 0;
   return true;
 }
 
@@ -306,10 +320,22 @@ void MimeFlattener::Flattening::add_content(std::string_view piece) {
 void MimeFlattener::Flattening::end_part() {
   OpenPart part = std::move(open_.back());
   open_.pop_back();
-  if (part.role == Role::choice) return add_block(part.chosen);
+  if (part.role == Role::choice) return append_block(part.chosen);
   if (!part.decoder) return;
-  add_block(readable_text(gmime_, part.header, std::move(part.octets), request_));
-  if (part.is_cut) add_note("[message too long; the rest of this text is left out]");
+  add_block(readable_text(gmime_, part.header, std::move(part.octets), request_, room()));
+  if (part.is_cut && !is_full_) add_note(note_of_cut);
+}
+
+// Of an included message.
+void MimeFlattener::Flattening::show_header(std::string_view header) {
+  if (is_full_) return;
+  if (text_left_ == 0) return add_note(note_of_cut);
+  const std::string fields = kept_fields(header);
+  const std::string_view shown = beginning_of(fields, text_left_);
+  const bool is_cut = shown.size() < fields.size();
+  text_left_ = is_cut ? 0 : text_left_ - shown.size();
+  add_block(shown);
+  if (is_cut && !is_full_) add_note(note_of_cut);
 }
 
 std::string& MimeFlattener::Flattening::place_for_text() {
@@ -318,8 +344,22 @@ std::string& MimeFlattener::Flattening::place_for_text() {
   return choice == open_.rend() ? body_ : choice->chosen;
 }
 
-// An empty line between one and the next.
+std::size_t MimeFlattener::Flattening::room() const {
+  std::size_t shown = body_.size();
+  for (const OpenPart& part : open_) shown += part.chosen.size();
+  return largest_shown - std::min(shown, largest_shown);
+}
+
+// As much as there is room for.
 void MimeFlattener::Flattening::add_block(std::string_view text) {
+  const std::string_view shown = beginning_of(text, room());
+  append_block(shown);
+  if (shown.size() == text.size() || std::exchange(is_full_, true)) return;
+  add_note(note_of_cut);
+}
+
+// An empty line between one and the next.
+void MimeFlattener::Flattening::append_block(std::string_view text) {
   if (text.empty()) return;
   std::string& place = place_for_text();
   if (!place.empty()) place += '\n';
@@ -327,9 +367,10 @@ void MimeFlattener::Flattening::add_block(std::string_view text) {
   if (!place.ends_with('\n')) place += '\n';
 }
 
-void MimeFlattener::Flattening::add_note(const std::string& text) {
+// Notes are few and short: there is room for them anyway.
+void MimeFlattener::Flattening::add_note(std::string_view text) {
   const bool is_html = request_.text == MangleRequest::Text::html;
-  add_block(is_html ? "<p>" + html_of_text(text) + "</p>\n" : text + "\n");
+  append_block(is_html ? "<p>" + html_of_text(text) + "</p>\n" : std::string{text} + "\n");
 }
 
 void MimeFlattener::Flattening::note_omission(const PartHeader& part) {

@@ -13,15 +13,19 @@ namespace pop {
 /// Makes of a message in pieces of any size one whose body is a single part of text: its texts in
 /// their order, of alternatives one, with a note for each thing that is left out. Takes every
 /// message, however broken. Time is proportional to the message's length. Memory holds its texts,
-/// at most largest_text octets, a few times over, and nothing of what is left out.
+/// at most largest_text octets, and what becomes of them, at most largest_shown octets and the
+/// notes, a few times over, and nothing of what is left out.
 class MimeFlattener {
  public:
   enum class Extent : std::uint8_t {
     whole,
     header,  // and of that only what the message itself has
   };
-  /// Octets of text in a message; what is beyond is left out with a note.
+  /// Octets of text in a message, the kept fields of messages inside included; what is beyond is
+  /// left out with a note.
   static constexpr std::size_t largest_text = std::size_t{8} * 1024 * 1024;
+  /// Octets of UTF-8 that are made of them, likewise: a tag of HTML can stand for a long line.
+  static constexpr std::size_t largest_shown = 2 * largest_text;
   /// Parts of a message, and parts within parts; what is beyond is left out with a note.
   static constexpr std::size_t most_parts = 1000, deepest_part = 30;
 

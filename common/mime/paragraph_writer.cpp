@@ -66,10 +66,12 @@ void ParagraphWriter::begin_paragraph() {
 void ParagraphWriter::put_line() {
   const std::string_view mark =
       std::string_view{margin_}.substr(0, margin_.find_last_not_of(' ') + 1);
-  if (std::exchange(empty_line_due_, false) && !out_.ends_with("\n\n")) {
+  if (!is_full() && std::exchange(empty_line_due_, false) && !out_.ends_with("\n\n")) {
     out_.append(mark).append("\n");
   }
-  out_.append(line_.empty() ? mark : std::string_view{margin_}).append(line_).append("\n");
+  if (!is_full()) {
+    out_.append(line_.empty() ? mark : std::string_view{margin_}).append(line_).append("\n");
+  }
   line_.clear();
   line_columns_ = 0;
 }

@@ -7,11 +7,13 @@
 namespace pop {
 
 /// Sets words into lines of at most `columns` characters, where a longer word has a line of its
-/// own. All text is UTF-8.
+/// own. All text is UTF-8. What comes once it is full is dropped.
 class ParagraphWriter {
  public:
-  /// 0 columns: a line ends where it is told to.
-  explicit ParagraphWriter(std::size_t columns) : columns_{columns} {}
+  /// 0 columns: a line ends where it is told to. Full as soon as more than `most` octets are
+  /// written.
+  ParagraphWriter(std::size_t columns, std::size_t most) : columns_{columns}, most_{most} {}
+  [[nodiscard]] bool is_full() const { return out_.size() > most_; }
 
   /// What stands in front of each line that begins from now on.
   void set_margin(std::string margin) { margin_ = std::move(margin); }
@@ -37,7 +39,7 @@ class ParagraphWriter {
  private:
   void put_line();
 
-  std::size_t columns_;
+  std::size_t columns_, most_;
   std::string margin_;
   std::string out_, line_, word_;
   std::size_t line_columns_ = 0;

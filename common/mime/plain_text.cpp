@@ -36,11 +36,11 @@ std::string margin_of(std::size_t quotations) {
 
 class Wrapping {
  public:
-  Wrapping(TextLines lines, std::size_t columns)
-      : lines_{lines}, columns_{columns}, writer_{columns} {}
+  Wrapping(TextLines lines, std::size_t columns, std::size_t most)
+      : lines_{lines}, columns_{columns}, writer_{columns, most} {}
 
   std::string wrap(std::string_view text) {
-    while (!text.empty()) {
+    while (!text.empty() && !writer_.is_full()) {
       const std::size_t end = std::min(text.find('\n'), text.size());
       add(text.substr(0, end));
       text.remove_prefix(std::min(end + 1, text.size()));
@@ -169,8 +169,9 @@ class EnrichedReader {
 
 }  // namespace
 
-std::string wrapped_text(std::string_view text, TextLines lines, std::size_t columns) {
-  return Wrapping{lines, columns}.wrap(text);
+std::string wrapped_text(std::string_view text, TextLines lines, std::size_t columns,
+                         std::size_t most) {
+  return Wrapping{lines, columns, most}.wrap(text);
 }
 
 std::string text_of_enriched(std::string_view text, MarkedUp kind) {

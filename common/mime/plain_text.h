@@ -16,8 +16,10 @@ enum class TextLines : std::uint8_t {
 
 /// UTF-8 text without lines longer than `columns`, as far as its words allow; those of one flowed
 /// paragraph are filled anew. Marks of quotations stay in front of each line. 0 columns: the lines
-/// stay, but flowed ones are joined.
-[[nodiscard]] std::string wrapped_text(std::string_view text, TextLines lines, std::size_t columns);
+/// stay, but flowed ones are joined. Marks can make it many times as long: a text of more than
+/// `most` octets is not whole, and little longer than that.
+[[nodiscard]] std::string wrapped_text(std::string_view text, TextLines lines, std::size_t columns,
+                                       std::size_t most = std::string::npos);
 
 /// text/enriched (RFC 1896), or text/richtext (RFC 1341), as plain text: its commands have gone,
 /// its line ends are those of a reader. Both are UTF-8.

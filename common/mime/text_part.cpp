@@ -33,20 +33,25 @@ std::string unmarked(const PartHeader& part, std::string_view text) {
                           part.subtype == "richtext" ? MarkedUp::richtext : MarkedUp::enriched);
 }
 
-std::string plain_form(const PartHeader& part, std::string text, const MangleRequest& request) {
-  if (is_html(part)) return text_of_html(text, columns_for_paragraphs(request));
+std::string plain_form(const PartHeader& part, std::string text, const MangleRequest& request,
+                       std::size_t most) {
+  if (is_html(part)) return text_of_html(text, columns_for_paragraphs(request), most);
   if (is_enriched(part)) {
-    return wrapped_text(unmarked(part, text), TextLines::fixed, columns_for_paragraphs(request));
+    return wrapped_text(unmarked(part, text), TextLines::fixed, columns_for_paragraphs(request),
+                        most);
   }
   if (request.wrap == 0) return text;
-  return wrapped_text(text, lines_of(part), request.wrap);
+  return wrapped_text(text, lines_of(part), request.wrap, most);
 }
 
-std::string html_form(const PartHeader& part, std::string text, const MangleRequest& request) {
+std::string html_form(const PartHeader& part, std::string text, const MangleRequest& request,
+                      std::size_t most) {
   if (is_html(part)) return text;
   if (is_enriched(part)) text = unmarked(part, text);
-  if (request.wrap != 0 || part.is_flowed) text = wrapped_text(text, lines_of(part), request.wrap);
-  return "<div>" + html_of_text(text) + "</div>\n";
+  if (request.wrap != 0 || part.is_flowed) {
+    text = wrapped_text(text, lines_of(part), request.wrap, most);
+  }
+  return "<div>" + html_of_text(text, most) + "</div>\n";
 }
 
 }  // namespace
@@ -78,10 +83,11 @@ void TransferDecoder::decode(std::string_view piece, std::string& out) {
 }
 
 std::string readable_text(const GmimeFunctions& gmime, const PartHeader& part, std::string octets,
-                          const MangleRequest& request) {
+                          const MangleRequest& request, std::size_t most) {
   std::string text = to_utf8(gmime, std::move(octets), part.charset);
-  return request.text == MangleRequest::Text::html ? html_form(part, std::move(text), request)
-                                                   : plain_form(part, std::move(text), request);
+  return request.text == MangleRequest::Text::html
+             ? html_form(part, std::move(text), request, most)
+             : plain_form(part, std::move(text), request, most);
 }
 
 }  // namespace pop

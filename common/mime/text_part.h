@@ -23,8 +23,11 @@ class TransferDecoder {
   bool waits_for_begin_ = false;  // of a text in the manner of uuencode
 };
 
-/// A text part whose transfer encoding was undone, as the request wants it: UTF-8, in lines.
+/// A text part whose transfer encoding was undone, as the request wants it: UTF-8, in lines. One of
+/// more than `most` octets is not whole; it is longer than that by no more than a few times what it
+/// is made of.
 [[nodiscard]] std::string readable_text(const GmimeFunctions& gmime, const PartHeader& part,
-                                        std::string octets, const MangleRequest& request);
+                                        std::string octets, const MangleRequest& request,
+                                        std::size_t most);
 
 }  // namespace pop

@@ -335,6 +335,44 @@ TEST_CASE("only so much text is kept, and attachments none at all", "[mime][limi
   CHECK(body("Content-Type: image/png\n\n" + text) == "[ image/png part omitted]\n");
 }
 
+TEST_CASE("little HTML cannot become any amount of text", "[mime][limits]") {
+  // Each of these has a line of its own, behind all the margins.
+  const std::string margins = "<blockquote><blockquote><blockquote><ul><ul><ul><ul><ul><ul>";
+  const auto many = [](std::string_view what, std::size_t octets) {
+    std::string text;
+    while (text.size() < octets) text += what;
+    return text;
+  };
+  const std::string note = "\n\n[message too long; the rest of this text is left out]\n";
+  const std::string rules = body("Content-Type: text/html\n\n" + many("<hr>", 3'000'000));
+  CHECK(rules.ends_with(note));
+  CHECK(rules.size() <= MimeFlattener::largest_shown + note.size());
+  const std::string in_pre =
+      "Content-Type: text/html\n\n" + margins + "<pre>" + many("a\n", 3'000'000) + "</pre>";
+  const std::string quoted = body(multipart("mixed", {in_pre, plain, plain}));
+  CHECK(quoted.ends_with(note));
+  CHECK(quoted.size() <= MimeFlattener::largest_shown + note.size());
+  const std::string as_html = body("\n" + many("\n", 5'000'000), "text=html");
+  CHECK(as_html.ends_with("left out]</p>\n"));
+  CHECK(as_html.size() <= MimeFlattener::largest_shown + 2 * note.size());
+}
+
+TEST_CASE("a chosen alternative gets the room of one that was too long", "[mime][limits]") {
+  std::string rules = "Content-Type: text/html\n\n";
+  while (rules.size() < 3'000'000) rules += "<hr>";
+  CHECK(body(multipart("alternative", {rules, plain})) == "plain words\n");
+}
+
+TEST_CASE("headers of included messages count as text", "[mime][limits]") {
+  std::string header = "Subject: d\n";
+  while (header.size() < 250'000) header += "To: " + std::string(900, 'a') + "\n";
+  std::string digest = "Content-Type: multipart/digest; boundary=b\n\n";
+  for (int i = 0; i < 60; ++i) digest += "--b\n\n" + header + "\nwords\n";
+  const std::string shown = body(digest);
+  CHECK(shown.find("[message too long; the rest of this text is left out]\n") != std::string::npos);
+  CHECK(shown.size() < MimeFlattener::largest_text + 20'000);
+}
+
 TEST_CASE("any number of parameters and fields is survived", "[mime][limits]") {
   std::string type = "Content-Type: text/plain";
   for (int i = 0; i < 100'000; ++i) type += ";\n name*" + std::to_string(i) + "*=a";
