@@ -164,7 +164,8 @@ Result<SessionNursery> SessionNursery::start(const SessionBirth& birth, std::opt
 SessionNursery::SessionNursery(SessionNursery&& other) noexcept
     : channel_{std::move(other.channel_)},
       process_{std::exchange(other.process_, 0)},
-      is_usable_{other.is_usable_} {}
+      is_usable_{other.is_usable_},
+      may_have_obeyed_{other.may_have_obeyed_} {}
 
 SessionNursery::~SessionNursery() {
   if (process_ <= 0) return;
@@ -174,6 +175,7 @@ SessionNursery::~SessionNursery() {
 }
 
 Result<SessionNursery::Born> SessionNursery::fork(const Order& order) {
+  may_have_obeyed_ = false;
   std::string text = encode(order);
   // Before the socket is there, which the next order would take for its own.
   if (text.size() > longest_frame) {
@@ -186,6 +188,7 @@ Result<SessionNursery::Born> SessionNursery::fork(const Order& order) {
   wipe(text);
   is_usable_ = false;  // until it has answered
   if (!sent) return std::unexpected(std::move(sent).error().in("nursery of sessions"));
+  may_have_obeyed_ = true;
   Result<std::optional<Channel::Received>> received = channel_.receive();
   if (!received) return std::unexpected(std::move(received).error().in("nursery of sessions"));
   if (!*received || (*received)->record.size() != sizeof(Answer)) {
@@ -194,6 +197,7 @@ Result<SessionNursery::Born> SessionNursery::fork(const Order& order) {
   Answer answer{};
   std::memcpy(&answer, (*received)->record.data(), sizeof answer);
   is_usable_ = true;
+  may_have_obeyed_ = false;
   if (answer.process < 0) return fail_errno(static_cast<int>(-answer.process), "fork a session");
   return Born{
       static_cast<pid_t>(answer.process),

@@ -51,9 +51,12 @@ class SessionNursery {
   ~SessionNursery();
 
   /// The new process is the caller's child. Blocks until it is there. After an error see
-  /// is_usable(): where it is false no other order will be obeyed, either.
+  /// is_usable(): where it is false no other order will be obeyed, either; and may_have_obeyed().
   [[nodiscard]] Result<Born> fork(const Order& order);
   [[nodiscard]] bool is_usable() const { return is_usable_; }
+  /// After an error: the order went out and was not answered, so that its process may be there,
+  /// with all that came along.
+  [[nodiscard]] bool may_have_obeyed() const { return may_have_obeyed_; }
 
   [[nodiscard]] pid_t process() const { return process_; }
   /// Nobody needs to wait for it any more.
@@ -66,6 +69,7 @@ class SessionNursery {
   Channel channel_;
   pid_t process_;
   bool is_usable_ = true;
+  bool may_have_obeyed_ = false;
 };
 
 }  // namespace pop

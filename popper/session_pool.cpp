@@ -4,6 +4,7 @@
 #include <linux/sockios.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -90,33 +91,38 @@ Result<SessionPool::Forked> SessionPool::fork_process() const {
   return fail_errno(saved, "fork a session");
 }
 
-// nullopt: it must be forked here.
-std::optional<SessionPool::Forked> SessionPool::fork_in_nursery(
+// nullopt: it must be forked here. A second process beside one that is there without our knowing
+// would answer the same client, too: there shall be none, and that one gets no further.
+Result<std::optional<SessionPool::Forked>> SessionPool::fork_in_nursery(
     const SessionNursery::Order& order) {
   const Result<SessionNursery::Born> born = nursery_->fork(order);
   if (born) return Forked{born->process, born->birth};
+  const bool may_be_there = nursery_->may_have_obeyed();
   if (!nursery_->is_usable()) lose_nursery(born.error());
-  return std::nullopt;
+  if (!may_be_there) return std::nullopt;
+  ::shutdown(order.descriptor, SHUT_RDWR);
+  return std::unexpected(born.error());
 }
 
 Result<SessionPool::Forked> SessionPool::fork_for(const SessionStart& start,
                                                   SessionBoard::Place place) {
   if (!nursery_ || !fits_record(start)) return fork_process();
   std::string record = encode(start);
-  const std::optional<Forked> born =
-      fork_in_nursery({SessionNursery::Task::one_client, place, record, start.client.get(),
-                       start.socket.get()});
+  const Result<std::optional<Forked>> born = fork_in_nursery(
+      {SessionNursery::Task::one_client, place, record, start.client.get(), start.socket.get()});
   wipe(record);
-  return born ? *born : fork_process();
+  if (!born) return std::unexpected(born.error());
+  return *born ? **born : fork_process();
 }
 
 Result<SessionPool::Forked> SessionPool::fork_for_turns(const SessionStart& start,
                                                         SessionBoard::Place place,
                                                         const Channel& channel) {
   if (!nursery_) return fork_process();
-  const std::optional<Forked> born = fork_in_nursery(
+  const Result<std::optional<Forked>> born = fork_in_nursery(
       {SessionNursery::Task::one_after_another, place, encode(account_alone(start)), channel.fd()});
-  return born ? *born : fork_process();
+  if (!born) return std::unexpected(born.error());
+  return *born ? **born : fork_process();
 }
 
 void SessionPool::lose_nursery(const Error& why) {

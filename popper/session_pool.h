@@ -92,7 +92,7 @@ class SessionPool {
   [[nodiscard]] Result<Forked> fork_for(const SessionStart& start, SessionBoard::Place place);
   [[nodiscard]] Result<Forked> fork_for_turns(const SessionStart& start, SessionBoard::Place place,
                                               const Channel& channel);
-  [[nodiscard]] std::optional<Forked> fork_in_nursery(const SessionNursery::Order& order);
+  [[nodiscard]] Result<std::optional<Forked>> fork_in_nursery(const SessionNursery::Order& order);
   void lose_nursery(const Error& why);
   [[nodiscard]] bool hand_over(Processes::iterator process, const SessionStart& start,
                                const std::string& record);
