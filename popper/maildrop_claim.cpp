@@ -11,12 +11,22 @@ constexpr std::chrono::milliseconds between_looks{20}, between_calls{250};
 // Between the lock and the signature, and at its end, a session cannot be told from another holder.
 constexpr std::uint32_t most_looks_without_holder = 5;
 
+// What is left of another claim, or was meant for a session before ours, whose lock file may have
+// had the same mark. Who means us will call again.
+void forget_calls() {
+  while (take_call()) {
+  }
+}
+
 }  // namespace
 
 bool MaildropClaim::wait_for(const Fd& drop) {
   if (rule_.when == TakeoverRule::When::never) return false;
   const Time now = clock_.steady();
-  if (!begun_) begun_ = now;
+  if (!begun_) {
+    begun_ = now;
+    forget_calls();
+  }
   const auto maildrop = mark_of(drop);
   if (now - *begun_ >= longest_wait || !maildrop || !ask(drop, *maildrop, now)) return false;
   const auto answer = wait_for_call(between_looks);
@@ -40,6 +50,7 @@ bool MaildropClaim::ask(const Fd& drop, std::uint64_t maildrop, Time now) {
 }
 
 void MaildropClaim::on_taken(const Fd& drop) {
+  forget_calls();
   sign_lock(drop);
   if (const auto maildrop = mark_of(drop)) watch_.hear_calls_for(*maildrop);
 }

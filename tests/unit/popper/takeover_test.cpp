@@ -206,5 +206,56 @@ TEST_CASE("Who hears that the holder stays waits no longer", "[popper][takeover]
   CHECK(status == 0);
 }
 
+TEST_CASE("A call that came before the lock was signed ends nothing", "[popper][takeover]") {
+  const Drop drop;
+  const Fd file = drop.open();
+  const auto maildrop = mark_of(file);
+  REQUIRE(maildrop);
+  const int status = test::ChildProcess{[&] {
+                       begin_to_hear_calls();
+                       TakeoverWatch watch{-1};
+                       MaildropClaim claim{{When::never}, watch, system_clock()};
+                       if (!send_call(::getpid(), {*maildrop, TakeoverRule{When::always}}))
+                         return 200;
+                       claim.on_taken(file);
+                       if (watch.must_end()) return 1;
+                       if (!send_call(::getpid(), {*maildrop, TakeoverRule{When::always}}))
+                         return 201;
+                       return watch.must_end() ? 0 : 2;
+                     }}.wait();
+  CHECK(status == 0);
+}
+
+TEST_CASE("An answer to an older claim refuses no later one", "[popper][takeover]") {
+  const Drop drop;
+  const Fd file = drop.open();
+  const auto maildrop = mark_of(file);
+  REQUIRE(maildrop);
+  const int status = test::ChildProcess{[&] {
+                       begin_to_hear_calls();
+                       std::array<int, 2> ready{};
+                       if (::pipe(ready.data()) != 0) return 200;
+                       const pid_t claimer = ::getpid();
+                       const pid_t holder = ::fork();
+                       if (holder == 0) {
+                         const Fd own = drop.open();
+                         sign_lock(own);
+                         if (send_call(claimer, {*maildrop, std::nullopt}))
+                           (void)!::write(ready[1], "x", 1);
+                         ::pause();
+                         ::_exit(0);
+                       }
+                       ::close(ready[1]);
+                       char octet = 0;
+                       if (::read(ready[0], &octet, 1) != 1) return 201;
+                       TakeoverWatch watch{-1};
+                       MaildropClaim claim{{When::dead}, watch, system_clock()};
+                       const bool waits = claim.wait_for(file);
+                       ::kill(holder, SIGKILL);
+                       return waits && !claim.was_refused() && claim.asked() == holder ? 0 : 1;
+                     }}.wait();
+  CHECK(status == 0);
+}
+
 }  // namespace
 }  // namespace pop
