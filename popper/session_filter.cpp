@@ -7,6 +7,7 @@
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -92,6 +93,20 @@ std::vector<Refusal> refused_signals() {
           {SCMP_SYS(ioctl), {is(1, SIOCSPGRP)}}};
 }
 
+// Others could be slowed down so, or be sent SIGXCPU and SIGKILL for a limit of 0 seconds.
+std::vector<Refusal> refused_burdens() {
+  constexpr int one_process = 1;  // IOPRIO_WHO_PROCESS
+  return {{SCMP_SYS(prlimit64), {is_not(0, 0)}},
+          {SCMP_SYS(setpriority), {is_not(0, PRIO_PROCESS)}},
+          {SCMP_SYS(setpriority), {is_not(1, 0)}},
+          {SCMP_SYS(ioprio_set), {is_not(0, one_process)}},
+          {SCMP_SYS(ioprio_set), {is_not(1, 0)}},
+          {SCMP_SYS(sched_setaffinity), {is_not(0, 0)}},
+          {SCMP_SYS(sched_setscheduler), {is_not(0, 0)}},
+          {SCMP_SYS(sched_setparam), {is_not(0, 0)}},
+          {SCMP_SYS(sched_setattr), {is_not(0, 0)}}};
+}
+
 // The kernel tries every system call when it takes the filter; with a chain of comparisons that
 // would cost each session more than anything else at its birth.
 int build(const Filter& filter) {
@@ -106,12 +121,14 @@ int build(const Filter& filter) {
       return status;
     }
   }
-  for (const Refusal& refusal : refused_signals()) {
-    if (const int status = ::seccomp_rule_add_array(filter.get(), refuse, refusal.call,
-                                                    static_cast<unsigned>(refusal.when.size()),
-                                                    refusal.when.data());
-        status != 0) {
-      return status;
+  for (const std::vector<Refusal>& refusals : {refused_signals(), refused_burdens()}) {
+    for (const Refusal& refusal : refusals) {
+      if (const int status = ::seccomp_rule_add_array(filter.get(), refuse, refusal.call,
+                                                      static_cast<unsigned>(refusal.when.size()),
+                                                      refusal.when.data());
+          status != 0) {
+        return status;
+      }
     }
   }
   // The C library falls back to clone, whose flags a filter could read.

@@ -4,6 +4,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -177,6 +178,16 @@ TEST_CASE("What a session never needs is refused by the system call filter", "[p
       [] { return is_refused(::fcntl(0, F_SETSIG, SIGTERM)); },
       [] { return is_refused(::ioctl(0, FIOSETOWN, nullptr)); },
       [] { return is_refused(::ioctl(0, SIOCSPGRP, nullptr)); },
+      [] { return is_refused(::syscall(SYS_prlimit64, -1, RLIMIT_CPU, nullptr, nullptr)); },
+      [] { return is_refused(::setpriority(PRIO_PROCESS, 0x7fff'fff0, 0)); },
+      [] { return is_refused(::setpriority(PRIO_USER, 0, 0)); },
+      [] { return is_refused(::syscall(SYS_ioprio_set, 1, -1, 0)); },
+      [] { return is_refused(::syscall(SYS_ioprio_set, 3, 0, 0)); },
+      [] { return is_refused(::syscall(SYS_sched_setaffinity, -1, 0, nullptr)); },
+      [] { return is_refused(::syscall(SYS_sched_setscheduler, -1, 0, nullptr)); },
+      [] { return is_refused(::syscall(SYS_sched_setparam, -1, nullptr)); },
+      [] { return is_refused(::syscall(SYS_sched_setattr, -1, nullptr, 0)); },
+      [] { return ::syscall(SYS_prlimit64, 0, RLIMIT_CPU, nullptr, nullptr) == 0; },
       [] { return ::syscall(SYS_tgkill, ::getpid(), ::getpid(), 0) == 0; },  // abort(3)
       [] { return ::sigqueue(::getpid(), SIGURG, {}) == 0; },                // to another session
       [] { return ::fcntl(0, F_SETSIG, SIGURG) == 0; },                      // of a lease
