@@ -15,23 +15,31 @@ namespace {
 constexpr std::chrono::milliseconds still_on_the_way{400};
 // A connection of long ways may be slow, and a packet may be lost.
 constexpr std::chrono::milliseconds shortest_doubt{3000};
-constexpr std::uint32_t enough_calls = 2;
+constexpr std::uint32_t enough_calls = 3;
 // Who has not answered so many calls for so long needs no trial.
 constexpr std::chrono::milliseconds long_silence{10'000};
 constexpr std::chrono::milliseconds very_long_silence{60'000};
 constexpr std::uint32_t many_calls = 3;
 
-struct Keepalive {
-  int idle, interval, calls;  // seconds, seconds, number
-};
-constexpr Keepalive often{1, 1, 9}, seldom{60, 15, 4};
+// A host that takes no more data is not called by keepalives but by probes of its window, whose
+// pause the kernel doubles each time up to this (Linux 6.15 and later; else up to two minutes). It
+// also bounds for how long data are sent again to nobody: 5 s makes that a minute, as
+// has_vanished() waits; much less would end connections that are only interrupted.
+constexpr int longest_pause_option = 44;  // TCP_RTO_MAX_MS, which the C library does not know yet
 
-void set(int socket, const Keepalive& keepalive) {
+struct Calls {
+  int idle, interval, count;  // of keepalives: seconds, seconds, number
+  int longest_pause;          // between other calls, milliseconds
+};
+constexpr Calls often{1, 1, 9, 1000}, seldom{60, 15, 4, 5000};
+
+void set(int socket, const Calls& calls) {
   const int on = 1;
-  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &keepalive.interval, sizeof(int));
-  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &keepalive.calls, sizeof(int));
+  ::setsockopt(socket, IPPROTO_TCP, longest_pause_option, &calls.longest_pause, sizeof(int));
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &calls.interval, sizeof(int));
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &calls.count, sizeof(int));
   ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &keepalive.idle, sizeof(int));
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &calls.idle, sizeof(int));
 }
 
 }  // namespace
@@ -67,7 +75,7 @@ PeerState PeerTrial::judge(const PeerFacts& facts, Time now) const {
   if (facts.since_heard >= long_silence && facts.unanswered >= many_calls) return gone;
   if (facts.since_heard + still_on_the_way < elapsed) return there;
   if (elapsed >= shortest_doubt && facts.unanswered >= enough_calls) return gone;
-  return elapsed >= longest ? there : undecided;
+  return elapsed >= longest ? unknown : undecided;
 }
 
 bool has_vanished(const PeerFacts& facts) {

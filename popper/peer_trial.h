@@ -18,20 +18,23 @@ struct PeerFacts {
 /// nullopt: no TCP connection.
 [[nodiscard]] std::optional<PeerFacts> peer_facts(int socket);
 
-/// Has a connection be given up within two minutes when the other host has vanished and nothing is
-/// on its way to it. Inherited from a listener.
+/// Has a connection be given up within two minutes when the other host has vanished: while nothing
+/// is on its way to it, and with Linux 6.15 and later also while something is. Inherited from a
+/// listener.
 void find_vanished_peers(int socket);
 
-enum class PeerState : std::uint8_t { there, gone, undecided };
+enum class PeerState : std::uint8_t { there, gone, undecided, unknown };
 
 /// The question whether a peer is still there. A host that is answers the kernel's call, which
-/// comes within a second, at once; one that has vanished never does.
+/// comes within a second, or five when the host takes no more data, at once; one that has vanished
+/// never does. Before Linux 6.15 the call to one that takes no more may come after `longest`: then
+/// the answer is `unknown`.
 class PeerTrial {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
   /// How long it is undecided at most.
-  static constexpr std::chrono::milliseconds longest{6000};
+  static constexpr std::chrono::milliseconds longest{9000};
 
   explicit PeerTrial(Time begun) : begun_{begun} {}
   [[nodiscard]] PeerState judge(const PeerFacts& facts, Time now) const;

@@ -57,13 +57,18 @@ void TakeoverWatch::judge(Time now) {
   const PeerState state = facts ? trial_->judge(*facts, now) : PeerState::there;
   if (state == PeerState::undecided) return;
   if (state == PeerState::there) return stay();
+  if (state == PeerState::unknown) return end_trial();
   ending_ = Ending::gone;
   asked_by_ = call_->from;
 }
 
 void TakeoverWatch::stay() {
-  call_peer_seldom(socket_);
   (void)send_call(call_->from, {call_->call.maildrop, {}});
+  end_trial();
+}
+
+void TakeoverWatch::end_trial() {
+  call_peer_seldom(socket_);
   trial_.reset();
   call_.reset();
 }

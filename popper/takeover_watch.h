@@ -51,6 +51,7 @@ class TakeoverWatch {
   void hear(const ReceivedCall& call, Time now);
   void judge(Time now);
   void stay();
+  void end_trial();
 
   int socket_;
   std::vector<std::uint64_t> maildrops_;

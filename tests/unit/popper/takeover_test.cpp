@@ -41,12 +41,18 @@ TEST_CASE("A vanished host is told from one that is there", "[popper][takeover]"
       Judgement{"it has answered the call", 1100ms, {false, 0, 5ms}, there},
       Judgement{"its last packet was on the way", 40ms, {false, 0, 10ms}, undecided},
       Judgement{"that packet came a while ago", 2s, {false, 1, 1990ms}, undecided},
-      Judgement{"it has not answered two calls", 3s, {false, 2, 3s}, gone},
-      Judgement{"one packet may be lost", 3s, {false, 1, 3s}, undecided},
+      Judgement{"it has not answered three calls", 3s, {false, 3, 3s}, gone},
+      Judgement{"packets may be lost", 3s, {false, 2, 3s}, undecided},
+      Judgement{"it was called late, as it took no more, and not again and again",
+                6s,
+                {false, 2, 60s},
+                undecided},
+      Judgement{"it was called late, as it took no more", 7s, {false, 3, 60s}, gone},
       Judgement{"one of many was answered", 4s, {false, 1, 3s}, there},
       Judgement{"it was called again and again before", 0ms, {false, 6, 30s}, gone},
       Judgement{"a slow way", 0ms, {false, 2, 9s}, undecided},
-      Judgement{"the kernel had nothing to call it for", 6s, {false, 0, 60s}, there}};
+      Judgement{"the kernel has not called it", 9s, {false, 0, 60s}, unknown},
+      Judgement{"the kernel has called it once only", 9s, {false, 1, 60s}, unknown}};
   const PeerTrial::Time begun{};
   for (const Judgement& one : judgements) {
     CAPTURE(one.what);
