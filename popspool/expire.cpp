@@ -89,6 +89,9 @@ Result<ExpiryPolicy> policy_of(const ExpireArguments& arguments) {
   if (part.warn.count() > 0 && !rule->can_warn()) {
     return fail(Errc::usage, "--warn-days wants --older-than or --retrieved-for, and no limit");
   }
+  if (arguments.warning && !arguments.warn_days) {
+    return fail(Errc::usage, "--warning wants --warn-days");
+  }
   part.warning = arguments.warning.value_or("");
   return ExpiryPolicy{{part}};
 }

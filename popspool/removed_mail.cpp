@@ -58,7 +58,10 @@ Result<std::unique_ptr<RemovedMailSource>> RemovedMailSource::open(Disk& disk,
   Result<Trash> trash = Trash::open(disk, place, owner);
   if (!trash && trash.error().code == Errc::not_found) return nullptr;
   if (!trash) return std::unexpected(std::move(trash).error());
-  if (trash->messages().empty()) return nullptr;
+  if (trash->messages().empty()) {
+    if (trash->is_whole()) return nullptr;
+    return fail(Errc::corrupt, place.path() + " is damaged from its beginning on");
+  }
   return std::unique_ptr<RemovedMailSource>{
       new RemovedMailSource{disk, place, *status, std::move(*trash)}};
 }
@@ -79,6 +82,10 @@ Result<void> RemovedMailSource::visit(const Visit& visit) {
         visit(kept.form == TrashedForm::maildir ? from_maildir(kept, separator, std::move(content))
                                                 : from_spool(kept, separator, std::move(content)));
     if (!visited) return visited;
+  }
+  if (!trash_.is_whole()) {
+    ++damaged_;
+    if (tell_) tell_(place_.path() + " is damaged; what follows in it cannot be read");
   }
   tell_ = nullptr;
   return {};

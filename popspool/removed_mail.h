@@ -13,12 +13,12 @@
 namespace pop {
 
 /// What expire or dedupe have kept for undo, as mail to import. A damaged message is left out and
-/// told.
+/// told; so is a rest of the file that cannot be read, as one.
 class RemovedMailSource final : public MailSource {
  public:
   using Tell = std::function<void(const std::string& sentence)>;
 
-  /// nullptr: nothing is kept. Errors as of Trash::open().
+  /// nullptr: nothing is kept. Errors as of Trash::open(); Errc::corrupt also: none of it can be read.
   [[nodiscard]] static Result<std::unique_ptr<RemovedMailSource>> open(Disk& disk,
                                                                        const FilePlace& place,
                                                                        uid_t owner);

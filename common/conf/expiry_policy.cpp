@@ -127,6 +127,9 @@ class PolicyReader {
       complain(table.source(),
                "warn-days wants a rule with older-than or retrieved-for and no limit");
     }
+    if (!part.warning.empty() && !table.contains("warn-days")) {
+      complain(table.source(), "warning wants warn-days");
+    }
     if (!has_rules) {
       complain(table.source(), "a [[policy]] wants rules; an empty list lets nothing go");
     }

@@ -140,6 +140,7 @@ Result<void> Trash::load() {
     end_ = end;
     messages_.push_back(std::move(*message));
   }
+  is_whole_ = true;
   return {};
 }
 

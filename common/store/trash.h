@@ -49,6 +49,9 @@ class Trash {
   [[nodiscard]] std::span<const TrashedMessage> messages() const { return messages_; }
   /// Of all messages.
   [[nodiscard]] FileBytes size() const;
+  /// Whether the messages are all that the file had when it was opened. What follows the last one
+  /// is what a crash left, or damage: a file of replace_trash() is whole.
+  [[nodiscard]] bool is_whole() const { return is_whole_; }
   /// Errc::corrupt: its checksum does not agree.
   [[nodiscard]] Result<std::string> read(const TrashedMessage& message) const;
 
@@ -73,7 +76,8 @@ class Trash {
   FilePlace place_;
   Fd file_;
   std::vector<TrashedMessage> messages_;
-  FileBytes end_;                    // of the last whole message
+  FileBytes end_;  // of the last whole message
+  bool is_whole_ = false;
   std::optional<FileBytes> before_;  // end_ when reserve() was called
   std::optional<AppendBuffer> buffer_;
   Checksum sum_;

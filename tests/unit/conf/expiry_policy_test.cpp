@@ -95,6 +95,7 @@ TEST_CASE("Every mistake of an expiry policy is told with its place", "[conf][ex
            Row{"[[policy]]\nrules = [{retrieved = \"yes\"}]\n", "retrieved wants true or false"},
            Row{"[[policy]]\nrules = [{header = \"Subject\"}]\n",
                "header wants the name of a field"},
+           Row{"[[policy]]\nwarning = \"/text\"\nrules = []\n", "p:1:1: warning wants warn-days"},
            Row{"[[policy]\n", "p:1"},
        }) {
     CAPTURE(row.text);

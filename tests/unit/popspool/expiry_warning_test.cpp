@@ -224,6 +224,7 @@ TEST_CASE("popspool expire tells users by option and by policy", "[popspool][war
        {std::vector<std::string>{"--warn-days", "7", "--max-messages", "3"},
         {"--warn-days", "-1", "--older-than", "90d"},
         {"--warn-days", "7", "--policy", policy},
+        {"--warning", text, "--older-than", "90d"},
         {"--warn-days", "7", "--older-than", "90d", "--warning", bed.path("missing")}}) {
     std::vector<std::string> call{"expire"};
     call.insert(call.end(), wrong.begin(), wrong.end());

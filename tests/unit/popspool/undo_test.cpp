@@ -180,6 +180,39 @@ TEST_CASE("A damaged message in the file for undo is told, and the others come b
   CHECK(fs::exists(undo));  // a person may want to look
 }
 
+TEST_CASE("What a damaged file for undo still holds is not dropped with it", "[popspool][undo]") {
+  const PopspoolBed bed;
+  const std::string mail = small_spool(3);
+  const std::string spool = bed.add_spool("jo", mail);
+  const fs::path undo = bed.spool_dir() / ".jo.undo";
+  REQUIRE(bed.call({"expire", "--max-messages", "0", spool}).status == ExitStatus::ok);
+  const std::string kept = get_file(undo);
+  const auto try_with = [&](const std::string& damaged) {
+    put_file(undo, damaged);
+    put_file(spool, "");
+    const ToolOutcome done = bed.call({"undo", spool});
+    CHECK(done.status != ExitStatus::ok);
+    CHECK_FALSE(done.err.empty());
+    CHECK(fs::exists(undo));
+    if (fs::exists(undo)) CHECK(get_file(undo) == damaged);
+  };
+  for (std::size_t at = 0; at < kept.size(); ++at) {
+    CAPTURE(at);
+    std::string damaged = kept;
+    damaged[at] = static_cast<char>(damaged[at] ^ (1 << at % 7));
+    try_with(damaged);
+  }
+  for (std::size_t size = 0; size < kept.size(); size += 7) {
+    CAPTURE(size);
+    const bool ends_message = size > 0 && kept.compare(size, 8, "message ") == 0;
+    if (!ends_message) try_with(kept.substr(0, size));
+  }
+  put_file(undo, kept);
+  put_file(spool, "");
+  CHECK(bed.call({"undo", spool}).status == ExitStatus::ok);
+  CHECK_FALSE(fs::exists(undo));
+}
+
 TEST_CASE("expire --trash drops what was kept for undo long ago", "[popspool][undo]") {
   const PopspoolBed bed;
   const std::string spool = bed.add_spool("jo", small_spool(3));
