@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "base/utf8.h"
 #include "mail/header_scanner.h"
 #include "mail/incoming_text.h"
 #include "popbull/mime_composer.h"
@@ -126,7 +127,7 @@ class Adaptation {
       }
       if (Result<void> sound = check_field(field); !sound) return sound;
     }
-    if (!is_utf8(header())) return fail(Errc::corrupt, "the header is not UTF-8");
+    if (!is_valid_utf8(header())) return fail(Errc::corrupt, "the header is not UTF-8");
     return {};
   }
 
@@ -212,7 +213,7 @@ class Adaptation {
   Result<void> add_mime_fields(std::string& message) const {
     if (!has_wrong_encoding()) return {};
     if (find("Content-Type") == nullptr) {
-      if (!is_utf8(body())) {
+      if (!is_valid_utf8(body())) {
         return fail(
             Errc::corrupt,
             "the body has characters of no known set: no Content-Type: field, and not UTF-8");
@@ -260,7 +261,7 @@ Result<void> check_text(std::string_view text) {
   std::size_t begin = 0;
   while (begin < text.size()) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
-    if (!is_utf8(text.substr(begin, end - begin))) {
+    if (!is_valid_utf8(text.substr(begin, end - begin))) {
       return refuse_line(line_of(text, begin), "not UTF-8");
     }
     begin = end + 1;
@@ -270,8 +271,8 @@ Result<void> check_text(std::string_view text) {
 
 Result<void> check_subject(std::string_view subject) {
   const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; };
-  const bool is_sound =
-      !trimmed(subject).empty() && is_utf8(subject) && std::ranges::none_of(subject, is_control);
+  const bool is_sound = !trimmed(subject).empty() && is_valid_utf8(subject) &&
+                        std::ranges::none_of(subject, is_control);
   if (is_sound) return {};
   return fail(Errc::usage,
               "subject \"" + escaped(subject) + "\": empty, not UTF-8, or not one line");

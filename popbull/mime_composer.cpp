@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace pop {
 namespace {
@@ -72,7 +73,7 @@ Owned<GMimePart> part_of(const Attachment& attachment) {
       g_mime_part_new_with_type(type.substr(0, slash).c_str(), type.substr(slash + 1).c_str())};
   g_mime_part_set_content(part.get(), content_of(attachment.content).get());
   g_mime_part_set_content_encoding(part.get(), GMIME_CONTENT_ENCODING_BASE64);
-  if (type.starts_with("text/") && is_utf8(attachment.content)) {
+  if (type.starts_with("text/") && is_valid_utf8(attachment.content)) {
     g_mime_object_set_content_type_parameter(GMIME_OBJECT(part.get()), "charset", "utf-8");
   }
   g_mime_object_set_disposition(GMIME_OBJECT(part.get()), "attachment");
@@ -152,10 +153,6 @@ std::string folded(FieldKind kind, const std::string& name, const std::string& v
 }
 
 }  // namespace
-
-bool is_utf8(std::string_view text) {
-  return g_utf8_validate(text.data(), static_cast<gssize>(text.size()), nullptr) != FALSE;
-}
 
 Result<Sender> sender_of(const std::string& from, const std::string& host) {
   begin_once();

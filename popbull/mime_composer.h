@@ -12,8 +12,6 @@
 
 namespace pop {
 
-[[nodiscard]] bool is_utf8(std::string_view text);
-
 struct Sender {
   std::string field;    // "From: ..." and its line end, the display name encoded
   std::string address;  // with a host

@@ -9,6 +9,7 @@
 #include "base/base64.h"
 #include "base/file_replacement.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "mail/from_line.h"
 #include "mail/sha256.h"
 #include "mail/unique_id.h"
@@ -228,7 +229,8 @@ WarningText::WarningText()
       text_{default_text} {}
 
 Result<WarningText> WarningText::parse(std::string_view file) {
-  if (!is_utf8(file) || file.find('\0') != file.npos) return fail(Errc::usage, "it is no UTF-8");
+  if (!is_valid_utf8(file) || file.find('\0') != file.npos)
+    return fail(Errc::usage, "it is no UTF-8");
   WarningText warning;
   std::string_view rest = file;
   for (bool is_header = true; is_header && !rest.empty();) {

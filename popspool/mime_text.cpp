@@ -124,10 +124,6 @@ std::vector<DecodedField> decode_fields(std::string_view stored) {
   return message ? fields_of(message.get()) : std::vector<DecodedField>{};
 }
 
-bool is_utf8(std::string_view text) {
-  return ::g_utf8_validate_len(text.data(), text.size(), nullptr) != 0;
-}
-
 std::string address_of(const std::string& from) {
   begin_once();
   const Owned<InternetAddressList> list{internet_address_list_parse(nullptr, from.c_str())};

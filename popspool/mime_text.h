@@ -32,8 +32,6 @@ struct DecodedMessage {
 /// The header alone.
 [[nodiscard]] std::vector<DecodedField> decode_fields(std::string_view stored);
 
-[[nodiscard]] bool is_utf8(std::string_view text);
-
 /// The address of the first mailbox of a From: value, lower case; empty if there is none.
 [[nodiscard]] std::string address_of(const std::string& from);
 /// Seconds since 1970 of a Date: value; 0 for one that cannot be understood.
