@@ -32,7 +32,7 @@ constexpr std::array refused{
     SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kcmp),
     SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_getfd), SCMP_SYS(pidfd_send_signal),
     // Send signals; more of that below.
-    SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(rt_tgsigqueueinfo),
+    SCMP_SYS(tkill), SCMP_SYS(rt_tgsigqueueinfo),
     // Reach what lies beside a piece of shared memory.
     SCMP_SYS(mremap), SCMP_SYS(remap_file_pages),
     // Rebuild the file system's shape, or get around paths.
@@ -82,9 +82,11 @@ constexpr scmp_arg_cmp is_not(unsigned argument, scmp_datum_t value) {
 }
 
 // A process may end itself; another one only hears SIGURG, which does nothing to who does not wait
-// for it, as sessions do. The kernel sends signals on account of a file, too.
+// for it, as sessions do. The kernel sends signals on account of a file, too. Signal 0 is none: who
+// finds a dotlock must learn whether its maker lives.
 std::vector<Refusal> refused_signals() {
-  return {{SCMP_SYS(tgkill), {is_not(0, own_process)}},
+  return {{SCMP_SYS(kill), {is_not(1, 0)}},
+          {SCMP_SYS(tgkill), {is_not(0, own_process)}},
           {SCMP_SYS(rt_sigqueueinfo), {is_not(1, SIGURG)}},
           {SCMP_SYS(fcntl), {is(1, F_SETOWN)}},
           {SCMP_SYS(fcntl), {is(1, F_SETOWN_EX)}},

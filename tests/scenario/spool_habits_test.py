@@ -2,10 +2,13 @@
 """Habits of a site that its spools depend on: which locks are taken, when a lock is broken, how unique-ids
 are made, and what other software leaves in a spool."""
 
+import contextlib
 import hashlib
 import os
 import poplib
 import re
+import socket
+import subprocess
 import time
 
 import popper_host
@@ -72,6 +75,15 @@ class SpoolHabitsTest(HostTest):
         for order in ("dotlock-fcntl-flock", "dotlock-flock-fcntl", "dotlock"):
             self.assertEqual(self.locks_taken(lock_order=order), order)
 
+    def test_a_dotlock_of_a_process_that_has_died_is_in_nobodys_way(self):
+        maker = subprocess.Popen(["true"])
+        maker.wait()
+        lock = self.host.write(self.host.spool_path(self.user) + ".lock",
+                               f"{maker.pid}@{socket.gethostname()}\n".encode(),
+                               owner=self.user.uid)
+        self.assertEqual(len(self.session(ids_of, lock_wait=8)), 2)
+        self.assertFalse(os.path.exists(lock))
+
     def test_dotlock_stale_after(self):
         """A lock of another host, where nobody can ask whether its owner lives."""
         lock = self.host.write(self.host.spool_path(self.user) + ".lock",
@@ -103,6 +115,52 @@ class SpoolHabitsTest(HostTest):
             for stored in (False, True):
                 self.assertEqual(self.ids_with(uid_format="qpopper", server_mode=server_mode,
                                                update_status_headers=stored), [ours])
+
+    # What a crash leaves.
+
+    def quit_struck_at(self, call, count, config):
+        """Deletes every second message; whether it was killed at that call of its before it was done."""
+        prefix = ["strace", "-f", "-qq", "-o", "/dev/null",
+                  "-e", f"inject={call}:signal=KILL:when={count}"]
+        with self.host.inetd(config, prefix=prefix) as port:
+            try:
+                client = self.host.login(port, self.user)
+                for number in range(1, 20, 2):
+                    client.dele(number)
+                client.quit()
+            except (poplib.error_proto, OSError):
+                return True
+        return False
+
+    def mail_after_a_crash(self, config):
+        lock = self.host.spool_path(self.user) + ".lock"
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.getsize(lock) == 0:  # killed before it could sign it: only time breaks that
+                os.unlink(lock)
+            else:  # as if the crash had been a moment ago
+                os.utime(lock, (time.time() - 5, time.time() - 5))
+        with self.host.inetd(config) as port:
+            client = self.host.login(port, self.user)
+            mail = [b"\n".join(client.retr(number + 1)[1])
+                    for number in range(client.stat()[0])]
+            client.quit()
+        return mail
+
+    def test_a_session_killed_in_its_update_loses_and_doubles_nothing(self):
+        """At each of its writes, truncations, removals and synchronisations in turn."""
+        for options in ({}, {"fast_update": True}):
+            config = self.host.configure(update_status_headers=False, **options)
+            struck = 0
+            for call in ("pwrite64", "fsync", "fdatasync", "ftruncate", "unlinkat", "renameat2"):
+                for count in range(1, 7):
+                    self.host.write_spool(self.user, simple_spool(20))
+                    whole = self.mail_after_a_crash(config)
+                    if not self.quit_struck_at(call, count, config):
+                        self.assertEqual(self.mail_after_a_crash(config), whole[1::2])
+                        break
+                    struck += 1
+                    self.assertIn(self.mail_after_a_crash(config), (whole, whole[1::2]))
+            self.assertGreater(struck, 5)
 
     # What is in a spool.
 
