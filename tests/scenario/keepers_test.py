@@ -80,6 +80,11 @@ class KeepersTest(HostTest):
         self.assertTrue(lines.readline().startswith(b"+OK"))
         return lines
 
+    def test_each_gate_has_as_many_keepers_as_it_should(self):
+        for count in (1, 3):
+            with self.daemon(keepers=count):
+                self.assertEqual(len(self.family.keepers()), count * len(self.family.gates()))
+
     # Who loses its channel
 
     def test_a_keeper_without_its_gate_lives_for_its_sessions_and_another_serves(self):
