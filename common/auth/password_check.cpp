@@ -4,6 +4,7 @@
 
 #include <initializer_list>
 #include <optional>
+#include <utility>
 
 #include "auth/account_rules.h"
 #include "auth/apop.h"
@@ -154,7 +155,8 @@ class ConfiguredChecker final : public PasswordChecker {
   Log* log_;
   LoginCost cost_;
   std::optional<PasswordMemo> memo_;
-  std::string compared_;  // hash_kind_of() what this attempt's password was compared with
+  bool pam_was_asked_ = false;  // in this attempt
+  std::string compared_;        // hash_kind_of() what this attempt's password was compared with
 };
 
 Result<void> check_form(const LoginName& name) {
@@ -172,16 +174,21 @@ Result<Account> with_login(Result<Account> account, std::string_view typed, Logi
 }
 
 // RFC 6856 section 2.2: clients prepare a password that is not ASCII, or do not, and so did who set
-// it. Who exists makes no difference to whether there is a second form.
+// it. Who exists makes no difference to whether there is a second form, only PAM hears of the first
+// alone: its modules would count one mistake twice and lock users out.
 Result<Account> ConfiguredChecker::check_password(std::string_view typed, const Secret& password,
                                                   const LoginOrigin& origin) {
   LoginName name = names_.treat(typed);
   rules_.admit_only(origin.only);
+  pam_was_asked_ = false;
   Result<Account> account = judge_evenly(name, password, origin);
   const bool is_wrong = !account && account.error().code == Errc::denied;
   if (is_wrong && !is_plain_ascii(password.octets())) {
     const Secret prepared = saslprep(password);
-    if (prepared.octets() != password.octets()) account = judge_evenly(name, prepared, origin);
+    if (prepared.octets() != password.octets()) {
+      Result<Account> second = judge_evenly(name, prepared, origin);
+      if (second || !pam_was_asked_) account = std::move(second);
+    }
   }
   return with_login(std::move(account), typed, std::move(name));
 }
@@ -359,6 +366,7 @@ Result<Account> ConfiguredChecker::ask_pam(std::string_view user, const Secret& 
   if (Result<void> allowed = check_rules(user, account); !allowed) {
     return std::unexpected(std::move(allowed).error());
   }
+  if (std::exchange(pam_was_asked_, true)) return fail(Errc::denied, "PAM has been asked");
   Result<PamTransaction> transaction = start_pam(user, password, origin);
   if (!transaction) return std::unexpected(std::move(transaction).error());
   const std::string subject = memo_ ? pam_subject(user, origin) : std::string{};

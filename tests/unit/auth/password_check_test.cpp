@@ -764,6 +764,21 @@ TEST_CASE("PAM: messages of modules reach the log, escaped", "[auth][pam][root]"
         "PAM authenticate: Authentication failure (Closed\\x09for the night)");
 }
 
+TEST_CASE("PAM: a wrong password with letters that SASLprep changes counts once",
+          "[auth][pam][root]") {
+  if (!can_test_pam()) return;
+  const PamSite site;
+  const TemporaryDirectory directory;
+  const fs::path count = directory / "count", counted = directory / "counted";
+  test::put_file(count, "#!/bin/sh\necho asked >> " + counted.native() + "\n");
+  fs::permissions(count, fs::perms{0700});
+  test::put_file(site.service_file(),
+                 "auth required pam_exec.so " + count.native() + "\nauth required pam_deny.so\n");
+  check_denied(site.checker()->check_password(site.user(), Secret{"wrong\u00AA"}, stranger),
+               "PAM authenticate: Authentication failure");
+  CHECK(test::get_file(counted) == "asked\n");
+}
+
 TEST_CASE("PAM: every refusal costs as much as a wrong password", "[auth][pam][root][cost]") {
   if (!can_test_pam()) return;
   const PamSite site;
