@@ -11,6 +11,7 @@
 
 #include "auth/login_policy.h"
 #include "base/secret.h"
+#include "conf/option_table.h"
 #include "daemon/connection_name.h"
 #include "daemon/listener.h"
 #include "pop3/reply.h"
@@ -31,6 +32,15 @@ void say_last_words(const Fd& client, ListenTls tls) {
   if (tls == ListenTls::implicit) return;
   const std::string text = reply::too_many_connections();
   (void)::send(client.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+// RFC 2449 sections 6.5 and 6.7: nobody knows yet whose own value will hold, so it is the longest
+// delay and the shortest stay that a user may have.
+void tell_the_worst(CapabilityFacts& facts) {
+  if (facts.expire_by_user) facts.expire_days = 0;
+  if (facts.login_delay_by_user && facts.login_delay >= 0) {
+    facts.login_delay = option_named("announce-login-delay").range.most;
+  }
 }
 
 }  // namespace
@@ -123,6 +133,7 @@ CapabilityFacts Gate::facts_for(const Stranger& stranger) const {
   if (!settings.hide_utf8) facts.languages = &context_.languages;
   facts.login_delay_by_user = settings.user_options || settings.spool_options;
   facts.expire_by_user = facts.login_delay_by_user && !settings.auto_delete;
+  tell_the_worst(facts);
   const bool over_tls = is_over_tls(stranger);
   if (over_tls) {
     facts.stls = Stls::in_progress;

@@ -206,7 +206,8 @@ class Session {
   void refuse(std::string_view reply, const Error& why);
   void end_without_quit(Arrival why);
   [[nodiscard]] Result<void> commit(SessionOutcome outcome, Retention::AtEnd at_end);
-  [[nodiscard]] MessageSet overdue(const SessionOutcome& outcome, Retention::AtEnd at_end);
+  void note_retrievals();
+  [[nodiscard]] MessageSet overdue(SessionOutcome outcome, Retention::AtEnd at_end);
   [[nodiscard]] SessionTally tally(const SessionOutcome& outcome) const;
   [[nodiscard]] SessionOutcome outcome() const;
   [[nodiscard]] SessionOutcome confirmed_outcome() const;
@@ -441,6 +442,7 @@ void Session::refuse_message(MessageNumber number, const Error& why) {
 void Session::give_message_up(MessageNumber number, const Error& why) {
   log_.failure("send message " + std::to_string(number.value) + " of", why);
   state_ = State::lost;
+  note_retrievals();
   log_end("message-unreadable");
 }
 
@@ -687,6 +689,7 @@ void Session::end_without_quit(Arrival why) {
   flush();
   if (!settings_.update_on_abort) {
     log_.statistics(tally({MessageSet{listing_.size()}, MessageSet{listing_.size()}}));
+    note_retrievals();
   } else {
     const Result<void> done = commit(confirmed_outcome(), Retention::AtEnd::keep);
     if (!done) log_.failure("update the maildrop of", done.error());
@@ -714,9 +717,18 @@ Result<void> Session::commit(SessionOutcome outcome, Retention::AtEnd at_end) {
   return done;
 }
 
-// What has been here for longer than announce-expire goes with what the client deletes.
-MessageSet Session::overdue(const SessionOutcome& outcome, Retention::AtEnd at_end) {
+// At an end without an update: nothing goes, but time counts from the first retrieval.
+void Session::note_retrievals() {
+  SessionOutcome kept = confirmed_outcome();
+  kept.deleted.clear();
+  (void)overdue(std::move(kept), Retention::AtEnd::keep);
+}
+
+// What has been here for longer than announce-expire goes with what the client deletes. What was
+// sent last has been retrieved as well if it arrived before the client went.
+MessageSet Session::overdue(SessionOutcome outcome, Retention::AtEnd at_end) {
   if (account_.is_read_only) return MessageSet{listing_.size()};
+  if (client_.has_arrived()) outcome.retrieved = this->outcome().retrieved;
   const Retention retention{std::chrono::days{std::max<std::int64_t>(expire_days(settings_), 0)},
                             at_end};
   Result<MessageSet> messages =

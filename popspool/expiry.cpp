@@ -308,7 +308,10 @@ class Expirer {
                            .delivered = view.delivered(number),
                            .retrieved_since = std::nullopt,
                            .flags = {}};
-      if (viewed.retrieved) message.retrieved_since = known_.since(viewed.unique_id, now_);
+      if (viewed.retrieved) {
+        message.retrieved_since =
+            known_.since(viewed.unique_id, RetrievalRecord::content_mark(viewed.fingerprint), now_);
+      }
       if (needs_flags) {
         const Result<MailFlags> flags = flags_of(view, viewed, number);
         if (!flags) return std::unexpected(flags.error());
@@ -347,9 +350,12 @@ class Expirer {
       const auto expiry = std::ranges::lower_bound(expired, i, {}, &Expiry::message);
       const bool is_doomed = expiry != expired.end() && expiry->message == i;
       if (is_doomed && !is_held(id, rules_[expiry->rule])) continue;
-      const std::optional<RetrievalRecord::Entry> known = known_.entry(id);
+      std::string mark = RetrievalRecord::content_mark(view.messages()[i].fingerprint);
+      const std::optional<RetrievalRecord::Entry> known = known_.entry(id, mark);
       if (messages[i].retrieved_since) {
-        now_known_.set(id, {RetrievalRecord::State::retrieved, *messages[i].retrieved_since});
+        if (mark.empty() && known) mark = known->content;
+        now_known_.set(
+            id, {RetrievalRecord::State::retrieved, *messages[i].retrieved_since, std::move(mark)});
       } else if (known) {
         now_known_.set(id, *known);
       }

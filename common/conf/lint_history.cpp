@@ -63,7 +63,9 @@ void look_at_old_file(LintNotes& notes, const Assignment& written) {
 void look_at_expiry(LintNotes& notes) {
   if (notes.settings().announce_expire <= 0) return;
   constexpr std::string_view what =
-      "Qpopper only announced it; here mail is deleted so many days after it was retrieved";
+      "Qpopper only announced it; here mail is deleted so many days after it was first retrieved, "
+      "or "
+      "first listed if nobody retrieved it";
   constexpr std::string_view remedy =
       "announce-expire = -1, or popspool expire -n first, and the line in a file in TOML";
   const Place place = notes.place_of("announce-expire");

@@ -151,7 +151,8 @@ void MaildirMaildrop::fill_listed() {
          .unique_id = index_.listing.id_of(message),
          .retrieved = parse_maildir_name(index_.listing.name_of(message)).has_flag('S'),
          .header = {.may_have_utf8 = (message.flags & header_utf8_flag) != 0,
-                    .is_unended = (message.flags & header_unended_flag) != 0}});
+                    .is_unended = (message.flags & header_unended_flag) != 0},
+         .fingerprint = message.fingerprint});
   }
 }
 

@@ -37,6 +37,7 @@ struct MessageInfo {
   std::string_view unique_id;  // distinct in the maildrop; lives as long as it
   bool retrieved = false;      // was retrieved in an earlier session
   HeaderKind header{};
+  Fingerprint fingerprint{};  // zero where a Maildir's file name has spared the reading
 };
 
 /// A set of messages of one maildrop.

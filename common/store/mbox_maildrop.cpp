@@ -300,7 +300,8 @@ void MboxMaildrop::fill_listed() {
     listed_.push_back({.size = message.wire,
                        .unique_id = index_.listing.id_of(message),
                        .retrieved = (message.flags & retrieved_flag) != 0,
-                       .header = header_kind_of(message)});
+                       .header = header_kind_of(message),
+                       .fingerprint = message.fingerprint});
   }
 }
 

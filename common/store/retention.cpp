@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "store/retrieval_record.h"
@@ -30,8 +32,10 @@ class Settlement {
 
   /// Whether the message, which the session has not deleted, goes; if not it is noted.
   bool lets_go(const MessageInfo& message, bool retrieved_now) {
-    const std::optional<Entry> entry = entry_of(message, retrieved_now);
+    const std::string mark = RetrievalRecord::content_mark(message.fingerprint);
+    std::optional<Entry> entry = entry_of(message, mark, retrieved_now);
     if (!entry) return false;
+    if (!mark.empty()) entry->content = mark;
     if (!retrieved_now && is_overdue(*entry)) return true;
     next_.set(message.unique_id, *entry);
     return false;
@@ -39,14 +43,14 @@ class Settlement {
   [[nodiscard]] const RetrievalRecord& next() const { return next_; }
 
  private:
-  [[nodiscard]] std::optional<Entry> entry_of(const MessageInfo& message,
+  [[nodiscard]] std::optional<Entry> entry_of(const MessageInfo& message, std::string_view mark,
                                               bool retrieved_now) const {
-    std::optional<Entry> known = known_.entry(message.unique_id);
+    std::optional<Entry> known = known_.entry(message.unique_id, mark);
     if (known) known->since = std::min(known->since, now_);  // by a clock that was put right since
     if (known && known->state == State::retrieved) return known;
-    if (retrieved_now || message.retrieved) return Entry{State::retrieved, now_};
+    if (retrieved_now || message.retrieved) return Entry{State::retrieved, now_, {}};
     if (known) return known;
-    if (retention_.limit.count() > 0) return Entry{State::listed, now_};
+    if (retention_.limit.count() > 0) return Entry{State::listed, now_, {}};
     return std::nullopt;
   }
   [[nodiscard]] bool is_overdue(const Entry& entry) const {

@@ -21,7 +21,9 @@ struct Retention {
 /// from those it deletes anyway. A message that was retrieved counts from the first time, any other
 /// from the first session that listed it while there was a limit. When mail came is asked of
 /// nothing else: a From_ line, the name of a file and its times may be older than the mail is here,
-/// and new mail must not vanish. What this session has retrieved stays.
+/// and new mail must not vanish. So a time on record counts for its message's content only: who
+/// sends mail may write the unique-id of another message into it. What this session has retrieved
+/// stays.
 ///
 /// The record of retrievals is brought up to date, durably, where there is a limit or the record
 /// exists: call before the commit, so that no time of a message outlives it, and another one that

@@ -1,9 +1,12 @@
 #include "store/retrieval_record.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <limits>
 
 #include "base/file_replacement.h"
+#include "base/hex.h"
 #include "base/text.h"
 #include "mail/unique_id.h"
 #include "store/spool_file.h"
@@ -13,6 +16,7 @@ namespace {
 
 constexpr std::string_view magic = "popper-retrieved 1";
 constexpr std::string_view listed_word = "listed";
+constexpr std::size_t mark_digits = 32;
 constexpr FileBytes largest_file{std::uint64_t{256} << 20};
 
 /// Up to the next LF, which is taken away.
@@ -31,7 +35,26 @@ std::string_view take_word(std::string_view& text) {
   return word;
 }
 
+bool is_mark(std::string_view text) {
+  return text.size() == mark_digits &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 }  // namespace
+
+bool RetrievalRecord::Entry::fits(std::string_view mark) const {
+  return content.empty() || mark.empty() || content == mark;
+}
+
+std::string RetrievalRecord::content_mark(const Fingerprint& fingerprint) {
+  if (fingerprint == Fingerprint{}) return "";
+  std::array<unsigned char, mark_digits / 2> octets{};
+  for (std::size_t i = 0; i < octets.size(); ++i) {
+    const std::uint64_t half = i < octets.size() / 2 ? fingerprint.high : fingerprint.low;
+    octets[i] = static_cast<unsigned char>(half >> (56 - 8 * (i % 8)));
+  }
+  return in_hex(octets);
+}
 
 RetrievalRecord RetrievalRecord::parse(std::string_view content) {
   RetrievalRecord record;
@@ -41,10 +64,11 @@ RetrievalRecord RetrievalRecord::parse(std::string_view content) {
     std::string_view word = take_word(rest);
     const State state = word == listed_word ? State::listed : State::retrieved;
     if (state == State::listed) word = take_word(rest);
-    if (!is_valid_unique_id(rest)) continue;
+    const std::string_view id = take_word(rest);
+    if (!is_valid_unique_id(id) || (!rest.empty() && !is_mark(rest))) continue;
     const std::optional<std::uint64_t> since = decimal(word);
     if (!since || *since > std::uint64_t{std::numeric_limits<Seconds>::max()}) continue;
-    record.set(rest, {state, static_cast<Seconds>(*since)});
+    record.set(id, {state, static_cast<Seconds>(*since), std::string{rest}});
   }
   return record;
 }
@@ -54,7 +78,9 @@ std::string RetrievalRecord::serialised() const {
   content += '\n';
   for (const auto& [id, entry] : entries_) {
     if (entry.state == State::listed) content.append(listed_word).append(" ");
-    content += std::to_string(entry.since) + " " + id + "\n";
+    content += std::to_string(entry.since) + " " + id;
+    if (!entry.content.empty()) content.append(" ").append(entry.content);
+    content += '\n';
   }
   return content;
 }
@@ -76,14 +102,16 @@ Result<void> RetrievalRecord::save(Disk& disk, const FilePlace& place) const {
   return replace_file(disk, {.directory = place.directory(), .name = place.name}, serialised());
 }
 
-RetrievalRecord::Seconds RetrievalRecord::since(std::string_view unique_id, Seconds now) const {
-  const std::optional<Entry> known = entry(unique_id);
+RetrievalRecord::Seconds RetrievalRecord::since(std::string_view unique_id, std::string_view mark,
+                                                Seconds now) const {
+  const std::optional<Entry> known = entry(unique_id, mark);
   return known && known->state == State::retrieved ? known->since : now;
 }
 
-std::optional<RetrievalRecord::Entry> RetrievalRecord::entry(std::string_view unique_id) const {
+std::optional<RetrievalRecord::Entry> RetrievalRecord::entry(std::string_view unique_id,
+                                                             std::string_view mark) const {
   const auto found = entries_.find(unique_id);
-  if (found == entries_.end()) return std::nullopt;
+  if (found == entries_.end() || !found->second.fits(mark)) return std::nullopt;
   return found->second;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/disk.h"
 #include "base/error.h"
+#include "mail/mbox_scanner.h"
 #include "store/maildrop_location.h"
 
 namespace pop {
@@ -22,6 +23,9 @@ class RetrievalRecord {
   struct Entry {
     State state = State::listed;
     Seconds since = 0;
+    std::string content{};  // a content_mark(): a sender may write the unique-id of another message
+    /// Whether it may tell of a message with this mark: one of the two is empty, or they agree.
+    [[nodiscard]] bool fits(std::string_view mark) const;
     [[nodiscard]] bool operator==(const Entry&) const = default;
   };
 
@@ -36,9 +40,13 @@ class RetrievalRecord {
   /// shall note what they retrieve.
   [[nodiscard]] Result<void> save(Disk& disk, const FilePlace& place) const;
 
+  /// Its 32 hex digits; empty where nobody has read the message.
+  [[nodiscard]] static std::string content_mark(const Fingerprint& fingerprint);
+
   /// When the message was first seen to be retrieved: now, unless that is on record.
-  [[nodiscard]] Seconds since(std::string_view unique_id, Seconds now) const;
-  [[nodiscard]] std::optional<Entry> entry(std::string_view unique_id) const;
+  [[nodiscard]] Seconds since(std::string_view unique_id, std::string_view mark, Seconds now) const;
+  /// What is on record of the message that has this unique-id and this content.
+  [[nodiscard]] std::optional<Entry> entry(std::string_view unique_id, std::string_view mark) const;
   void set(std::string_view unique_id, Entry entry);
   [[nodiscard]] bool operator==(const RetrievalRecord&) const = default;
 

@@ -113,6 +113,35 @@ class RetentionTest(popspool_host.PopspoolTest):
             self.session(port)
         self.assertEqual(self.left(), [])
 
+    def test_a_retrieval_counts_though_the_client_breaks_off(self):
+        for update_on_abort in (False, True):
+            self.host.fill(self.user, simple_spool(2))
+            if os.path.exists(self.record()):
+                os.unlink(self.record())
+            with self.serving(announce_expire=30, update_on_abort=update_on_abort) as port:
+                self.session(port)
+                self.let_pass(25)
+                client = self.login(port)
+                message_of(client, 1)
+                client.close()
+                wait_until(lambda: "how=connection-lost" in self.host.log(port), "the session ends")
+                self.let_pass(6)
+                self.session(port)
+                self.assertEqual(self.left(), [1])
+
+    def test_new_mail_with_the_id_of_a_message_on_record_stays(self):
+        self.host.fill(self.user, simple_spool(3))
+        with self.serving(announce_expire=30) as port:
+            client = self.login(port)
+            unique_id = client.uidl(1).split()[2]
+            client.quit()
+            self.let_pass(31)
+            self.host.fill(self.user, LONG_AGO + b"X-UIDL: " + unique_id + b"\n" + simple_message(9))
+            client = self.login(port)
+            self.assertEqual(client.uidl(1).split()[2], unique_id)
+            client.quit()
+            self.assertEqual(self.left(), [9])
+
     def test_without_it_nothing_goes_and_nothing_is_noted(self):
         self.host.fill(self.user, simple_spool(3))
         with self.serving() as port:
@@ -142,20 +171,36 @@ class RetentionTest(popspool_host.PopspoolTest):
         home = os.path.join(self.user.home, ".qpopper-options")
         spool = os.path.join(self.host.spool_dir, f".{self.user.name}.qpopper-options")
         options = {"announce_expire": 30, "user_options": True, "spool_options": True}
+        stranger = ["0", "USER"]  # a user may set that
         with self.serving(**options) as port:
-            self.assertEqual(self.session(port), (["30", "USER"], ["30"]))
+            self.assertEqual(self.session(port), (stranger, ["30"]))
             self.let_pass(31)
             self.host.write(home, b"set announce-expire = 60\n", owner=self.user.uid, mode=0o600)
-            self.assertEqual(self.session(port), (["30", "USER"], ["60"]))
+            self.assertEqual(self.session(port), (stranger, ["60"]))
             self.assertEqual(self.left(), [1, 2, 3])
             self.host.write(spool, b"set announce-expire = -1\n", owner=0, mode=0o644)
             self.let_pass(100)
-            self.assertEqual(self.session(port), (["30", "USER"], ["NEVER"]))
+            self.assertEqual(self.session(port), (stranger, ["NEVER"]))
             self.assertEqual(self.left(), [1, 2, 3])
             os.unlink(spool)
             self.session(port)
             self.assertEqual(self.told(port), [(self.user.name, "3", "60")])
         self.assertEqual(self.left(), [])
+
+    def test_who_trusts_capa_before_the_login_is_not_taken_in_by_a_users_own_file(self):
+        self.host.fill(self.user, simple_spool(1))
+        home = os.path.join(self.user.home, ".qpopper-options")
+        self.host.write(home, b"set announce-expire = 3\n", owner=self.user.uid, mode=0o600)
+        with self.serving(user_options=True, announce_login_delay=5) as port:
+            client = popper_host.connect(port)
+            offered = client.capa()
+            client.close()
+            self.assertEqual((offered["EXPIRE"], offered["LOGIN-DELAY"]),
+                             (["0", "USER"], ["1000000", "USER"]))
+            client = self.login(port)
+            offered = client.capa()
+            self.assertEqual((offered["EXPIRE"], offered["LOGIN-DELAY"]), (["3"], ["5"]))
+            client.quit()
 
     def test_popspool_counts_from_the_first_retrieval(self):
         """Once there is a record, sessions tell it when a message is first retrieved."""

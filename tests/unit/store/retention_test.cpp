@@ -154,6 +154,20 @@ TEST_CASE("No time outlives its message", "[store][retention]") {
   CHECK(bed.session() == Ids{"2"});
 }
 
+TEST_CASE("New mail with the unique-id of a message on record does not vanish",
+          "[store][retention]") {
+  RetentionBed bed;
+  bed.session();
+  bed.clock.now += days{31};
+  std::string forged = sound_spool();
+  forged.replace(forged.find("t3 "), 3, "x3 ");  // which has its id as X-UIDL:
+  put_file(bed.root / "jo", forged);
+  CHECK(bed.session() == Ids{"3"});
+  CHECK(bed.count("listed " + std::to_string(1'800'000'000 + 31 * 86'400)) == 1);
+  bed.clock.now += days{31};
+  CHECK(bed.session() == Ids{});
+}
+
 TEST_CASE("A record that cannot be written lets nothing go", "[store][retention]") {
   RetentionBed bed;
   bed.session();

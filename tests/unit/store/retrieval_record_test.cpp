@@ -20,11 +20,29 @@ TEST_CASE("A record of retrievals reads what it wrote", "[store][retrievals]") {
   record.set("four", {State::listed, 6});
   CHECK(record.serialised() == "popper-retrieved 1\nlisted 6 four\n5 one\n1700000000 two\n");
   CHECK(RetrievalRecord::parse(record.serialised()) == record);
-  CHECK(record.since("one", 9) == 5);
-  CHECK(record.since("three", 9) == 9);
-  CHECK(record.since("four", 9) == 9);
-  CHECK(record.entry("four") == RetrievalRecord::Entry{State::listed, 6});
-  CHECK_FALSE(record.entry("three"));
+  CHECK(record.since("one", "", 9) == 5);
+  CHECK(record.since("three", "", 9) == 9);
+  CHECK(record.since("four", "", 9) == 9);
+  CHECK(record.entry("four", "") == RetrievalRecord::Entry{State::listed, 6});
+  CHECK_FALSE(record.entry("three", ""));
+}
+
+TEST_CASE("A time on record does not count for another content under the same unique-id",
+          "[store][retrievals]") {
+  const std::string mine = RetrievalRecord::content_mark({.low = 0xab, .high = 1});
+  const std::string others = RetrievalRecord::content_mark({.low = 0xac, .high = 1});
+  CHECK(mine == "000000000000000100000000000000ab");
+  CHECK(RetrievalRecord::content_mark({}).empty());
+  RetrievalRecord record;
+  record.set("one", {State::retrieved, 5, mine});
+  record.set("two", {State::listed, 6});
+  CHECK(record.serialised() == "popper-retrieved 1\n5 one " + mine + "\nlisted 6 two\n");
+  CHECK(RetrievalRecord::parse(record.serialised()) == record);
+  CHECK(record.since("one", mine, 9) == 5);
+  CHECK(record.since("one", others, 9) == 9);
+  CHECK(record.since("one", "", 9) == 5);
+  CHECK_FALSE(record.entry("one", others));
+  CHECK(record.entry("two", others));
 }
 
 TEST_CASE("What a record of retrievals should not hold is left out", "[store][retrievals]") {
