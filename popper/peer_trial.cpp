@@ -42,12 +42,19 @@ void set(int socket, const Calls& calls) {
   ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &calls.idle, sizeof(int));
 }
 
-}  // namespace
-
-std::optional<PeerFacts> peer_facts(int socket) {
+std::optional<tcp_info> info_of(int socket) {
   tcp_info info{};
   socklen_t size = sizeof info;
   if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
+  return info;
+}
+
+}  // namespace
+
+std::optional<PeerFacts> peer_facts(int socket) {
+  const std::optional<tcp_info> known = info_of(socket);
+  if (!known) return std::nullopt;
+  const tcp_info& info = *known;
   pollfd state{socket, 0, 0};
   const bool is_broken = ::poll(&state, 1, 0) > 0;  // only ends are told of
   return PeerFacts{
@@ -61,7 +68,11 @@ void find_vanished_peers(int socket) {
 }
 
 void call_peer_often(int socket) {
-  set(socket, often);
+  Calls calls = often;
+  // Data on their way are sent again soon enough, and with a short pause given up after few times.
+  const std::optional<tcp_info> info = info_of(socket);
+  if (!info || info->tcpi_unacked > 0) calls.longest_pause = seldom.longest_pause;
+  set(socket, calls);
 }
 
 void call_peer_seldom(int socket) {
