@@ -214,6 +214,20 @@ ClientStream::Input ClientStream::read_octets(std::span<char> buffer) {
   }
 }
 
+std::optional<Arrival> ClientStream::ended() {
+  if (takeover_.must_end()) return Arrival::taken_over;
+  if (end_signal_came != 0 || end_is_pending() || end_wanted_()) return Arrival::told_to_end;
+  if (decoded_.empty() && is_closed()) return Arrival::closed;
+  return std::nullopt;
+}
+
+bool ClientStream::is_closed() const {
+  pollfd state{input_.get(), POLLRDHUP, 0};
+  if (::poll(&state, 1, 0) <= 0) return false;
+  int unread = 0;
+  return ::ioctl(input_.get(), FIONREAD, &unread) == 0 && unread == 0;
+}
+
 // A pipe that poll(2) says to be writable takes PIPE_BUF octets without blocking.
 ssize_t ClientStream::send(std::span<const iovec> pieces) {
   if (!output_.is_open()) {

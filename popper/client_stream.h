@@ -62,6 +62,11 @@ class ClientStream {
   /// the layer's. What the layer cannot decode breaks the connection.
   void carry_by(std::unique_ptr<SaslLayer> layer, std::string_view ahead);
 
+  /// For long work between two waits, and quick: whether the next read() would end the session, by
+  /// what was asked of it or since the client has gone. A client that has sent something which was
+  /// not read has not.
+  [[nodiscard]] std::optional<Arrival> ended();
+
   /// Asked before each wait, and must be quick: true ends it as SIGTERM does.
   void ends_when(std::function<bool()> wanted) { end_wanted_ = std::move(wanted); }
 
@@ -76,6 +81,7 @@ class ClientStream {
   void when_quiet(std::function<void()> hook) { when_quiet_ = std::move(hook); }
 
  private:
+  [[nodiscard]] bool is_closed() const;
   [[nodiscard]] Input read_octets(std::span<char> buffer);
   [[nodiscard]] Input read_decoded(std::span<char> buffer);
   [[nodiscard]] Result<void> write_octets(std::string_view first, std::string_view second);

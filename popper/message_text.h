@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -21,16 +22,21 @@ struct MessageForm {
   [[nodiscard]] bool operator==(const MessageForm&) const = default;
 };
 
+/// Asked between pieces of a conversion, which can take long: false ends it with Errc::busy. Must
+/// be quick.
+using StillWanted = std::function<bool()>;
+
 /// Reads a message in this form: what WireText makes lines of the protocol of. Errors as of
 /// Maildrop::open() and MessageReader::read(), and Errc::usage when what converts it is not
 /// installed; the reader must not outlive the maildrop.
 [[nodiscard]] Result<std::unique_ptr<MessageReader>> open_in_form(Maildrop& maildrop,
                                                                   MessageNumber number,
-                                                                  const MessageForm& form);
+                                                                  const MessageForm& form,
+                                                                  const StillWanted& wanted);
 
 /// How long it is on the wire, dots not doubled. Reads and converts all of it if it is to be
 /// mangled.
 [[nodiscard]] Result<WireOctets> size_in_form(Maildrop& maildrop, MessageNumber number,
-                                              const MessageForm& form);
+                                              const MessageForm& form, const StillWanted& wanted);
 
 }  // namespace pop

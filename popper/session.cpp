@@ -200,6 +200,8 @@ class Session {
   void say(std::string_view text);
   void say_in_pieces(std::string_view text);
   void flush();
+  [[nodiscard]] bool is_wanted();
+  void end_early(Arrival why);
   void lose_client(const Error& why);
   void refuse_message(MessageNumber number, const Error& why);
   void give_message_up(MessageNumber number, const Error& why);
@@ -240,6 +242,7 @@ class Session {
   std::vector<ListedMessage> listing_;
   std::optional<SessionDialogue> dialogue_;
   std::vector<SessionAction> actions_;
+  std::optional<Arrival> ended_;            // while something was converted
   std::optional<MangleRequest> sized_for_;  // that mangled_sizes_ are of
   std::vector<std::optional<WireOctets>> mangled_sizes_;
   std::string gathered_;
@@ -419,7 +422,8 @@ void Session::perform(const UseUtf8& use) {
 
 void Session::perform(const SendMessage& message) {
   Result<std::unique_ptr<MessageReader>> reader =
-      open_in_form(*maildrop_, message.number, form_of(message));
+      open_in_form(*maildrop_, message.number, form_of(message), [this] { return is_wanted(); });
+  if (ended_) return end_early(*ended_);
   if (!reader) return refuse_message(message.number, reader.error());
   if (const Result<void> sent = send_message(message, **reader); !sent) {
     return give_message_up(message.number, sent.error());
@@ -430,6 +434,19 @@ void Session::perform(const SendMessage& message) {
   dialogue_->on_retrieved(message.number);
   count_up(activity_.page().retrieved);
   count_up(activity_.counters().messages_retrieved);
+}
+
+// A client that has sent more waits for that, even if it sends nothing after it.
+bool Session::is_wanted() {
+  if (!ended_) ended_ = client_.ended();
+  if (ended_ == Arrival::closed && !lines_.rest().empty()) ended_.reset();
+  return !ended_;
+}
+
+// For where nothing reads from the maildrop.
+void Session::end_early(Arrival why) {
+  was_told_to_end_ = ended_ == Arrival::told_to_end;
+  end_without_quit(why);
 }
 
 void Session::refuse_message(MessageNumber number, const Error& why) {
@@ -480,18 +497,27 @@ Result<WireOctets> Session::size_of(MessageNumber number, const MangleRequest& m
   }
   std::optional<WireOctets>& known = mangled_sizes_[number.index()];
   if (known) return *known;
-  Result<WireOctets> size = size_in_form(*maildrop_, number, {.mangle = mangle, .client = form_});
+  Result<WireOctets> size = size_in_form(*maildrop_, number, {.mangle = mangle, .client = form_},
+                                         [this] { return is_wanted(); });
   if (size) known = *size;
   return size;
 }
 
-// All sizes are known before the first is told: the reply begins with their sum.
+// All sizes are known before the first is told: the reply begins with their sum. One message that
+// cannot be read keeps nobody from the others, and has the size that is stored.
 void Session::perform(const SendSizes& sizes) {
   reply::Maildrop sum{sizes.messages.size(), {}};
   std::string rows;
   for (const MessageNumber number : sizes.messages) {
-    const Result<WireOctets> size = size_of(number, sizes.mangle);
-    if (!size) return refuse_message(number, size.error());
+    Result<WireOctets> size = size_of(number, sizes.mangle);
+    if (ended_) return end_early(*ended_);
+    if (!size && (sizes.form == SendSizes::Form::reply || size.error().code == Errc::usage)) {
+      return refuse_message(number, size.error());
+    }
+    if (!size) {
+      log_.failure("read message " + std::to_string(number.value) + " of", size.error());
+      size = listing_[number.index()].size;
+    }
     sum.octets += *size;
     if (sizes.form == SendSizes::Form::reply) return answer(reply::size_of(number, *size));
     rows += std::to_string(number.value) + " " + std::to_string(size->count) + "\r\n";
@@ -509,6 +535,8 @@ void Session::perform(const SendFields& fields) {
   for (const MessageNumber number : fields.messages) {
     if (state_ != State::open) return;
     const Result<std::string> row = fields_of(number, fields);
+    // In a listing that has begun only a connection that breaks off can tell it.
+    if (ended_) return end_early(is_listing ? Arrival::closed : *ended_);
     if (row) {
       say(*row);
     } else if (is_listing) {

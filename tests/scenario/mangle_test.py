@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """X-MANGLE and -no-mime: mail as one part of text for clients that know no MIME."""
 
+import glob
 import hashlib
 import os
+import socket
 import subprocess
+import unittest.mock
 
 import popper_host
 import sasl_client
@@ -199,6 +202,20 @@ class MangleTest(HostTest):
         client.quit()
         self.assertEqual(len(self.stored()), len(MESSAGES) - 2)
 
+    def last_words(self, client, words):
+        """All that comes for them when the client's end comes with them."""
+        client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # in one packet
+        client.sock.sendall(words)
+        client.sock.shutdown(socket.SHUT_WR)
+        return client.file.read()
+
+    def test_nothing_is_converted_for_a_client_that_has_gone(self):
+        self.assertEqual(self.last_words(self.session(), b"LIST X-MANGLE\r\n"), b"")
+
+    def test_what_was_asked_for_before_the_end_is_answered(self):
+        said = self.last_words(self.session(), b"LIST X-MANGLE\r\nQUIT\r\n")
+        self.assertIn(b"\r\n.\r\n+OK ", said)
+
     def test_macros(self):
         client = self.session()
         said = client.capa()
@@ -210,6 +227,24 @@ class MangleTest(HostTest):
             client._shortcmd(f"MDEF m{number}(1)")
         self.assert_says("Server only takes a maximum of 10 MDEFs", client._shortcmd, "MDEF n(1)")
         self.assertEqual(client._shortcmd("LIST m1"), client._shortcmd("LIST 1"))
+
+
+class LostMessageTest(HostTest):
+    def test_one_message_that_has_gone_keeps_nobody_from_the_others(self):
+        with unittest.mock.patch.object(popper_host, "MAILDIR", True):
+            directory = self.host.fill(self.user, popper_host.simple_spool(3))
+            with self.host.serving(self.host.configure()) as port:
+                client = popper_host.connect(port)
+                self.addCleanup(client.close)
+                client.user(self.user.name + "-no-mime")
+                client.pass_(self.user.password)
+                os.remove(glob.glob(os.path.join(directory, "*", "1000000001.*"))[0])
+                rows = client.list()[1]
+                self.assertEqual([row.split()[0] for row in rows], [b"1", b"2", b"3"])
+                self.assertEqual(client.stat(), (3, sum(int(row.split()[1]) for row in rows)))
+                self.assertEqual(client.list(1), b"+OK " + rows[0])
+                self.assert_says("connect again", client.list, 2)
+                self.assert_says("connect again", client.retr, 2)
 
 
 class NoMimeTest(HostTest):

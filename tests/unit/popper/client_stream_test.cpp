@@ -74,5 +74,23 @@ TEST_CASE("what was thrown away when the other end went has not arrived", "[clie
   CHECK(!client.wait_for_arrival());
 }
 
+TEST_CASE("long work sees that the client has gone, but not before what it sent was read",
+          "[client_stream]") {
+  std::array<int, 2> ends{};
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) == 0);
+  ClientStream client{Fd{ends[0]}, Fd{}, 20s};
+  Fd other{ends[1]};
+  CHECK(!client.ended());
+  REQUIRE(::write(other.get(), "QUIT\r\n", 6) == 6);
+  other = Fd{};
+  CHECK(!client.ended());
+  std::array<char, 16> room{};
+  REQUIRE(client.read(room).size == 6);
+  CHECK(client.ended() == Arrival::closed);
+  bool is_over = true;
+  client.ends_when([&is_over] { return is_over; });
+  CHECK(client.ended() == Arrival::told_to_end);
+}
+
 }  // namespace
 }  // namespace pop
