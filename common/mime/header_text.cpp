@@ -22,23 +22,6 @@ bool has_addresses(std::string_view name) {
       names, [name](std::string_view known) { return equal_ignoring_case(known, name); });
 }
 
-/// Octets of the encoded word at the beginning; 0: there is none that can be decoded.
-std::size_t encoded_word_size(std::string_view text) {
-  text = text.substr(0, longest_encoded_word);
-  if (!text.starts_with("=?")) return 0;
-  const std::size_t charset_end = text.find('?', 2);
-  if (charset_end == std::string_view::npos || charset_end + 2 >= text.size() ||
-      text[charset_end + 2] != '?') {
-    return 0;
-  }
-  const std::string_view charset = text.substr(2, charset_end - 2);
-  if (!is_known_charset(lower(charset.substr(0, charset.find('*'))))) return 0;  // RFC 2231
-  const std::size_t end = text.find("?=", charset_end + 3);
-  if (end == std::string_view::npos) return 0;
-  const std::string_view word = text.substr(0, end + 2);
-  return word.find(' ') == std::string_view::npos ? word.size() : 0;
-}
-
 /// Of encoded words with nothing but blanks between them, which are no part of the text then.
 std::size_t run_size(std::string_view text) {
   std::size_t size = encoded_word_size(text);
@@ -75,6 +58,25 @@ std::string in_quotes_if_needed(std::string text) {
 }
 
 }  // namespace
+
+std::size_t encoded_word_size(std::string_view text) {
+  text = text.substr(0, longest_encoded_word);
+  if (!text.starts_with("=?")) return 0;
+  const std::size_t charset_end = text.find('?', 2);
+  if (charset_end == std::string_view::npos || charset_end + 2 >= text.size() ||
+      text[charset_end + 2] != '?' ||
+      std::string_view{"BbQq"}.find(text[charset_end + 1]) == std::string_view::npos) {
+    return 0;
+  }
+  const std::string_view charset = text.substr(2, charset_end - 2);
+  if (!is_known_charset(lower(charset.substr(0, charset.find('*'))))) return 0;  // RFC 2231
+  const std::size_t end = text.find("?=", charset_end + 3);
+  if (end == std::string_view::npos) return 0;
+  const std::string_view word = text.substr(0, end + 2);
+  const bool is_one = word.find(' ') == std::string_view::npos &&
+                      word.find("=?", 2) >= end - 1;  // GMime would begin anew there
+  return is_one ? word.size() : 0;
+}
 
 std::string readable_value(const GmimeFunctions& gmime, std::string_view field) {
   const bool quotes = has_addresses(field_name(field));

@@ -12,6 +12,10 @@ namespace pop {
 /// otherwise mean something there.
 [[nodiscard]] std::string readable_value(const GmimeFunctions& gmime, std::string_view field);
 
+/// Octets of the encoded word (RFC 2047) at the beginning; 0: there is none that can be decoded, as
+/// that of an unknown charset.
+[[nodiscard]] std::size_t encoded_word_size(std::string_view text);
+
 /// "Name: value" and a line end, folded at blanks so that lines stay short.
 [[nodiscard]] std::string folded_field(std::string_view name, std::string_view value);
 

@@ -4,6 +4,8 @@
 
 #include "base/text.h"
 #include "mail/header_scanner.h"
+#include "mime/charset_text.h"
+#include "mime/header_text.h"
 
 namespace pop {
 namespace {
@@ -19,6 +21,50 @@ std::string text_of(const char* text) {
 bool is_type(std::string_view value) {
   const std::size_t slash = value.substr(0, value.find(';')).find('/');
   return slash != std::string_view::npos && slash > 0;
+}
+
+bool has_unknown_word(std::string_view value) {
+  for (std::size_t at = value.find("=?"); at != std::string_view::npos;
+       at = value.find("=?", at + 1)) {
+    if (encoded_word_size(value.substr(at)) == 0) return true;
+  }
+  return false;
+}
+
+/// Whether an extended parameter (RFC 2231), of which the rest begins behind its last asterisk, may
+/// name a charset that is not known. What is written in an unusual way counts as that.
+bool may_name_unknown_charset(std::string_view rest) {
+  rest = trimmed(rest);
+  if (rest.starts_with('(')) return true;  // a comment
+  if (!rest.starts_with('=')) return false;
+  rest.remove_prefix(1);
+  const std::size_t mark = rest.find('\'');
+  if (mark == std::string_view::npos) return false;
+  const std::string_view before = rest.substr(0, mark);
+  const std::size_t end = before.find(';');
+  const bool is_quoted = before.substr(0, end).find_first_of("\"(") != std::string_view::npos;
+  if (end != std::string_view::npos && !is_quoted) return false;
+  const std::string charset = lower(trimmed(before));
+  return !charset.empty() && !is_known_charset(charset);
+}
+
+bool has_unknown_charset(std::string_view value) {
+  for (std::size_t at = value.find('*'); at != std::string_view::npos;
+       at = value.find('*', at + 1)) {
+    if (may_name_unknown_charset(value.substr(at + 1))) return true;
+  }
+  return false;
+}
+
+// GMime decodes parameters by whatever charset they name, and a charset is a module that it loads.
+// Where one is named that we don't know the value loses what GMime would know it by.
+std::string without_unknown_charsets(std::string value) {
+  std::string seen = value;
+  std::erase(seen, '\\');  // in quotes nothing is hidden by them
+  if (!has_unknown_word(seen) && !has_unknown_charset(seen)) return value;
+  std::erase(value, '*');
+  std::ranges::replace(value, '?', '_');
+  return value;
 }
 
 void take_type(const GmimeFunctions& gmime, const std::string& value, PartHeader& part) {
@@ -50,9 +96,9 @@ void take_disposition(const GmimeFunctions& gmime, const std::string& value, Par
 void take_field(const GmimeFunctions& gmime, std::string_view name, const std::string& value,
                 PartHeader& part) {
   if (equal_ignoring_case(name, "Content-Type")) {
-    take_type(gmime, value, part);
+    take_type(gmime, without_unknown_charsets(value), part);
   } else if (equal_ignoring_case(name, "Content-Disposition")) {
-    take_disposition(gmime, value, part);
+    take_disposition(gmime, without_unknown_charsets(value), part);
   } else if (equal_ignoring_case(name, "Content-Transfer-Encoding")) {
     part.encoding = gmime.encoding_named(std::string{trimmed(value)}.c_str());
   } else if (equal_ignoring_case(name, "Content-Language")) {

@@ -1,5 +1,8 @@
 #include "mime/mime_flattener.h"
 
+#include <fstream>
+#include <iterator>
+
 #include "support/catch.h"
 
 using namespace pop;
@@ -83,6 +86,50 @@ TEST_CASE("an encoded word cannot bring a line of its own", "[mime][header]") {
 TEST_CASE("an encoded word of an unknown charset stays as it is", "[mime][header]") {
   CHECK(header("Subject: =?IBM930?Q?a?= =?UTF-8*de?Q?b?=\n\n")
             .starts_with("Subject: =?IBM930?Q?a?= b\n"));
+}
+
+TEST_CASE("a message cannot choose which modules of the C library are loaded", "[mime][header]") {
+  const std::string file = "Content-Type: application/pdf\nContent-Disposition: attachment; ";
+  const std::string type = "Content-Type: application/pdf; ";
+  for (const std::string& message : {
+           std::string{"Subject: =?utf-8?X?=?iso-2022-cn-ext?Q?abc?=\n"},
+           std::string{"Subject: =?utf-8?Q?=?iso-2022-cn-ext?Q?abc?=\n"},
+           std::string{"Subject: =?utf-8?Q?a?=?iso-2022-cn-ext?Q?abc?=\n"},
+           file + "filename*=IBM1364''%41%42\n",
+           file + "filename*=\"IBM1364''%41%42\"\n",
+           file + "filename*=\"IB\\M1364''%41%42\"\n",
+           file + "filename*=\";IBM1364''%41%42\"\n",
+           file + "filename * (;) = (') IBM1364''%41%42\n",
+           file + "filename*7*=IBM1364''%41%42; filename*1=a\n",
+           file + "filename*(a)0 * = IBM1364''%41%42\n",
+           type + "name=\"=?tscii?Q?abc?=\"\n",
+           type + "name=\"=\\?tscii?Q?abc?=\"\n",
+           type + "name=\"=?utf-8?Q?a?=?tscii?Q?abc?=\"\n",
+           type + "name==?tscii?Q?abc?=\n",
+       }) {
+    CAPTURE(message);
+    (void)flat(message + "\nwords\n", asked("charset=utf-8"));
+    std::ifstream maps{"/proc/self/maps"};
+    const std::string loaded{std::istreambuf_iterator<char>{maps}, {}};
+    CHECK(loaded.find("/libc.so") != std::string::npos);
+    CHECK(loaded.find("IBM1364.so") == std::string::npos);
+    CHECK(loaded.find("TSCII.so") == std::string::npos);
+    CHECK(loaded.find("ISO-2022-CN-EXT.so") == std::string::npos);
+  }
+}
+
+TEST_CASE("names in known charsets are read however they are written", "[mime][header]") {
+  const auto note = [](std::string_view parameters) {
+    return body(
+        "Content-Type: application/pdf; boundary=\"a?b\"; " + std::string{parameters} + "\n\nx",
+        "charset=utf-8");
+  };
+  const std::string noted = "[\xc3\xa9t\xc3\xa9.pdf]\n[ application/pdf part omitted]\n";
+  CHECK(note("name*=utf-8''%c3%a9t%c3%a9.pdf") == noted);
+  CHECK(note("name*=ISO-8859-1'fr'%e9t%e9.pdf; x=\"it's\"") == noted);
+  CHECK(note("name*0*=utf-8''%c3%a9; name*1*=t%c3%a9; name*2=\".pdf\"") == noted);
+  CHECK(note("name=\"=?utf-8?Q?=C3=A9t?= =?iso-8859-1?Q?=E9.pdf?=\"") == noted);
+  CHECK(note("name*0=\"John's\"; name*1=\" file\"").starts_with("[John's file]\n"));
 }
 
 TEST_CASE("a decoded name is quoted where its comma would part addresses", "[mime][header]") {
