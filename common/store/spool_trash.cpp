@@ -8,6 +8,9 @@
 namespace pop {
 namespace {
 
+/// Of a journal: its head, and unique-ids that it stores.
+constexpr FileBytes room_beside_mail{std::uint64_t{64} << 10};
+
 TrashedForm form_of(SpoolFormat format) {
   return format == SpoolFormat::mmdf ? TrashedForm::mmdf : TrashedForm::mbox;
 }
@@ -38,9 +41,12 @@ class TrashFiller {
   Result<bool> replace(const std::vector<bool>& erase) {
     const std::vector<TrashedMessage> coming = messages_of(erase);
     if (coming.empty()) return false;
+    std::size_t left = coming.size();
     Result<void> done = replace_trash(
-        context_.disk, place_, owner_, coming,
-        [this](Trash& trash, const TrashedMessage& message) { return add(trash, message); });
+        context_.disk, place_, owner_, coming, [&](Trash& trash, const TrashedMessage& message) {
+          Result<void> added = add(trash, message);
+          return added && --left == 0 ? check_room_to_rewrite(erase) : added;
+        });
     if (!done) return std::unexpected(std::move(done).error());
     return true;
   }
@@ -80,6 +86,22 @@ class TrashFiller {
     if (done) done = trash.finish();
     if (!done) (void)trash.withdraw();
     return done;
+  }
+
+  /// What was kept before goes when the new file gets its name, so a removal for which there will
+  /// be no room should fail sooner.
+  Result<void> check_room_to_rewrite(const std::vector<bool>& erase) {
+    FileBytes behind;  // what is kept behind the first that goes
+    bool erases = false;
+    for (std::size_t i = 0; i < listing_.messages.size(); ++i) {
+      erases = erases || erase[i];
+      const SpoolMessage& message = listing_.messages[i];
+      if (erases && !erase[i]) behind += message.end - message.separator;
+    }
+    if (behind.count == 0) return {};
+    const Result<Fd> file = context_.disk.open_unnamed(place_.directory(), 0600);
+    if (!file) return std::unexpected(file.error());
+    return context_.disk.reserve(*file, behind + room_beside_mail);
   }
 
   Result<void> add(Trash& trash, const TrashedMessage& message) {

@@ -23,7 +23,8 @@ namespace pop {
                                                          const std::vector<bool>& erase);
 
 /// The same for popspool's undo, in place of what was kept there before, and all of it. Returns
-/// false if nothing is to be erased: then what was there stays.
+/// false if nothing is to be erased: then what was there stays. Errc::full also: there is no room
+/// to rewrite the spool then; what was there stays.
 [[nodiscard]] Result<bool> copy_for_undo(const MaildropContext& context,
                                          const MaildropLocation& location, uid_t owner,
                                          SpoolLock& lock, const SpoolListing& listing,

@@ -17,6 +17,7 @@
 #include "store/maildrop.h"
 #include "support/catch.h"
 #include "support/damaged_spools.h"
+#include "support/forwarding_disk.h"
 #include "support/impatient_clock.h"
 #include "support/simulated_disk.h"
 #include "support/temporary_directory.h"
@@ -199,6 +200,42 @@ TEST_CASE("A full or failing disk in a removal or its undo loses and doubles not
       CHECK((refused > 0) == !struck.is_undo);
     }
   }
+}
+
+/// Has no room for files larger than `largest`.
+class NarrowDisk final : public ForwardingDisk {
+ public:
+  NarrowDisk(Disk& disk, FileBytes largest) : ForwardingDisk{disk}, largest_{largest} {}
+
+  Result<void> reserve(const Fd& file, FileBytes size) override {
+    if (size > largest_) return fail(Errc::full, "reserve space");
+    return ForwardingDisk::reserve(file, size);
+  }
+
+ private:
+  FileBytes largest_;
+};
+
+TEST_CASE("A removal for which there is no room leaves what an earlier one kept for undo",
+          "[fault][undo]") {
+  const TemporaryDirectory root{TemporaryDirectory::Place::memory};
+  const fs::path spool = root.path() / "jo", undo_file = root.path() / ".jo.undo";
+  put_spool(root.path());
+  REQUIRE(expire(system_disk(), root.path()));
+  const std::string kept = get_file(undo_file);
+  const std::string large = double_mail(3) + std::string(100'000, 'x') + "\n\n";
+  put_file(spool, get_file(spool) + large + large);
+  const std::string before = get_file(spool);
+  NarrowDisk narrow{system_disk(), FileBytes{100'000}};
+  const Result<ExpiredMail> done = expire(narrow, root.path());
+  REQUIRE_FALSE(done);
+  CHECK(done.error().code == Errc::full);
+  CHECK_THAT(done.error().text, Catch::Contains("nothing was removed"));
+  CHECK(get_file(spool) == before);
+  CHECK(get_file(undo_file) == kept);
+  CHECK_FALSE(fs::exists(root.path() / ".jo.undo.new"));
+  CHECK(undo(system_disk(), root.path()));
+  CHECK_FALSE(fs::exists(undo_file));
 }
 
 }  // namespace
