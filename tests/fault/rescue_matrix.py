@@ -26,7 +26,7 @@ SPOOLS = {
 }
 NAMES = {".jo.undo", ".jo.uidl", ".jo.cache", ".jo.repair.1", ".jo.repair.1.backup", ".jo.repair.1.quarantine",
          "jo"}
-PAGES = 14
+PAGES = 40  # an expiry wants 16 of them beside what it needs
 
 
 class RescueMatrix(Matrix):
