@@ -30,6 +30,7 @@ enum class PathUse : std::uint8_t {
   list,              // only the administrator changes it
   secret,            // and nobody else reads it
   program,           // it can be executed
+  optional_program,  // the same where somebody has named it; the default may be missing
   new_file,          // it may be missing, its directory may not
 };
 
@@ -46,7 +47,7 @@ constexpr std::array path_rules{
     PathRule{"cache-dir", PathUse::shared_directory, LintGravity::warning},
     PathRule{"kerberos-keytab", PathUse::secret, LintGravity::warning},
     PathRule{"kerberos-replay-file", PathUse::new_file, LintGravity::notice},
-    PathRule{"mail-command", PathUse::program, LintGravity::warning},
+    PathRule{"mail-command", PathUse::optional_program, LintGravity::warning},
     PathRule{"nonauth-file", PathUse::list, LintGravity::error},
     PathRule{"oauth-helper", PathUse::program, LintGravity::error},
     PathRule{"pid-file", PathUse::new_file, LintGravity::warning},
@@ -99,6 +100,7 @@ class PathJudge {
         if (!S_ISDIR(st.st_mode)) return say_no(looked_at, "no directory");
         return judge_directories();
       case PathUse::program:
+      case PathUse::optional_program:
         if (!S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0) {
           return say_no(looked_at, "no program that can be executed");
         }
@@ -186,6 +188,7 @@ void judge_named_paths(LintNotes& notes) {
     if (option.ready == Ready::later) continue;
     const fs::path path = std::get<std::string>(load_value(notes.settings(), option));
     if (path.empty() || !path.is_absolute()) continue;
+    if (rule.use == PathUse::optional_program && !notes.is_set(rule.option)) continue;
     const bool holds_key =
         rule.option == "tls-server-cert-file" && notes.settings().tls_private_key_file.empty();
     PathJudge{notes, notes.place_of(rule.option), rule.option, path}.judge(

@@ -28,7 +28,7 @@ TEST_CASE("Without any option a name is taken as it is", "[auth][name]") {
                   {"", "", ""}});
 }
 
-TEST_CASE("-no-mime behind a name asks for text and is no part of it", "[auth][name]") {
+TEST_CASE("The suffix -no-mime behind a name asks for text and is no part of it", "[auth][name]") {
   struct Typed {
     const char* name;
     const char* user;
@@ -53,7 +53,7 @@ TEST_CASE("-no-mime behind a name asks for text and is no part of it", "[auth][n
   }
 }
 
-TEST_CASE("-no-mime is cut off after the domain and before the folder", "[auth][name]") {
+TEST_CASE("The suffix -no-mime is cut off after the domain and before the folder", "[auth][name]") {
   Settings settings;
   settings.downcase_user = settings.trim_domain = true;
   settings.folder = "[+]([^%@/]*)";

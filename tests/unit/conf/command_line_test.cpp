@@ -296,7 +296,7 @@ TEST_CASE("popserv's -b became a directory of bulletins", "[conf][cli][popserv]"
   }
 }
 
-TEST_CASE("-i insists on wait mode", "[conf][cli][popserv]") {
+TEST_CASE("Switch -i insists on wait mode", "[conf][cli][popserv]") {
   CHECK(parse({})->inetd == InetdMode::as_socket_tells);
   CHECK(parse({"-i"})->inetd == InetdMode::wait);
 }
