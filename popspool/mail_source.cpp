@@ -49,18 +49,6 @@ std::string stored_id_of(std::string_view content) {
   return scanner.finish().stored_id;
 }
 
-/// Without the line end.
-std::string from_line_in(std::string_view separator) {
-  while (!separator.empty()) {
-    const std::size_t end = std::min(separator.find('\n'), separator.size());
-    std::string_view line = separator.substr(0, end);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (is_from_line(line)) return std::string{line};
-    separator.remove_prefix(std::min(end + 1, separator.size()));
-  }
-  return {};
-}
-
 Result<void> check(const ExportManifest::Message& expected, std::string_view found,
                    const std::string& what) {
   if (found.size() == expected.size.count && sha256_of(found) == expected.sha256) return {};
@@ -318,6 +306,17 @@ Result<std::unique_ptr<MailSource>> open_mbox(Disk& disk, const Fd& file, FileBy
 }
 
 }  // namespace
+
+std::string from_line_in(std::string_view separator) {
+  while (!separator.empty()) {
+    const std::size_t end = std::min(separator.find('\n'), separator.size());
+    std::string_view line = separator.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (is_from_line(line)) return std::string{line};
+    separator.remove_prefix(std::min(end + 1, separator.size()));
+  }
+  return {};
+}
 
 Result<std::unique_ptr<MailSource>> MailSource::open(Disk& disk, const Fd& input,
                                                      const std::optional<std::string>& manifest) {

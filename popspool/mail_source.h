@@ -22,6 +22,9 @@ struct SourceMessage {
   std::string marks{};    // letters of a Maildir's name besides S, ascending
 };
 
+/// The From_ line in what stands before a message, without its line end; empty: there is none.
+[[nodiscard]] std::string from_line_in(std::string_view separator);
+
 /// Mail to import. With a manifest every octet is checked before it is handed out.
 class MailSource {
  public:

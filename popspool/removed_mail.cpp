@@ -9,17 +9,6 @@
 namespace pop {
 namespace {
 
-std::string from_line_in(std::string_view separator) {
-  while (!separator.empty()) {
-    const std::size_t end = std::min(separator.find('\n'), separator.size());
-    std::string_view line = separator.substr(0, end);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (is_from_line(line)) return std::string{line};
-    separator.remove_prefix(std::min(end + 1, separator.size()));
-  }
-  return {};
-}
-
 SourceMessage from_spool(const TrashedMessage& kept, std::string_view separator,
                          std::string content) {
   SourceMessage message{.separator = from_line_in(separator),
